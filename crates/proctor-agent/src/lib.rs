@@ -1,1 +1,15 @@
-//! Proctor's agent.
+//! The built-in agent: model API, one shell tool, turns.
+//!
+//! It takes texts from its input (a beacon, then nudges typed into its terminal), plays each as one turn against the
+//! Messages API, and tells what it does through OpenTelemetry as Claude Code does. It reads no environment, and leaves exiting
+//! to its caller.
+
+mod config;
+mod run;
+mod stop;
+mod terminal;
+
+pub use config::{Config, Credential, Retry, Surroundings, Telemetry, default_system_prompt};
+pub use run::{ExitStatus, run};
+pub use stop::Stop;
+pub use terminal::{RawMode, TerminalError};

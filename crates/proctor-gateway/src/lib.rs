@@ -1,1 +1,18 @@
-//! Proctor's gateway.
+//! The model gateway: plays the provider for the agents of a run.
+//!
+//! An answer is a pure function of the agent's address and the request's conversation; the gateway holds no turn state. It
+//! speaks the Anthropic Messages API, streaming and not, below `/a/<agent>/`. Every exchange is in the journal before its
+//! answer ends. It never binds a port: [`Gateway::router`] is served by the caller.
+
+mod agent;
+mod fault;
+mod gateway;
+mod journal;
+mod script;
+mod server;
+
+pub use agent::Agent;
+pub use fault::{Fault, FaultError};
+pub use gateway::{Clock, Config, Gateway, GatewayError};
+pub use journal::{Exchange, JournalError};
+pub use script::{ScriptProblem, Scripts};

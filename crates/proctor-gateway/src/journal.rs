@@ -1,0 +1,237 @@
+//! The journal: one row per exchange in `exchanges.ndjson`, whole bodies below `bodies/`.
+//!
+//! A row is written before its answer ends, so that whoever saw an answer finds its row.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+
+/// Rows that a subscriber may lag behind before it misses some.
+const BACKLOG: usize = 4096;
+
+/// One exchange. The fields and their meaning are those of `gateway/exchanges.ndjson` in `docs/evidence.md`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Order in the journal, from 1. The answer's `request-id` header is `req_` and this number in six digits.
+    pub n: u64,
+    /// The agent that the path named.
+    pub agent: String,
+    /// When the request had arrived whole.
+    pub at: DateTime<Utc>,
+    /// Until the whole answer was ready to leave, in milliseconds.
+    pub duration_ms: f64,
+    /// `POST /v1/messages`.
+    pub request: String,
+    /// Model asked for.
+    pub model: Option<String>,
+    /// Whether a stream was asked for.
+    pub stream: bool,
+    /// Assistant messages already in the conversation.
+    pub turn: u32,
+    /// SHA-256 of the request body, lower-case hex.
+    pub sha256: String,
+    /// HTTP status of the answer.
+    pub status: u16,
+    /// `end_turn`, `tool_use`; absent for errors.
+    pub stop_reason: Option<String>,
+    /// What answered: `mayor.toml turn 1 step 3`.
+    pub matched: Option<String>,
+    /// Why nothing answered, with the text that no rule matched.
+    pub miss: Option<String>,
+    /// Name of the fault that was injected.
+    pub fault: Option<String>,
+    /// Input tokens as told to the agent.
+    pub input_tokens: u64,
+    /// Output tokens as told to the agent.
+    pub output_tokens: u64,
+    /// The newest user text or tool result of the request, cut at 4 KiB with the cut counted.
+    pub asked: String,
+    /// Text and commands of the answer, cut likewise.
+    pub answered: String,
+    /// Folder of the whole `request.json` and `answer.json` or `answer.sse`, relative to the journal's folder.
+    pub body: Option<String>,
+}
+
+/// Why the journal is not whole.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A file could not be made or written.
+    #[error("cannot write {path}: {message}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        message: String,
+    },
+    /// The folder has a journal that is not empty.
+    #[error("{path} holds a journal already")]
+    Occupied {
+        /// The journal's file.
+        path: PathBuf,
+    },
+}
+
+impl JournalError {
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Write { .. } => {
+                Some("check that the disk has room and the folder can be written".into())
+            }
+            Self::Occupied { .. } => Some("give every run a folder of its own".into()),
+        }
+    }
+
+    fn write(path: &Path, error: &std::io::Error) -> Self {
+        Self::Write {
+            path: path.to_owned(),
+            message: error.to_string(),
+        }
+    }
+}
+
+/// The whole bodies of an exchange.
+pub(crate) struct Bodies {
+    pub(crate) request: Vec<u8>,
+    pub(crate) answer: Vec<u8>,
+    /// `json` or `sse`.
+    pub(crate) answer_kind: &'static str,
+}
+
+/// See the file's head.
+pub(crate) struct Journal {
+    dir: PathBuf,
+    path: PathBuf,
+    state: Mutex<State>,
+    rows: broadcast::Sender<Exchange>,
+}
+
+struct State {
+    file: File,
+    count: u64,
+    misses: Vec<Exchange>,
+    failure: Option<String>,
+}
+
+impl Journal {
+    /// Makes the folder and the empty journal.
+    pub(crate) fn begin(dir: &Path) -> Result<Self, JournalError> {
+        let bodies = dir.join("bodies");
+        fs::create_dir_all(&bodies).map_err(|e| JournalError::write(&bodies, &e))?;
+        let path = dir.join("exchanges.ndjson");
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(|e| JournalError::write(&path, &e))?;
+        let length = file
+            .metadata()
+            .map_err(|e| JournalError::write(&path, &e))?
+            .len();
+        if length > 0 {
+            return Err(JournalError::Occupied { path });
+        }
+        let state = State {
+            file,
+            count: 0,
+            misses: Vec::new(),
+            failure: None,
+        };
+        let (rows, _) = broadcast::channel(BACKLOG);
+        Ok(Self {
+            dir: dir.to_owned(),
+            path,
+            state: Mutex::new(state),
+            rows,
+        })
+    }
+
+    /// Numbers the row, writes bodies and row, and tells the subscribers. `finish` fills in what depends on the number
+    /// and the time of writing.
+    pub(crate) fn append(
+        &self,
+        mut row: Exchange,
+        bodies: &Bodies,
+        finish: impl FnOnce(&mut Exchange),
+    ) -> Result<Exchange, JournalError> {
+        let mut state = self.lock();
+        row.n = state.count + 1;
+        let folder = format!("bodies/{:06}", row.n);
+        row.body = Some(folder.clone());
+        let written = self.write_bodies(&folder, bodies).and_then(|()| {
+            finish(&mut row);
+            self.write_row(&mut state.file, &row)
+        });
+        if let Err(error) = written {
+            state.failure.get_or_insert_with(|| error.to_string());
+            return Err(error);
+        }
+        state.count = row.n;
+        if row.miss.is_some() {
+            state.misses.push(row.clone());
+        }
+        // No subscriber is no error: rows are on disk.
+        let _ = self.rows.send(row.clone());
+        Ok(row)
+    }
+
+    fn write_bodies(&self, folder: &str, bodies: &Bodies) -> Result<(), JournalError> {
+        let folder = self.dir.join(folder);
+        fs::create_dir_all(&folder).map_err(|e| JournalError::write(&folder, &e))?;
+        let files = [
+            ("request.json".to_owned(), &bodies.request),
+            (format!("answer.{}", bodies.answer_kind), &bodies.answer),
+        ];
+        for (name, content) in files {
+            let path = folder.join(name);
+            fs::write(&path, content).map_err(|e| JournalError::write(&path, &e))?;
+        }
+        Ok(())
+    }
+
+    fn write_row(&self, file: &mut File, row: &Exchange) -> Result<(), JournalError> {
+        let mut line =
+            serde_json::to_vec(row).map_err(|e| JournalError::write(&self.path, &e.into()))?;
+        line.push(b'\n');
+        // One write per row: a killed process leaves whole rows.
+        file.write_all(&line)
+            .map_err(|e| JournalError::write(&self.path, &e))
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Exchange> {
+        self.rows.subscribe()
+    }
+
+    pub(crate) fn misses(&self) -> Vec<Exchange> {
+        self.lock().misses.clone()
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.lock().count
+    }
+
+    pub(crate) fn flush(&self) -> Result<(), JournalError> {
+        let state = self.lock();
+        if let Some(message) = &state.failure {
+            return Err(JournalError::Write {
+                path: self.path.clone(),
+                message: message.clone(),
+            });
+        }
+        state
+            .file
+            .sync_all()
+            .map_err(|e| JournalError::write(&self.path, &e))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held leaves at worst one row unwritten, which `failure` cannot know; rows stay whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
