@@ -1,1 +1,19 @@
-//! Proctor's harness.
+//! Proctor's harness: scenario files, the phases of a run, processes, towns, exercises, evidence.
+//!
+//! [`cycle::run`] executes phases 1 to 7 and leaves evidence on disk; judging is another crate's work. The harness drives every
+//! town as processes and files only, and is handed addresses of the telemetry store and the gateway by the edge ([`cycle::Services`]).
+
+pub mod base;
+pub mod clean;
+pub mod cycle;
+pub mod exercise;
+pub mod halt;
+
+pub mod launch;
+
+
+pub mod runs;
+pub mod scenario;
+
+
+pub use halt::Halt;

@@ -1,0 +1,72 @@
+//! What the cycle needs of the edge: a telemetry store that listens and a gateway that plays the model provider.
+//!
+//! The harness is given addresses and paths only; it never sees the inside of either.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use proctor_judge::evidence::{AgentId, Exchange};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::halt::Halt;
+
+/// Where telemetry of a run goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TelemetryAddresses {
+    /// Full URL for metrics of the town itself.
+    pub metrics: String,
+    /// Full URL for logs of the town itself.
+    pub logs: String,
+    /// Base address of the OTLP listener (`http://127.0.0.1:40213`): agents send below `/agents/<agent>/`.
+    pub otlp: String,
+}
+
+/// What the gateway plays.
+#[derive(Clone, Debug)]
+pub struct GatewaySpec {
+    /// The folder of scripts.
+    pub script: PathBuf,
+    /// `faults.json`.
+    pub faults: PathBuf,
+    /// The journal's folder: `evidence/gateway`.
+    pub journal: PathBuf,
+}
+
+/// What the store has of one agent, by the address its records came by.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct AgentCounts {
+    /// Log records.
+    pub records: u64,
+    /// `claude_code.user_prompt` events.
+    pub prompts: u64,
+    /// Input and output tokens of its API requests.
+    pub tokens: u64,
+    /// Cost that it reported, in US dollars.
+    pub cost_usd: f64,
+}
+
+/// The edge's services for one run. Every method may be called from any task.
+pub trait Services: Send + Sync + 'static {
+    /// Opens a fresh store in `store` and listens.
+    fn start_telemetry(&self, store: PathBuf) -> impl Future<Output = Result<TelemetryAddresses, Halt>> + Send;
+
+    /// Loads the scripts and listens; the base address of the gateway.
+    fn start_gateway(&self, spec: GatewaySpec) -> impl Future<Output = Result<String, Halt>> + Send;
+
+    /// Every exchange from now on, as it is journalled. Called once, after the gateway's start.
+    fn exchanges(&self) -> UnboundedReceiver<Exchange>;
+
+    /// What the store has, per agent; the empty address is the town itself.
+    fn counts(&self) -> impl Future<Output = BTreeMap<AgentId, AgentCounts>> + Send;
+
+    /// The provider behind which the run's own spans go to the store; absent before telemetry listens.
+    fn tracer_provider(&self) -> Option<SdkTracerProvider>;
+
+    /// Makes everything that was received durable and readable.
+    fn flush(&self) -> impl Future<Output = Result<(), Halt>> + Send;
+
+    /// Closes both listeners and the store. Called once, last, however the run ended.
+    fn stop(&self) -> impl Future<Output = ()> + Send;
+}

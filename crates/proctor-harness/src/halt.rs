@@ -1,0 +1,64 @@
+//! The one error that ends a run early: its kind decides the outcome and the exit code.
+//!
+//! Every failure below the cycle becomes a [`Halt`] at the place that knows what a person can do about it.
+
+use std::io;
+use std::path::Path;
+
+use proctor_judge::evidence::{StopKind, Stopped};
+
+/// Why a run cannot go on.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Halt {
+    /// What kind of end it is.
+    pub kind: StopKind,
+    /// What happened, in one lower-case sentence.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+impl Halt {
+    /// A halt of any kind, without a hint.
+    pub fn new(kind: StopKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None }
+    }
+
+    /// The machine lacks something.
+    pub fn environment(message: impl Into<String>) -> Self {
+        Self::new(StopKind::Environment, message)
+    }
+
+    /// Proctor, a town program or a script of the scenario is at fault.
+    pub fn harness(message: impl Into<String>) -> Self {
+        Self::new(StopKind::Harness, message)
+    }
+
+    /// A person or a signal ended the run.
+    pub fn cancelled() -> Self {
+        Self::new(StopKind::Cancelled, "the run was cancelled")
+    }
+
+    /// The same halt with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// A failed file operation: a full, read-only or forbidden disk is the environment's fault and says so.
+    pub fn io(what: &str, path: &Path, error: &io::Error) -> Self {
+        let halt = Self::environment(format!("cannot {what} {}: {error}", path.display()));
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => halt.hint("free some disk space: `proctor clean`, `proctor runs --keep N`"),
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => halt.hint("name a place that can be written: --reports DIR, or XDG_CACHE_HOME for the town"),
+            _ => halt,
+        }
+    }
+
+    /// As the run's record states it.
+    pub fn stopped(&self, phase: u8) -> Stopped {
+        Stopped { kind: self.kind, phase, message: self.message.clone(), hint: self.hint.clone() }
+    }
+}

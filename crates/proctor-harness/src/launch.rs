@@ -1,0 +1,225 @@
+//! Which program plays which role: the `agents.json` that the harness writes and the `agent-launch` personality reads.
+//!
+//! [`resolve`] is pure, so that what an agent is started with can be stated in a test. Format: `docs/seams.md`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+
+/// Version of `agents.json`.
+pub const AGENTS_SCHEMA: u32 = 1;
+
+/// The word for the agent that ships with Proctor.
+pub const BUILTIN: &str = "builtin";
+
+/// `B/agents.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentTable {
+    /// [`AGENTS_SCHEMA`].
+    pub schema: u32,
+    /// Base address of the gateway: `http://127.0.0.1:40214`.
+    pub gateway: String,
+    /// Base address of the OTLP listener.
+    pub otlp: String,
+    /// What plays `mayor`, `polecat`, `polecat:<rig>`; the most specific key wins.
+    pub roles: BTreeMap<String, AgentEntry>,
+}
+
+/// What plays one role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentEntry {
+    /// What people call it: `builtin`, or the command line.
+    pub program: String,
+    /// Program and leading arguments; the beacon follows.
+    pub command: Vec<String>,
+    /// Environment added to the agent's own.
+    pub env: BTreeMap<String, String>,
+    /// Whether it is told where telemetry goes; `false` is a planned fault.
+    pub telemetry: bool,
+}
+
+/// A program to `exec`, with its whole environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments, the beacon last.
+    pub args: Vec<String>,
+    /// All of its environment: nothing else is inherited.
+    pub env: BTreeMap<String, String>,
+}
+
+/// Why an agent cannot be launched. `agent-launch` prints it and exits 2.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// `agents.json` is missing or unreadable.
+    #[error("cannot read {path}: {reason}")]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The environment does not say who is launched.
+    #[error("GT_ROLE is not set: agent-launch is started by a town, not by hand")]
+    NoRole,
+    /// No entry plays this role.
+    #[error("agents.json has no entry for the role `{role}` (looked for: {looked_for})")]
+    NoEntry {
+        /// `GT_ROLE`.
+        role: String,
+        /// The keys that would have played it.
+        looked_for: String,
+    },
+    /// An entry without a program.
+    #[error("the entry `{0}` of agents.json has an empty command")]
+    Empty(String),
+    /// `--agent` or a scenario key that cannot be understood.
+    #[error("`{0}` is no ROLE=COMMAND")]
+    Override(String),
+    /// A role that nothing plays.
+    #[error("`{0}` names no role")]
+    Role(String),
+    /// A command line with an open quote, or without a program.
+    #[error("`{0}` is no command line")]
+    Command(String),
+}
+
+impl LaunchError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Override(_) | Self::Role(_) => Some("write --agent mayor=COMMAND, polecat=COMMAND or polecat:RIG=COMMAND"),
+            Self::Command(_) => Some("quote arguments as a shell would: --agent \"polecat=./my-agent --name 'a b'\""),
+            _ => None,
+        }
+    }
+}
+
+/// `--agent ROLE=COMMAND`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// `mayor`, `polecat`, `polecat:<rig>`.
+    pub role: String,
+    /// `builtin`, or a command line.
+    pub command: String,
+}
+
+impl std::str::FromStr for Override {
+    type Err = LaunchError;
+
+    fn from_str(text: &str) -> Result<Self, LaunchError> {
+        let (role, command) = text.split_once('=').ok_or_else(|| LaunchError::Override(text.to_owned()))?;
+        let known = role == "mayor" || role == "polecat" || role.strip_prefix("polecat:").is_some_and(|rig| !rig.is_empty());
+        if !known {
+            return Err(LaunchError::Role(role.to_owned()));
+        }
+        split_command(command)?;
+        Ok(Self { role: role.to_owned(), command: command.to_owned() })
+    }
+}
+
+/// Splits a command line at white space, with `'…'`, `"…"` and `\` as in a shell; no expansion of any kind.
+///
+/// # Errors
+/// An open quote, or nothing at all.
+pub fn split_command(line: &str) -> Result<Vec<String>, LaunchError> {
+    let mut words: Vec<String> = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote: Option<char> = None;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None | Some('"'), '\\') => word.get_or_insert_default().extend(chars.next()),
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    if quote.is_some() || words.is_empty() {
+        return Err(LaunchError::Command(line.to_owned()));
+    }
+    Ok(words)
+}
+
+impl AgentTable {
+    /// Reads `agents.json`.
+    ///
+    /// # Errors
+    /// When the file is missing or not of this form.
+    pub fn read(path: &Path) -> Result<Self, LaunchError> {
+        let failed = |reason: String| LaunchError::Table { path: path.to_owned(), reason };
+        let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+        serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))
+    }
+
+    /// The entry that plays `GT_ROLE`, with its key.
+    ///
+    /// # Errors
+    /// When no entry plays it.
+    pub fn entry(&self, role: &str) -> Result<(&str, &AgentEntry), LaunchError> {
+        let keys = role_keys(role);
+        let found = keys.iter().find_map(|key| self.roles.get_key_value(key.as_str()));
+        let missing = || LaunchError::NoEntry { role: role.to_owned(), looked_for: keys.join(", ") };
+        found.map(|(key, entry)| (key.as_str(), entry)).ok_or_else(missing)
+    }
+}
+
+/// The keys of `agents.json` that play a `GT_ROLE`, most specific first.
+pub fn role_keys(role: &str) -> Vec<String> {
+    let parts: Vec<&str> = role.split('/').collect();
+    match parts.as_slice() {
+        [rig, "polecats", _] => vec![format!("polecat:{rig}"), "polecat".into()],
+        [rig, role] => vec![format!("{role}:{rig}"), (*role).to_owned()],
+        _ => vec![role.to_owned()],
+    }
+}
+
+/// What telemetry a program owes: its own name when the scenario states an expectation for it, `builtin`, else `none`.
+pub fn telemetry_key<'a>(program: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let name = program.split_whitespace().next().unwrap_or_default();
+    let name = name.rsplit('/').next().unwrap_or_default();
+    known.into_iter().find(|key| *key == name).unwrap_or("none").to_owned()
+}
+
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// An agent's address as one percent-encoded path segment.
+pub fn segment(agent: &str) -> String {
+    utf8_percent_encode(agent, SEGMENT).to_string()
+}
+
+const METRICS_KEYS: [&str; 3] = ["GT_OTEL_METRICS_URL", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "BD_OTEL_METRICS_URL"];
+const LOGS_KEYS: [&str; 2] = ["GT_OTEL_LOGS_URL", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"];
+
+/// What to start for an agent: the entry of its `GT_ROLE`, its own gateway and telemetry addresses, the given arguments last.
+///
+/// # Errors
+/// No role in the environment, no entry for it, or an entry without a program.
+pub fn resolve(env: &BTreeMap<String, String>, args: &[String], table: &AgentTable) -> Result<Launch, LaunchError> {
+    let role = env.get("GT_ROLE").ok_or(LaunchError::NoRole)?;
+    let (key, entry) = table.entry(role)?;
+    let (program, leading) = entry.command.split_first().ok_or_else(|| LaunchError::Empty(key.to_owned()))?;
+    let mut own = env.clone();
+    let agent = segment(role);
+    own.insert("ANTHROPIC_BASE_URL".into(), format!("{}/a/{agent}", table.gateway));
+    own.insert("ANTHROPIC_AUTH_TOKEN".into(), "proctor".into());
+    own.extend(entry.env.clone());
+    if entry.telemetry {
+        own.extend(METRICS_KEYS.map(|key| (key.to_owned(), format!("{}/agents/{agent}/v1/metrics", table.otlp))));
+        own.extend(LOGS_KEYS.map(|key| (key.to_owned(), format!("{}/agents/{agent}/v1/logs", table.otlp))));
+    } else {
+        own.retain(|key, _| !METRICS_KEYS.contains(&key.as_str()) && !LOGS_KEYS.contains(&key.as_str()));
+    }
+    let args = leading.iter().chain(args).cloned().collect();
+    Ok(Launch { program: PathBuf::from(program), args, env: own })
+}

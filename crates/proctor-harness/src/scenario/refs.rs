@@ -1,0 +1,265 @@
+//! What the parts of a scenario say of each other: files, rigs, exercises, steps, ids, faults.
+//!
+//! Positions come from the text of the key's value, which is unique enough where it matters (names and ids are quoted strings).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proctor_judge::plan::{Check, CheckKind};
+
+use super::files::Files;
+use super::problem::Problem;
+use super::spec::{CaseSpec, Exercise, Fault, FaultKind, SCENARIO_SCHEMA, Spec, Step};
+use super::{SCENARIO_FILE, SELFTEST};
+
+struct Refs<'a> {
+    file: String,
+    text: &'a str,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Refs<'_> {
+    /// A problem placed at the `nth` line (from 0) that gives `key` the text `value`.
+    fn at(&mut self, key: &str, value: &str, nth: usize, message: String) -> &mut Problem {
+        let span = place(self.text, key, value, nth);
+        let problem = match span {
+            Some(span) => Problem::at(&self.file, self.text, span, message),
+            None => Problem::of_file(&self.file, message),
+        };
+        self.problems.push(problem);
+        let last = self.problems.len() - 1;
+        &mut self.problems[last]
+    }
+
+    fn known<'k>(&mut self, what: &str, key: &str, value: &str, known: impl IntoIterator<Item = &'k str>) {
+        let known: Vec<&str> = known.into_iter().collect();
+        if known.contains(&value) {
+            return;
+        }
+        let nearest = super::problem::nearest(value, known.iter().copied());
+        let problem = self.at(key, value, 0, format!("there is no {what} `{value}`"));
+        problem.nearest = nearest;
+        if problem.nearest.is_none() && !known.is_empty() {
+            problem.hint = Some(format!("known: {}", known.join(", ")));
+        }
+    }
+
+    fn unique<'n>(&mut self, what: &str, key: &str, names: impl Iterator<Item = &'n str>) {
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in names {
+            let count = seen.entry(name).or_default();
+            *count += 1;
+            if *count == 2 {
+                self.at(key, name, 1, format!("the {what} `{name}` is there twice"));
+            }
+        }
+    }
+}
+
+/// Where `key = … "value"` stands: the span of the quoted value.
+fn place(text: &str, key: &str, value: &str, nth: usize) -> Option<std::ops::Range<usize>> {
+    let quoted = [format!("\"{value}\""), format!("'{value}'")];
+    let mut found = 0;
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let keyed = line.trim_start().trim_start_matches("{ ").starts_with(key) || line.contains(&format!("{key} ="));
+        let column = quoted.iter().find_map(|q| line.find(q.as_str()).map(|at| (at, q.len())));
+        if let (true, Some((column, length))) = (keyed, column) {
+            if found == nth {
+                return Some(offset + column..offset + column + length);
+            }
+            found += 1;
+        }
+        offset += line.len();
+    }
+    None
+}
+
+/// Checks what the scenario's parts say of each other and of its files.
+pub fn check(spec: &Spec, files: &Files, problems: &mut Vec<Problem>) {
+    let text = files.text(SCENARIO_FILE).unwrap_or_default();
+    let mut refs = Refs { file: SCENARIO_FILE.into(), text, problems };
+    check_head(spec, &mut refs);
+    check_files(spec, files, &mut refs);
+    refs.unique("rig", "name", spec.rig.iter().map(|rig| rig.name.as_str()));
+    refs.unique("exercise", "name", spec.exercise.iter().map(|e| e.name.as_str()));
+    refs.unique("check", "id", spec.check.iter().map(|c| c.id.as_str()));
+    check_faults(&spec.fault, spec, &mut refs);
+    for role in spec.agents.keys() {
+        check_role(role, role, spec, &mut refs);
+    }
+    for (index, exercise) in spec.exercise.iter().enumerate() {
+        check_exercise(exercise, &spec.exercise[..index], spec, files, &mut refs);
+    }
+    for check in &spec.check {
+        check_check(check, spec, &mut refs);
+    }
+}
+
+fn check_head(spec: &Spec, refs: &mut Refs<'_>) {
+    if spec.schema != SCENARIO_SCHEMA {
+        let message = format!("schema {} is not known; this proctor reads schema {SCENARIO_SCHEMA}", spec.schema);
+        let at = refs.text.find("schema").map(|at| at..at + "schema".len());
+        refs.problems.push(at.map_or_else(|| Problem::of_file(SCENARIO_FILE, &message), |at| Problem::at(SCENARIO_FILE, refs.text, at, &message)));
+    }
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if spec.name.is_empty() || !spec.name.chars().all(plain) {
+        refs.at("name", &spec.name, 0, format!("the name `{}` must be lower-case letters, digits and dashes", spec.name));
+    }
+    for rig in spec.rig.iter().filter(|rig| rig.name.is_empty() || !rig.name.chars().all(|c| plain(c) && c != '-' || c == '_')) {
+        refs.at("name", &rig.name, 0, format!("the rig `{}` must be lower-case letters, digits and underscores", rig.name));
+    }
+    if spec.rig.is_empty() {
+        refs.problems.push(Problem::of_file(SCENARIO_FILE, "there is no rig").hint("add a `[[rig]]` with a `name`"));
+    }
+    if spec.landed.clauses.is_empty() {
+        refs.problems.push(Problem::of_file(SCENARIO_FILE, "`landed.clauses` is empty: nothing could ever land"));
+    }
+}
+
+fn check_files(spec: &Spec, files: &Files, refs: &mut Refs<'_>) {
+    match files.get(&spec.prompt) {
+        None => _ = refs.at("prompt", &spec.prompt, 0, format!("the prompt file `{}` is missing", spec.prompt)),
+        Some(_) if files.text(&spec.prompt).is_none_or(|text| text.trim().is_empty()) => {
+            refs.problems.push(Problem::of_file(&spec.prompt, "the prompt is empty or not UTF-8"));
+        }
+        Some(_) => {}
+    }
+    let scripted = files.below(&spec.script).any(|(path, _)| path.ends_with(".toml") && !path.contains('/'));
+    let needs_script = ["mayor", "polecat"].iter().any(|role| spec.agents.get(*role).is_none_or(|a| a.command == "builtin"));
+    if needs_script && !scripted {
+        refs.at("script", &spec.script, 0, format!("the script folder `{}` holds no script (`*.toml`)", spec.script));
+    }
+}
+
+fn check_role(written: &str, role: &str, spec: &Spec, refs: &mut Refs<'_>) {
+    let (name, rig) = role.split_once(':').map_or((role, None), |(name, rig)| (name, Some(rig)));
+    if !["mayor", "polecat"].contains(&name) {
+        let problem = refs.at("agent", written, 0, format!("`{written}` names no role"));
+        problem.nearest = super::problem::nearest(name, ["mayor", "polecat"]);
+        problem.hint = Some("a role is `mayor`, `polecat` or `polecat:RIG`".into());
+    } else if let Some(rig) = rig {
+        if !spec.rig.iter().any(|known| known.name == rig) {
+            let nearest = super::problem::nearest(rig, spec.rig.iter().map(|r| r.name.as_str()));
+            refs.at("agent", written, 0, format!("there is no rig `{rig}`")).nearest = nearest.map(|rig| format!("{name}:{rig}"));
+        }
+    }
+}
+
+fn check_faults(faults: &[Fault], spec: &Spec, refs: &mut Refs<'_>) {
+    refs.unique("fault", "name", faults.iter().map(|f| f.name.as_str()));
+    for fault in faults {
+        if fault.agent != "*" {
+            check_role(&fault.agent, &fault.agent, spec, refs);
+        }
+        match (fault.kind, fault.status) {
+            (FaultKind::Provider, None) => _ = refs.at("name", &fault.name, 0, format!("the provider fault `{}` has no `status`", fault.name)),
+            (FaultKind::Provider, Some(status)) if !(400..600).contains(&status) => {
+                refs.at("name", &fault.name, 0, format!("status {status} of the fault `{}` is no error status (400 to 599)", fault.name));
+            }
+            (FaultKind::Telemetry, Some(_)) => _ = refs.at("name", &fault.name, 0, format!("the telemetry fault `{}` takes no `status`", fault.name)),
+            _ => {}
+        }
+    }
+}
+
+fn check_exercise(exercise: &Exercise, before: &[Exercise], spec: &Spec, files: &Files, refs: &mut Refs<'_>) {
+    if let Some(after) = &exercise.after {
+        refs.known("exercise listed before", "after", after, before.iter().map(|e| e.name.as_str()));
+    }
+    if exercise.step.is_empty() {
+        refs.at("name", &exercise.name, 0, format!("the exercise `{}` has no step", exercise.name));
+    }
+    let mut steps = BTreeSet::new();
+    for step in &exercise.step {
+        if !steps.insert(step.name.as_str()) {
+            refs.at("name", &step.name, 1, format!("the step `{}` is there twice in `{}`", step.name, exercise.name));
+        }
+        check_step(step, exercise, spec, files, refs);
+    }
+    if spec.runtime.is_none() && !exercise.step.is_empty() {
+        refs.at("name", &exercise.name, 0, format!("the exercise `{}` needs a `[runtime]`", exercise.name));
+    }
+}
+
+fn check_step(step: &Step, exercise: &Exercise, spec: &Spec, files: &Files, refs: &mut Refs<'_>) {
+    let whole = format!("step `{}` of `{}`", step.name, exercise.name);
+    match (&step.checker, &step.subject) {
+        (Some(command), None) => match command.first() {
+            None => _ = refs.at("name", &step.name, 0, format!("the checker of {whole} is empty")),
+            Some(program) if files.get(&format!("checks/{program}")).is_none() => {
+                let known: Vec<&str> = files.below("checks").map(|(path, _)| path).collect();
+                let nearest = super::problem::nearest(program, known);
+                refs.at("checker", program, 0, format!("`checks/{program}` is missing")).nearest = nearest;
+            }
+            Some(_) => {}
+        },
+        (None, Some(command)) if command.len() < 2 => {
+            refs.at("name", &step.name, 0, format!("the subject of {whole} must be a rig and a script"));
+        }
+        (None, Some(command)) => refs.known("rig", "subject", &command[0], spec.rig.iter().map(|rig| rig.name.as_str())),
+        _ => _ = refs.at("name", &step.name, 0, format!("{whole} must have either `checker` or `subject`")),
+    }
+    let earlier: Vec<&str> = exercise.step.iter().map(|s| s.name.as_str()).take_while(|name| *name != step.name).collect();
+    for need in &step.needs {
+        refs.known("step before it", "needs", need, earlier.iter().copied());
+    }
+}
+
+fn check_check(check: &Check, spec: &Spec, refs: &mut Refs<'_>) {
+    let rigs = || spec.rig.iter().map(|rig| rig.name.as_str());
+    match &check.kind {
+        CheckKind::File(file) => {
+            refs.known("rig", "rig", &file.rig, rigs());
+            for pattern in &file.matches {
+                check_regex("matches", pattern, refs);
+            }
+        }
+        CheckKind::Mail(mail) => refs.known("rig", "to_holder_of", &mail.to_holder_of, rigs()),
+        CheckKind::Exercise(about) => {
+            refs.known("exercise", "exercise", &about.exercise, spec.exercise.iter().map(|e| e.name.as_str()));
+            if let Some(exercise) = spec.exercise.iter().find(|e| e.name == about.exercise) {
+                refs.known(&format!("step of `{}`", exercise.name), "step", &about.step, exercise.step.iter().map(|s| s.name.as_str()));
+            }
+            if let Some(pattern) = &about.output_matches {
+                check_regex("output_matches", pattern, refs);
+            }
+        }
+        CheckKind::Promql(query) | CheckKind::Logsql(query) => check_expectation(&query.expect, refs),
+        CheckKind::Budget(budget) => refs.known("budget", "of", &budget.of, ["cost_usd", "input_tokens", "output_tokens", "model_calls", "seconds"]),
+        _ => {}
+    }
+}
+
+fn check_regex(key: &str, pattern: &str, refs: &mut Refs<'_>) {
+    if let Err(error) = regex::Regex::new(pattern) {
+        let reason = error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        refs.at(key, pattern, 0, format!("`{pattern}` is no regular expression: {reason}"));
+    }
+}
+
+fn check_expectation(expect: &str, refs: &mut Refs<'_>) {
+    let good = expect.trim().split_once(' ').is_some_and(|(operator, number)| {
+        ["==", "!=", ">=", "<=", ">", "<"].contains(&operator) && number.trim().parse::<f64>().is_ok()
+    });
+    if !good {
+        refs.at("expect", expect, 0, format!("`{expect}` is no expectation")).hint = Some("write a comparison and a number: `== 3`, `>= 1`".into());
+    }
+}
+
+/// The outcomes that a run can end with.
+pub const OUTCOMES: [&str; 9] =
+    ["passed", "failed", "not_landed", "unknown", "environment_error", "provider_error", "harness_error", "replay_miss", "cancelled"];
+
+/// Checks what the selftest cases say.
+pub fn check_cases(spec: &Spec, files: &Files, cases: &BTreeMap<String, CaseSpec>, problems: &mut Vec<Problem>) {
+    for (name, case) in cases {
+        let file = format!("{SELFTEST}/{name}/case.toml");
+        let text = files.text(&file).unwrap_or_default();
+        let mut refs = Refs { file, text, problems };
+        refs.known("outcome", "outcome", &case.expect.outcome, OUTCOMES);
+        check_faults(&case.fault, spec, &mut refs);
+        for role in case.agents.keys() {
+            check_role(role, role, spec, &mut refs);
+        }
+    }
+}

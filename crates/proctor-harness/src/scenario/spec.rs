@@ -1,0 +1,378 @@
+//! `scenario.toml` and `case.toml` as types: the one definition behind the parser, the JSON Schema and the defaults.
+//!
+//! Unknown keys, wrong types and missing keys are found by [`super::shape`] from the schema of these types, all at once and with
+//! positions; serde only reads what that has accepted.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use proctor_judge::plan::{Check, Clause, TelemetryExpectation};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// The version of `scenario.toml` that this Proctor reads.
+pub const SCENARIO_SCHEMA: u32 = 1;
+
+/// `scenario.toml`.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Version of the format: 1.
+    pub schema: u32,
+    /// Lower-case letters, digits, dashes.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    /// File with what the coordinator is told.
+    #[serde(default = "default_prompt")]
+    pub prompt: String,
+    /// Folder with the scripts that play the models.
+    #[serde(default = "default_script")]
+    pub script: String,
+    /// Title of the convoy whose landing ends the run.
+    pub convoy: String,
+    /// Who makes the rigs.
+    #[serde(default)]
+    pub rigs: RigsBy,
+    /// Input tokens of one agent above which a finding says so.
+    #[serde(default)]
+    pub high_input_tokens: Option<u64>,
+    /// Patterns (`*`) of files whose opening is recorded in exercises.
+    #[serde(default)]
+    pub watch: Vec<String>,
+    /// The rigs, in order.
+    #[serde(default)]
+    pub rig: Vec<Rig>,
+    /// Time limits.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// What counts as landed.
+    #[serde(default)]
+    pub landed: Landed,
+    /// Which program plays a role: `mayor`, `polecat`, `polecat:RIG`.
+    #[serde(default)]
+    pub agents: BTreeMap<String, AgentSpec>,
+    /// What the deliverables need to run.
+    #[serde(default)]
+    pub runtime: Option<Runtime>,
+    /// What telemetry each kind of agent program owes.
+    #[serde(default)]
+    pub telemetry: BTreeMap<String, TelemetryExpectation>,
+    /// Planned failures.
+    #[serde(default)]
+    pub fault: Vec<Fault>,
+    /// What is run on what was merged.
+    #[serde(default)]
+    pub exercise: Vec<Exercise>,
+    /// What is asserted about the evidence.
+    #[serde(default)]
+    pub check: Vec<Check>,
+}
+
+fn default_prompt() -> String {
+    "prompt.md".into()
+}
+
+fn default_script() -> String {
+    "script".into()
+}
+
+/// Who makes the rigs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RigsBy {
+    /// The coordinator, as its prompt says.
+    #[default]
+    ByMayor,
+    /// The harness, before the coordinator starts.
+    Prepared,
+}
+
+/// One rig.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rig {
+    /// Its name.
+    pub name: String,
+    /// Prefix of its issue ids.
+    #[serde(default)]
+    pub prefix: Option<String>,
+}
+
+/// Time limits of a run.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// From the prompt's delivery until everything has landed.
+    pub landing: Span,
+    /// Until the coordinator listens.
+    pub start: Span,
+    /// Until the coordinator is seen to have the prompt.
+    pub receipt: Span,
+    /// Until agents have ended and telemetry is flushed after landing.
+    pub quiet: Span,
+    /// One step of an exercise.
+    pub exercise: Span,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let span = |s| Span(Duration::from_secs(s));
+        Self { landing: span(3600), start: span(30), receipt: span(60), quiet: span(10), exercise: span(60) }
+    }
+}
+
+/// What counts as landed.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Landed {
+    /// The clauses that must hold at the same moment.
+    #[serde(default = "all_clauses")]
+    pub clauses: Vec<Clause>,
+}
+
+impl Default for Landed {
+    fn default() -> Self {
+        Self { clauses: all_clauses() }
+    }
+}
+
+fn all_clauses() -> Vec<Clause> {
+    vec![Clause::IssuesClosed, Clause::Merged, Clause::Pushed, Clause::NoWorkerBusy, Clause::ConvoyClosed]
+}
+
+/// The program that plays a role.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgentSpec {
+    /// `builtin`, or a command line.
+    #[serde(default = "builtin")]
+    pub command: String,
+    /// Environment added to its own.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+fn builtin() -> String {
+    "builtin".into()
+}
+
+/// What the deliverables need to run.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Runtime {
+    /// The kind of runtime.
+    pub kind: RuntimeKind,
+    /// Requirements in the runtime's own notation: `cryptography>=42.0`.
+    #[serde(default)]
+    pub packages: Vec<String>,
+}
+
+/// Kinds of runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RuntimeKind {
+    /// Python 3 in a virtual environment.
+    Python,
+}
+
+/// A planned failure.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Its name in the evidence.
+    pub name: String,
+    /// What fails.
+    pub kind: FaultKind,
+    /// Whom it hits: `*`, a role, or `role:rig`.
+    pub agent: String,
+    /// HTTP status of a provider fault.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// How many requests of each conversation it hits; 0: for ever.
+    #[serde(default)]
+    pub times: u32,
+}
+
+/// Kinds of planned failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// The model provider answers with an error status.
+    Provider,
+    /// The agent gets no telemetry addresses.
+    Telemetry,
+}
+
+/// Something that is run on what was merged.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Exercise {
+    /// Its name, dotted: `bob.signature_bit`.
+    pub name: String,
+    /// What it is, for people.
+    pub title: String,
+    /// The exercise whose files it starts with; one listed before.
+    #[serde(default)]
+    pub after: Option<String>,
+    /// Its steps, in order.
+    pub step: Vec<Step>,
+}
+
+/// One program of an exercise. Exactly one of `checker` and `subject` is given.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Its name in the exercise.
+    pub name: String,
+    /// A program of `checks/` and its arguments.
+    #[serde(default)]
+    pub checker: Option<Vec<String>>,
+    /// A rig, a script on its target branch, and arguments.
+    #[serde(default)]
+    pub subject: Option<Vec<String>>,
+    /// Steps that must have exited 0, else this one is not run.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// Its own time limit.
+    #[serde(default)]
+    pub timeout: Option<Span>,
+}
+
+/// `case.toml` of a selftest.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CaseSpec {
+    /// What is sabotaged, for people.
+    pub title: String,
+    /// What must come of it.
+    pub expect: Expect,
+    /// Laid over the scenario's.
+    #[serde(default)]
+    pub timeouts: CaseTimeouts,
+    /// Added to the scenario's.
+    #[serde(default)]
+    pub fault: Vec<Fault>,
+    /// Programs laid over the scenario's, per role.
+    #[serde(default)]
+    pub agents: BTreeMap<String, AgentSpec>,
+}
+
+/// What a selftest case must end with.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// The outcome: `failed`, `not_landed`, `harness_error`, …
+    pub outcome: String,
+    /// Id of a finding that must be there.
+    #[serde(default)]
+    pub finding: Option<String>,
+    /// Whether no other finding of level `problem` may be there.
+    #[serde(default)]
+    pub only: bool,
+}
+
+/// [`Timeouts`] of which only what is given replaces the scenario's.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CaseTimeouts {
+    /// See [`Timeouts::landing`].
+    pub landing: Option<Span>,
+    /// See [`Timeouts::start`].
+    pub start: Option<Span>,
+    /// See [`Timeouts::receipt`].
+    pub receipt: Option<Span>,
+    /// See [`Timeouts::quiet`].
+    pub quiet: Option<Span>,
+    /// See [`Timeouts::exercise`].
+    pub exercise: Option<Span>,
+}
+
+impl CaseTimeouts {
+    /// Replaces in `base` what this case states.
+    pub fn lay_over(&self, base: &mut Timeouts) {
+        let pairs = [
+            (&self.landing, &mut base.landing),
+            (&self.start, &mut base.start),
+            (&self.receipt, &mut base.receipt),
+            (&self.quiet, &mut base.quiet),
+            (&self.exercise, &mut base.exercise),
+        ];
+        for (own, target) in pairs {
+            if let Some(own) = own {
+                *target = *own;
+            }
+        }
+    }
+}
+
+/// A length of time as scenario files write it: `500ms`, `30s`, `10m`, `1h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+/// A text that is no [`Span`].
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("`{0}` is not a duration")]
+pub struct SpanError(String);
+
+impl SpanError {
+    /// How a duration is written.
+    pub fn hint() -> &'static str {
+        "write a whole number and a unit: 500ms, 30s, 10m, 1h"
+    }
+}
+
+impl FromStr for Span {
+    type Err = SpanError;
+
+    fn from_str(text: &str) -> Result<Self, SpanError> {
+        let bad = || SpanError(text.to_owned());
+        let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+        let (number, unit) = text.split_at(split);
+        let number: u64 = number.parse().map_err(|_| bad())?;
+        let millis = match unit {
+            "ms" => Some(number),
+            "s" => number.checked_mul(1000),
+            "m" => number.checked_mul(60_000),
+            "h" => number.checked_mul(3_600_000),
+            _ => None,
+        };
+        millis.map(|ms| Self(Duration::from_millis(ms))).ok_or_else(bad)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            0 => write!(f, "0s"),
+            ms if ms % 3_600_000 == 0 => write!(f, "{}h", ms / 3_600_000),
+            ms if ms % 60_000 == 0 => write!(f, "{}m", ms / 60_000),
+            ms if ms % 1000 == 0 => write!(f, "{}s", ms / 1000),
+            ms => write!(f, "{ms}ms"),
+        }
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$", "description": "A duration: 500ms, 30s, 10m, 1h."})
+    }
+}
