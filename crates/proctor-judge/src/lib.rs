@@ -4,7 +4,9 @@
 //! `proctor judge RUN` gives the same bytes for the same run at any time and on any machine.
 
 pub mod evidence;
+pub mod lanes;
 pub mod outcome;
+pub mod picture;
 pub mod plan;
 pub mod summary;
 pub mod terminal;

@@ -1,0 +1,1 @@
+//! What must hold of lanes built from evidence written by hand.
