@@ -60,8 +60,8 @@ def fingerprint(public):
     return hashlib.sha256(der).hexdigest()
 
 
-def new_key():
-    return rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+def new_key(bits):
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
 def private_pem(key):
