@@ -11,7 +11,20 @@ pub mod plan;
 pub mod summary;
 pub mod terminal;
 
+mod agents;
+mod assemble;
+mod checks;
+mod completeness;
 mod error;
+mod findings;
+mod landed;
+mod next;
+mod queries;
+mod report;
+mod run;
+mod telemetry;
+mod verdict;
+mod wording;
 
 use std::path::Path;
 
@@ -40,8 +53,7 @@ pub struct Judgement {
 /// # Errors
 /// When `evidence/run.json` cannot be read, or was written in a format that this version does not know.
 pub fn judge(run_dir: &Path, options: &Options) -> Result<Judgement, JudgeError> {
-    let _ = options;
-    Err(JudgeError::NotARun { path: run_dir.to_path_buf() })
+    assemble::summary(run_dir, options.checks.as_deref()).map(|summary| Judgement { summary })
 }
 
 /// Writes the reports into `run_dir`: `01-otel-reset.md` to `08-recommendations.md`, `README.md`, `report.html`,
@@ -50,6 +62,5 @@ pub fn judge(run_dir: &Path, options: &Options) -> Result<Judgement, JudgeError>
 /// # Errors
 /// When a file cannot be written; those before it are then written already, `summary.json` being the first.
 pub fn write_reports(run_dir: &Path, judgement: &Judgement) -> Result<(), JudgeError> {
-    let _ = judgement;
-    Err(JudgeError::NotARun { path: run_dir.to_path_buf() })
+    report::write(run_dir, &judgement.summary)
 }

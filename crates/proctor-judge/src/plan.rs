@@ -151,7 +151,7 @@ pub struct ExerciseCheck {
     /// Standard output or standard error contains this, in any letter case.
     #[serde(default)]
     pub output_contains: Option<String>,
-    /// Neither stream matches this regular expression.
+    /// Standard output or standard error matches this regular expression.
     #[serde(default)]
     pub output_matches: Option<String>,
     /// Neither stream contains this, whole or with its whitespace removed.

@@ -1,0 +1,327 @@
+//! Why it did not land: one finding per tracked issue whose work is not done, with the last thing that was seen of it.
+
+use super::Known;
+use crate::evidence::{Bead, Delivery, Exchange, MergeRequest, Session, path};
+use crate::next;
+use crate::run::Run;
+use crate::summary::{Finding, Level};
+use crate::wording::{after, at_path, count, duration, quoted, short_agent, short_sha};
+
+pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
+    let run = known.run;
+    // Before phase 6 nothing can have landed, and an early end has its own finding.
+    let asked = run.reached(6) && known.landed.iter().any(|c| c.value == Some(false));
+    let early = crate::checks::incomplete(run).is_some();
+    if !asked || early {
+        return timed_out(known).into_iter().filter(|_| !early).collect();
+    }
+    let fates: Vec<Fate<'_>> = run.tracked().into_iter().map(|id| Fate::of(run, id)).collect();
+    if fates.iter().all(Fate::never_held) {
+        return vec![never_slung(known, &fates)];
+    }
+    let mut findings: Vec<Finding> = fates.iter().filter_map(|fate| cause(known, fate)).collect();
+    if findings.is_empty() {
+        findings.extend(convoy_open(known).or_else(|| timed_out(known)).or_else(|| Some(not_together(known))));
+    }
+    findings
+}
+
+/// What is known of one tracked issue.
+struct Fate<'a> {
+    id: &'a str,
+    bead: Option<&'a Bead>,
+    delivery: Option<&'a Delivery>,
+    /// Sessions that had it on their hook, oldest first.
+    sessions: Vec<&'a Session>,
+    /// The newest submission of its work.
+    merge: Option<&'a MergeRequest>,
+}
+
+impl<'a> Fate<'a> {
+    fn of(run: &'a Run, id: &'a str) -> Self {
+        let mut sessions: Vec<&Session> = run.sessions.rows.iter().filter(|s| s.issue.as_deref() == Some(id)).collect();
+        sessions.sort_by_key(|s| s.started_at);
+        Self {
+            id,
+            bead: run.beads.rows.iter().find(|b| b.id == id),
+            delivery: run.deliveries.rows.iter().find(|d| d.issue == id),
+            sessions,
+            merge: run.merge_requests.rows.iter().filter(|m| m.issue == id).max_by_key(|m| m.created_at),
+        }
+    }
+
+    fn closed(&self) -> bool {
+        self.bead.is_some_and(|b| b.status == "closed")
+    }
+
+    fn merged(&self) -> bool {
+        self.delivery.is_some_and(|d| d.merged)
+    }
+
+    /// Nobody ever had it: no session, no assignee, no submission, no work.
+    fn never_held(&self) -> bool {
+        let assigned = self.bead.is_some_and(|b| b.assignee.is_some() || b.status == "closed");
+        self.sessions.is_empty() && self.merge.is_none() && !assigned && !self.merged()
+    }
+
+    fn worker(&self) -> Option<&'a str> {
+        let session = self.sessions.last().map(|s| s.agent.as_str());
+        let delivery = self.delivery.and_then(|d| d.worker.as_deref());
+        session.or(delivery).or_else(|| self.bead.and_then(|b| b.assignee.as_deref()))
+    }
+
+    fn rig(&self) -> Option<&'a str> {
+        let bead = self.bead.and_then(|b| b.rig.as_deref());
+        bead.or_else(|| self.delivery.map(|d| d.rig.as_str())).or_else(|| self.sessions.last().and_then(|s| s.rig.as_deref()))
+    }
+
+    /// `ev-41k "Eve: write chapter.md"`.
+    fn name(&self) -> String {
+        self.bead.map_or_else(|| self.id.to_owned(), |b| format!("{} {}", self.id, quoted(&b.title, 80)))
+    }
+
+    fn own_commits(&self) -> u32 {
+        self.delivery.map_or(0, |d| d.own_commits)
+    }
+}
+
+/// The one cause that explains best why an issue is not done.
+fn cause(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
+    if fate.closed() && fate.merged() {
+        return None;
+    }
+    let finding = rewound(known, fate)
+        .or_else(|| closed_not_merged(known, fate))
+        .or_else(|| refused(known, fate))
+        .or_else(|| fate.never_held().then(|| not_slung(known, fate)))
+        .or_else(|| pushed_not_done(known, fate))
+        .or_else(|| no_commit(known, fate))
+        .or_else(|| worker_died(known, fate))
+        .unwrap_or_else(|| worker_hangs(known, fate));
+    Some(dressed(known, fate, finding))
+}
+
+/// The facts that every such finding shows.
+fn dressed(known: &Known<'_>, fate: &Fate<'_>, mut finding: Finding) -> Finding {
+    let run = known.run;
+    if let Some(bead) = fate.bead.filter(|b| b.status == "closed") {
+        let when = bead.closed_at.map_or_else(String::new, |at| format!("{} ", after(run.since_start(at))));
+        let by = bead.closed_by.as_deref().map_or_else(|| "somebody".into(), short_agent);
+        let why = bead.close_reason.as_deref().map_or_else(String::new, |r| format!(" ({r})"));
+        finding = finding.detail("closed", format!("{when}by {by}{why}"));
+    }
+    let branch = fate.delivery.and_then(|d| d.branch.as_deref());
+    let branch = branch.or_else(|| fate.merge.map(|m| m.branch.as_str())).or_else(|| fate.sessions.last()?.branch.as_deref());
+    if let Some(branch) = branch {
+        let commits = match fate.own_commits() {
+            0 => "no commit of its own".into(),
+            n => count(n as usize, "commit of its own").replace("commit of its owns", "commits of its own"),
+        };
+        finding = finding.detail("branch", format!("{branch}: {commits}"));
+    }
+    if let Some(worker) = fate.worker() {
+        finding = finding.detail("worker", last_seen(known, worker));
+    }
+    finding = finding.at(at_path(format!("evidence/{}", path::SIGNS)));
+    if let Some(rig) = fate.rig() {
+        finding = finding.at(at_path(format!("evidence/{}/{rig}/", path::GIT)));
+    }
+    let moment = fate.worker().and_then(|w| last_exchange(run, w)).map(|e| run.since_start(e.at));
+    let whom = fate.worker().map_or("mayor", |w| w);
+    if finding.next.is_none() { finding.next(next::view_agent(run, whom, moment)) } else { finding }
+}
+
+fn problem(id: &str, title: String) -> Finding {
+    Finding::new(Level::Problem, format!("landed.{id}"), title)
+}
+
+fn rewound(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
+    let git = known.run.rig(fate.rig()?)?;
+    let lost = git.rewound.first().filter(|_| !fate.merged())?;
+    let head = git.head.as_deref().map_or("nothing", short_sha);
+    Some(
+        problem("rewound", format!("{} of {} was rewound after {} was merged", git.target, git.rig, fate.name()))
+            .expected("the target branch only grows")
+            .saw(format!("{} was its head and is no longer among its ancestors; it is now {head}", short_sha(lost)))
+            .at(at_path(format!("evidence/{}", path::GIT_RIGS))),
+    )
+}
+
+fn closed_not_merged(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
+    let main = fate.rig().and_then(|r| known.run.rig(r)).map_or("main", |g| g.target.as_str());
+    let missing = fate.closed() && !fate.merged();
+    missing.then(|| {
+        problem("closed_not_merged", format!("{} is closed but nothing was merged", fate.name()))
+            .expected(format!("its work on {main} of the origin before it is closed"))
+            .saw(match fate.own_commits() {
+                0 => format!("nothing of it on {main}, no commit of its own"),
+                n => format!("nothing of it on {main}, {n} commits left on its branch"),
+            })
+            .at(at_path(format!("evidence/{}", path::BEADS)))
+    })
+}
+
+/// Submitted, and the merge queue did not take it.
+fn refused(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
+    let merge = fate.merge.filter(|_| !fate.merged())?;
+    let reason = merge.reason.clone().unwrap_or_else(|| "no reason given".into());
+    let when = after(known.run.since_start(merge.created_at));
+    let row = known.run.merge_requests.rows.iter().position(|m| m.id == merge.id).map_or(1, |at| at + 1);
+    let finding = match merge.status.as_str() {
+        "conflict" => problem("conflict", format!("{} conflicts with {} of {}, and nobody resolved it", fate.name(), merge.target, merge.rig))
+            .expected("the worker rebases its branch and submits again")
+            .saw(format!("{} submitted {when}: {reason}", merge.branch)),
+        "rejected" => problem("rejected", format!("the merge queue of {} rejected {}", merge.rig, fate.name()))
+            .expected("a submission that can be merged")
+            .saw(format!("{} submitted {when}: {reason}", merge.branch)),
+        "open" => problem("not_merged_yet", format!("{} was submitted and not merged before the deadline", fate.name()))
+            .expected("the merge queue empties")
+            .saw(format!("{} submitted {when}, still open", merge.branch)),
+        _ => return None,
+    };
+    Some(finding.at(at_path(format!("evidence/{}:{row}", path::MERGE_REQUESTS))))
+}
+
+fn not_slung(known: &Known<'_>, fate: &Fate<'_>) -> Finding {
+    problem("not_slung", format!("{} was never slung", fate.name()))
+        .expected("every tracked issue slung to its rig")
+        .saw("no worker, no session and no assignee for it")
+        .detail("mayor", last_seen(known, "mayor"))
+        .at(at_path(format!("evidence/{}", path::BEADS)))
+}
+
+/// Commits are on the origin, and the worker never said that it was done.
+fn pushed_not_done(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
+    let git = known.run.rig(fate.rig()?)?;
+    let branch = fate.sessions.last().and_then(|s| s.branch.as_deref()).or(fate.delivery?.branch.as_deref());
+    let on_branch = branch.is_some_and(|b| git.branches.contains_key(b) && fate.own_commits() > 0);
+    let author = fate.worker().map(short_agent)?;
+    let on_main = git.commits.iter().any(|c| short_agent(&c.author) == author);
+    let open = !fate.closed() && fate.merge.is_none();
+    (open && (on_branch || on_main)).then(|| {
+        let place = if on_main { git.target.as_str() } else { branch.unwrap_or("its branch") };
+        problem("pushed_not_done", format!("the work of {} was pushed, but its worker never said it was done", fate.name()))
+            .expected("gt done after the push")
+            .saw(format!("commits by {author} on {place} of the origin, no submission, the issue is {}", status(fate)))
+            .at(at_path(format!("evidence/{}", path::GIT_RIGS)))
+    })
+}
+
+/// The worker said that it was done, and there is nothing.
+fn no_commit(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
+    let worker = fate.worker()?;
+    let said = known.telemetry.records_of(worker).any(|r| r.body == "done")
+        || known.run.agents.rows.iter().any(|a| a.agent == worker && a.state == "done");
+    (said && fate.own_commits() == 0 && !fate.merged()).then(|| {
+        problem("no_commit", format!("{} was reported done without a commit", fate.name()))
+            .expected("at least one commit of its own on the worker's branch when it says gt done")
+            .saw(format!("gt done by {}, no commit, the issue is {}", short_agent(worker), status(fate)))
+    })
+}
+
+fn worker_died(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
+    let last = fate.sessions.last()?;
+    let exit = last.exit.as_deref()?;
+    let ended = last.ended_at?;
+    // What the harness or the town itself ended at the end of the run did not die.
+    let stopped = exit.contains("stopped") || known.run.record.phases.iter().any(|p| p.number == 7 && p.started_at <= ended);
+    (!stopped).then(|| {
+        let who = short_agent(&last.agent);
+        let row = known.run.sessions.rows.iter().position(|s| s.run_id == last.run_id).map_or(1, |at| at + 1);
+        problem("worker_died", format!("{who} ended by {exit} with {} unfinished, and nobody took over", fate.name()))
+            .expected("a worker that finishes, or another in its place")
+            .saw(format!("session {} ended {} by {exit}; the issue is {}", last.session, after(known.run.since_start(ended)), status(fate)))
+            .at(at_path(format!("evidence/{}:{row}", path::SESSIONS)))
+    })
+}
+
+fn worker_hangs(known: &Known<'_>, fate: &Fate<'_>) -> Finding {
+    let who = fate.worker().map_or_else(|| "its worker".into(), short_agent);
+    problem("worker_hangs", format!("{who} did not finish {}", fate.name()))
+        .expected("gt done before the deadline")
+        .saw(format!("the issue is {}; {}", status(fate), fate.worker().map_or_else(|| "no worker known".into(), |w| last_seen(known, w))))
+        .at(at_path(format!("evidence/{}", path::AGENTS)))
+}
+
+fn status(fate: &Fate<'_>) -> String {
+    fate.bead.map_or_else(|| "unknown to the town".into(), |b| b.status.clone())
+}
+
+fn last_exchange<'a>(run: &'a Run, agent: &str) -> Option<&'a Exchange> {
+    run.exchanges.rows.iter().rev().find(|e| e.agent == agent)
+}
+
+/// The last that was observed of an agent: its state, and what it asked and did last.
+fn last_seen(known: &Known<'_>, agent: &str) -> String {
+    let run = known.run;
+    let state = run.agents.rows.iter().find(|a| a.agent == agent).map_or("state unknown", |a| a.state.as_str());
+    let mut text = format!("{} {state}", short_agent(agent));
+    let Some(last) = last_exchange(run, agent) else {
+        let record = known.telemetry.records_of(agent).last();
+        let heard = record.map(|r| format!("; last event {} at {}", r.body, after(run.since_start(r.time))));
+        return text + &heard.unwrap_or_else(|| "; it never called the model".into());
+    };
+    let quiet = run.since_start(run.last_moment()) - run.since_start(last.at) - last.duration_ms / 1e3;
+    text += &format!("; last model call {} ({}): it was told {}", after(run.since_start(last.at)), last.status, quoted(&last.answered, 160));
+    text + &format!("; nothing more for {}", duration(quiet.max(0.0)))
+}
+
+fn never_slung(known: &Known<'_>, fates: &[Fate<'_>]) -> Finding {
+    let run = known.run;
+    let made = match (run.convoy(), fates.len()) {
+        (_, 0) => "no issue was made".into(),
+        (None, n) => format!("{} made, no convoy", count(n, "issue")),
+        (Some(convoy), n) => format!("convoy {} with {}", convoy.id, count(n, "issue")),
+    };
+    let moment = last_exchange(run, "mayor").map(|e| run.since_start(e.at));
+    problem("never_slung", "the mayor never slung an issue, so no worker was spawned".into())
+        .expected("every tracked issue slung to its rig")
+        .saw(format!("{made}; no worker, no session and no assignee"))
+        .detail("mayor", last_seen(known, "mayor"))
+        .at(at_path(format!("evidence/{}", path::BEADS)))
+        .at(at_path(format!("evidence/{}", path::EXCHANGES)))
+        .next(next::view_agent(run, "mayor", moment))
+}
+
+/// Every issue is done, and the convoy does not say so.
+fn convoy_open(known: &Known<'_>) -> Option<Finding> {
+    let run = known.run;
+    known.landed.iter().find(|c| c.clause == "convoy_closed" && c.value == Some(false))?;
+    let title = run.plan.as_ref().map_or_else(String::new, |p| quoted(&p.convoy, 80));
+    let (headline, saw) = match run.convoy() {
+        None => (format!("there is no convoy {title}"), "none of that title".to_owned()),
+        Some(c) => (format!("convoy {} {title} was not closed although every issue it tracks is done", c.id), format!("it is {}", c.status)),
+    };
+    Some(
+        problem("convoy_open", headline)
+            .expected("the convoy closes when its last issue does")
+            .saw(saw)
+            .at(at_path(format!("evidence/{}", path::CONVOYS)))
+            .next(next::view_agent(run, "mayor", None)),
+    )
+}
+
+/// Nothing else explains it: the deadline passed.
+fn timed_out(known: &Known<'_>) -> Option<Finding> {
+    let run = known.run;
+    let stopped = run.record.stopped.as_ref().filter(|s| s.kind == crate::evidence::StopKind::Timeout)?;
+    let limit = run.plan.as_ref().map_or_else(String::new, |p| format!(" within {}", duration(p.landing_timeout_s)));
+    Some(
+        problem("timeout", format!("the convoy did not land{limit}"))
+            .expected("all landed clauses at the same moment")
+            .saw(stopped.message.clone())
+            .at(at_path(format!("evidence/{}", path::SIGNS)))
+            .next("proctor run --help   # --timeout, or CONVOY_TIMEOUT in seconds, gives it more time"),
+    )
+}
+
+/// A clause is false and nothing of the above applies.
+fn not_together(known: &Known<'_>) -> Finding {
+    let false_ones: Vec<String> =
+        known.landed.iter().filter(|c| c.value == Some(false)).map(|c| format!("{} {}", c.title, c.now)).collect();
+    problem("clause_false", format!("the landed clauses do not hold together: {}", false_ones.join(", ")))
+        .expected("all landed clauses at the same moment")
+        .saw(false_ones.join(", "))
+        .at(at_path(format!("evidence/{}", path::SIGNS)))
+        .next(next::view(known.run))
+}

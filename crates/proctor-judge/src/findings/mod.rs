@@ -1,0 +1,102 @@
+//! What the judge noticed, each with its evidence and the command to type next. The table of ids stands in `docs/report.md`.
+
+mod landed;
+mod models;
+mod notes;
+mod telemetry;
+
+use crate::checks::{Case, Judged};
+use crate::outcome::Outcome;
+use crate::run::Run;
+use crate::summary::{AgentSummary, CheckStatus, ClauseSummary, Detail, Evidence, Finding, Level};
+use crate::telemetry::Telemetry;
+
+/// Everything findings are drawn from.
+pub(crate) struct Known<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) telemetry: &'a Telemetry,
+    pub(crate) agents: &'a [AgentSummary],
+    pub(crate) landed: &'a [ClauseSummary],
+    pub(crate) checks: &'a [Judged],
+    pub(crate) outcome: Outcome,
+}
+
+impl<'a> Known<'a> {
+    /// The same material with a case's shape.
+    pub(crate) fn new(case: &Case<'a>, landed: &'a [ClauseSummary], checks: &'a [Judged], outcome: Outcome) -> Self {
+        Self { run: case.run, telemetry: case.telemetry, agents: case.agents, landed, checks, outcome }
+    }
+}
+
+impl Finding {
+    pub(crate) fn new(level: Level, id: impl Into<String>, title: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            level,
+            title: title.into(),
+            expected: None,
+            saw: None,
+            details: Vec::new(),
+            evidence: Vec::new(),
+            next: None,
+        }
+    }
+
+    pub(crate) fn expected(mut self, text: impl Into<String>) -> Self {
+        self.expected = Some(text.into());
+        self
+    }
+
+    pub(crate) fn saw(mut self, text: impl Into<String>) -> Self {
+        self.saw = Some(text.into());
+        self
+    }
+
+    pub(crate) fn detail(mut self, label: &str, text: impl Into<String>) -> Self {
+        self.details.push(Detail { label: label.into(), text: text.into() });
+        self
+    }
+
+    pub(crate) fn at(mut self, evidence: Evidence) -> Self {
+        self.evidence.push(evidence);
+        self
+    }
+
+    pub(crate) fn next(mut self, command: impl Into<String>) -> Self {
+        self.next = Some(command.into());
+        self
+    }
+}
+
+/// All findings, worst first; of equal weight, causes before consequences.
+pub(crate) fn all(known: &Known<'_>) -> Vec<Finding> {
+    let mut findings = models::all(known);
+    findings.extend(landed::all(known));
+    findings.extend(known.checks.iter().filter_map(|c| of_check(known, c)));
+    findings.extend(telemetry::all(known));
+    findings.extend(notes::all(known));
+    findings.sort_by_key(|f| f.level);
+    findings
+}
+
+/// A check that does not hold. One that could not be judged is a finding only when the run as a whole could be: otherwise the
+/// reason is one finding already, and dozens of others would hide it.
+fn of_check(known: &Known<'_>, judged: &Judged) -> Option<Finding> {
+    let check = &judged.summary;
+    let level = match check.status {
+        CheckStatus::Passed => return None,
+        CheckStatus::Failed => Level::Problem,
+        CheckStatus::Unknown if crate::checks::incomplete(known.run).is_some() => return None,
+        CheckStatus::Unknown => Level::Problem,
+    };
+    Some(Finding {
+        id: check.id.clone(),
+        level,
+        title: check.title.clone(),
+        expected: Some(check.expected.clone()),
+        saw: Some(check.saw.clone()),
+        details: judged.details.clone(),
+        evidence: check.evidence.clone(),
+        next: check.next.clone(),
+    })
+}

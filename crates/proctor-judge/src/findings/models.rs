@@ -1,0 +1,127 @@
+//! Why the cycle could not go on: early ends, requests without an answer, a provider that refused.
+
+use std::collections::BTreeMap;
+
+use super::Known;
+use crate::evidence::{Exchange, StopKind, path};
+use crate::next;
+use crate::outcome::Outcome;
+use crate::summary::{Finding, Level};
+use crate::verdict::{failed, silent_agents};
+use crate::wording::{after, at_path, count, quoted, short_agent};
+
+pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(misses(known));
+    findings.extend(provider(known));
+    // A stop is often the harness's view of what the two above explain better; it comes after them.
+    findings.extend(stopped(known));
+    findings
+}
+
+fn stopped(known: &Known<'_>) -> Option<Finding> {
+    let run = known.run;
+    let evidence = at_path(format!("evidence/{}", path::RUN));
+    let Some(stopped) = &run.record.stopped else {
+        return killed(known).map(|f| f.at(evidence));
+    };
+    let id = match stopped.kind {
+        StopKind::Environment => "run.environment_error",
+        StopKind::Provider => "run.provider_error",
+        StopKind::Harness => "run.harness_error",
+        StopKind::ReplayMiss => "run.replay_miss",
+        StopKind::Cancelled => "run.cancelled",
+        StopKind::Timeout => return None,
+    };
+    let phase = run.record.phases.iter().find(|p| p.number == stopped.phase).map_or("", |p| p.name.as_str());
+    let finding = Finding::new(Level::Problem, id, stopped.message.clone())
+        .expected("eight phases, one after the other")
+        .saw(format!("the run stopped in phase {} {phase}", stopped.phase).trim_end().to_owned())
+        .at(evidence)
+        .at(at_path("run.log"))
+        .next(next::repeat(run));
+    Some(match &stopped.hint {
+        Some(hint) => finding.detail("hint", hint),
+        None => finding,
+    })
+}
+
+/// The record has no end: proctor was killed, or the machine went down.
+fn killed(known: &Known<'_>) -> Option<Finding> {
+    let record = &known.run.record;
+    if record.ended_at.is_some() {
+        return None;
+    }
+    let phase = record.phases.last().map_or_else(|| "before phase 1".into(), |p| format!("in phase {} {}", p.number, p.name));
+    let finding = Finding::new(Level::Problem, "run.killed", format!("the record of the run ends {phase}: proctor was killed, or is still running"))
+        .expected("an end of phase 7, or the reason of an earlier end")
+        .saw("neither")
+        .next("proctor clean");
+    Some(finding)
+}
+
+/// Requests that no rule of a script answered, one finding per agent.
+fn misses(known: &Known<'_>) -> Vec<Finding> {
+    let mut by_agent: BTreeMap<&str, Vec<(usize, &Exchange)>> = BTreeMap::new();
+    for (row, exchange) in known.run.exchanges.rows.iter().enumerate().filter(|(_, e)| e.miss.is_some()) {
+        by_agent.entry(&exchange.agent).or_default().push((row + 1, exchange));
+    }
+    by_agent.values().filter_map(|rows| Some(miss(known, rows.first()?, rows.len()))).collect()
+}
+
+fn miss(known: &Known<'_>, (row, exchange): &(usize, &Exchange), all: usize) -> Finding {
+    let level = blamed(known, Outcome::HarnessError);
+    let who = short_agent(&exchange.agent);
+    let why = exchange.miss.as_deref().unwrap_or("no rule matched");
+    Finding::new(level, "gateway.miss", format!("the script has no answer for what {who} asked in turn {}", exchange.turn + 1))
+        .expected("a rule of the script that matches")
+        .saw(why)
+        .detail("agent", &exchange.agent)
+        .detail("turn", format!("{} (assistant messages before it: {})", exchange.turn + 1, exchange.turn))
+        .detail("asked", quoted(&exchange.asked, 600))
+        .detail("when", after(known.run.since_start(exchange.at)))
+        .detail("times", count(all, "request"))
+        .at(at_path(format!("evidence/{}:{row}", path::EXCHANGES)))
+        .next(next::view_agent(known.run, &exchange.agent, Some(known.run.since_start(exchange.at))))
+}
+
+/// Errors of the provider: a problem where an agent got nothing but errors in the end, else worth knowing.
+fn provider(known: &Known<'_>) -> Option<Finding> {
+    let rows = &known.run.exchanges.rows;
+    let errors: Vec<&Exchange> = rows.iter().filter(|e| failed(e)).collect();
+    let first = errors.first()?;
+    let silent = silent_agents(rows);
+    let level = if silent.is_empty() { Level::Note } else { blamed(known, Outcome::ProviderError) };
+    let title = match silent.as_slice() {
+        [] => format!("the provider refused {} and answered when asked again", count(errors.len(), "model call")),
+        silent => {
+            let who: Vec<String> = silent.iter().map(|e| short_agent(&e.agent)).collect();
+            format!("the provider answered {} to the last model call of {}", statuses(silent), who.join(", "))
+        }
+    };
+    let injected = errors.iter().filter_map(|e| e.fault.as_deref()).next();
+    let at = rows.iter().position(|e| e.n == first.n).map_or(1, |row| row + 1);
+    let mut finding = Finding::new(level, "provider.errors", title)
+        .expected("HTTP 200 for every model call")
+        .saw(format!("{} with HTTP {}", count(errors.len(), "model call"), statuses(&errors)))
+        .detail("first", after(known.run.since_start(first.at)));
+    if let Some(fault) = injected {
+        finding = finding.detail("planned", format!("the fault `{fault}` of the scenario"));
+    }
+    let last = silent.first().unwrap_or(first);
+    Some(
+        finding
+            .at(at_path(format!("evidence/{}:{at}", path::EXCHANGES)))
+            .next(next::view_agent(known.run, &last.agent, Some(known.run.since_start(last.at)))),
+    )
+}
+
+fn statuses(exchanges: &[&Exchange]) -> String {
+    let codes: std::collections::BTreeSet<u16> = exchanges.iter().map(|e| e.status).collect();
+    codes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A problem where it decided the outcome; else something that went wrong and did no harm.
+fn blamed(known: &Known<'_>, outcome: Outcome) -> Level {
+    if known.outcome == outcome { Level::Problem } else { Level::Warning }
+}

@@ -1,0 +1,71 @@
+//! The commands that findings tell a person to type next, each ready to be pasted into a shell.
+
+use crate::run::Run;
+use crate::wording::{shell, short_agent};
+
+/// The viewer on the whole run.
+pub(crate) fn view(run: &Run) -> String {
+    format!("proctor view {}", run.record.id)
+}
+
+/// The viewer with a state in the address: pairs of key and value.
+pub(crate) fn view_at(run: &Run, state: &[(&str, String)]) -> String {
+    let pairs: Vec<String> = state.iter().map(|(key, value)| format!("{key}={}", encoded(value))).collect();
+    format!("proctor view {}", quote(&format!("{}#{}", run.record.id, pairs.join("&"))))
+}
+
+/// The viewer on one agent, at a moment when there is one.
+pub(crate) fn view_agent(run: &Run, agent: &str, after_s: Option<f64>) -> String {
+    let mut state = vec![("agent", short_agent(agent))];
+    state.extend(after_s.map(|s| ("at", format!("{s:.2}"))));
+    view_at(run, &state)
+}
+
+/// The viewer on one kind of event.
+pub(crate) fn view_events(run: &Run, text: &str) -> String {
+    view_at(run, &[("q", text.to_owned())])
+}
+
+/// One exercise again, on what was merged.
+pub(crate) fn exercise(run: &Run, name: &str) -> String {
+    format!("proctor exercise {} {}", run.record.id, shell(name))
+}
+
+/// The whole run again.
+pub(crate) fn repeat(run: &Run) -> String {
+    run.record.command.clone()
+}
+
+/// Single quotes wherever `#` and `&` could mean something to a shell.
+fn quote(text: &str) -> String {
+    if text.contains('&') || text.contains('\'') { format!("'{}'", text.replace('\'', "'\\''")) } else { shell_or_hash(text) }
+}
+
+/// A `#` inside a word is plain text to every shell.
+fn shell_or_hash(text: &str) -> String {
+    if shell(&text.replace('#', "")) == text.replace('#', "") { text.to_owned() } else { shell(text) }
+}
+
+/// Percent-encodes what would end a value in the viewer's address.
+fn encoded(value: &str) -> String {
+    let mut out = String::new();
+    for byte in value.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' | b':' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_shell_would_misread_is_quoted() {
+        assert_eq!(quote("7k3f#agent=eve/furiosa"), "7k3f#agent=eve/furiosa");
+        assert_eq!(quote("7k3f#agent=eve/furiosa&at=1.20"), "'7k3f#agent=eve/furiosa&at=1.20'");
+        assert_eq!(encoded("a b&c"), "a%20b%26c");
+    }
+}

@@ -1,0 +1,238 @@
+//! The evidence of one run, read from disk once and as far as it goes.
+//!
+//! A run can end at any moment. What is absent or cut short is remembered with its path, so that a check can say
+//! `unknown` with the reason in place of `failed`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+use crate::error::JudgeError;
+use crate::evidence::{
+    AgentRow, Bead, Convoy, Delivery, Exchange, ExerciseRecord, FaultRow, Mail, MergeRequest, RigGit, RunRecord,
+    SCHEMA_VERSION, Session, Sign, path,
+};
+use crate::plan::Plan;
+
+/// Rows of one file and how far they could be read.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows<T> {
+    /// The rows, in the file's order.
+    pub(crate) rows: Vec<T>,
+    /// Whether the file was there at all.
+    pub(crate) known: bool,
+}
+
+impl<T> Rows<T> {
+    /// The rows, or nothing when the file was not there.
+    pub(crate) fn when_known(&self) -> Option<&[T]> {
+        self.known.then_some(self.rows.as_slice())
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Rows<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.rows.iter()
+    }
+}
+
+/// Everything below `evidence/` but the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    /// The folder that holds `evidence/`.
+    pub(crate) dir: PathBuf,
+    pub(crate) record: RunRecord,
+    /// Absent when the run stopped before it was written.
+    pub(crate) plan: Option<Plan>,
+    pub(crate) signs: Rows<Sign>,
+    pub(crate) faults: Rows<FaultRow>,
+    pub(crate) beads: Rows<Bead>,
+    pub(crate) convoys: Rows<Convoy>,
+    pub(crate) mail: Rows<Mail>,
+    pub(crate) merge_requests: Rows<MergeRequest>,
+    pub(crate) agents: Rows<AgentRow>,
+    pub(crate) sessions: Rows<Session>,
+    pub(crate) rigs: Rows<RigGit>,
+    pub(crate) deliveries: Rows<Delivery>,
+    pub(crate) exchanges: Rows<Exchange>,
+    /// By name; the path is the record's folder, relative to the run's folder.
+    pub(crate) exercises: BTreeMap<String, (String, ExerciseRecord)>,
+    /// Files that could not be read whole, with the reason.
+    pub(crate) unread: Vec<(String, String)>,
+}
+
+impl Run {
+    /// Reads the run in `dir`.
+    pub(crate) fn read(dir: &Path) -> Result<Self, JudgeError> {
+        let record = read_record(dir)?;
+        let mut reader = Reader { evidence: dir.join("evidence"), unread: Vec::new() };
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            record,
+            plan: reader.json(path::PLAN),
+            signs: reader.rows(path::SIGNS),
+            faults: reader.rows(path::FAULTS),
+            beads: reader.rows(path::BEADS),
+            convoys: reader.rows(path::CONVOYS),
+            mail: reader.rows(path::MAIL),
+            merge_requests: reader.rows(path::MERGE_REQUESTS),
+            agents: reader.rows(path::AGENTS),
+            sessions: reader.rows(path::SESSIONS),
+            rigs: reader.rows(path::GIT_RIGS),
+            deliveries: reader.rows(path::DELIVERIES),
+            exchanges: reader.rows(path::EXCHANGES),
+            exercises: reader.exercises(),
+            unread: reader.unread,
+        })
+    }
+
+    /// Seconds from the run's beginning to `at`.
+    pub(crate) fn since_start(&self, at: crate::evidence::Time) -> f64 {
+        crate::wording::seconds(self.record.started_at, at)
+    }
+
+    /// The last moment the evidence knows of.
+    pub(crate) fn last_moment(&self) -> crate::evidence::Time {
+        let phases = self.record.phases.iter().flat_map(|p| [Some(p.started_at), p.ended_at]).flatten();
+        let signs = self.signs.rows.iter().map(|s| s.last_seen);
+        self.record.ended_at.unwrap_or_else(|| phases.chain(signs).max().unwrap_or(self.record.started_at))
+    }
+
+    /// Whether phase `number` began.
+    pub(crate) fn reached(&self, number: u8) -> bool {
+        self.record.phases.iter().any(|p| p.number >= number)
+    }
+
+    /// The file `name` of the target branch of `rig`, as it was collected.
+    pub(crate) fn tree_file(&self, rig: &str, name: &str) -> PathBuf {
+        self.dir.join("evidence").join(path::GIT).join(rig).join("tree").join(name)
+    }
+
+    /// What git knows about `rig`.
+    pub(crate) fn rig(&self, rig: &str) -> Option<&RigGit> {
+        self.rigs.rows.iter().find(|r| r.rig == rig)
+    }
+
+    /// The convoy whose landing ends the run: the newest with the planned title, else the newest whose title holds it.
+    pub(crate) fn convoy(&self) -> Option<&Convoy> {
+        let title = self.plan.as_ref()?.convoy.to_lowercase();
+        let newest = |fits: &dyn Fn(&str) -> bool| {
+            self.convoys.rows.iter().filter(|c| fits(&c.title.to_lowercase())).max_by_key(|c| c.created_at)
+        };
+        newest(&|own| own == title).or_else(|| newest(&|own| own.contains(&title)))
+    }
+
+    /// The issues that the run is about: what the convoy tracks, else every work item of the plan's rigs.
+    pub(crate) fn tracked(&self) -> Vec<&str> {
+        if let Some(convoy) = self.convoy().filter(|c| !c.tracked.is_empty()) {
+            return convoy.tracked.iter().map(String::as_str).collect();
+        }
+        let planned = |rig: &Option<String>| match (rig, &self.plan) {
+            (Some(rig), Some(plan)) => plan.rigs.contains(rig),
+            _ => false,
+        };
+        self.beads.rows.iter().filter(|b| planned(&b.rig)).map(|b| b.id.as_str()).collect()
+    }
+}
+
+fn read_record(dir: &Path) -> Result<RunRecord, JudgeError> {
+    let file = dir.join("evidence").join(path::RUN);
+    let text = fs::read(&file).map_err(|source| match source.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => JudgeError::NotARun { path: dir.to_path_buf() },
+        _ => JudgeError::Read { path: file.clone(), source },
+    })?;
+    // The version is read first: a newer record may lack or change anything else.
+    let schema: SchemaOnly =
+        serde_json::from_slice(&text).map_err(|source| JudgeError::Malformed { path: file.clone(), source })?;
+    if schema.schema != SCHEMA_VERSION {
+        return Err(JudgeError::Schema { path: file, found: schema.schema, known: SCHEMA_VERSION });
+    }
+    serde_json::from_slice(&text).map_err(|source| JudgeError::Malformed { path: file, source })
+}
+
+#[derive(serde::Deserialize)]
+struct SchemaOnly {
+    schema: u32,
+}
+
+/// Reads files below `evidence/` and remembers what it could not read.
+struct Reader {
+    evidence: PathBuf,
+    unread: Vec<(String, String)>,
+}
+
+impl Reader {
+    fn bytes(&mut self, name: &str) -> Option<Vec<u8>> {
+        match fs::read(self.evidence.join(name)) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.note(name, "is not there");
+                None
+            }
+            Err(error) => {
+                self.note(name, &format!("cannot be read: {}", plain(&error)));
+                None
+            }
+        }
+    }
+
+    fn note(&mut self, name: &str, why: &str) {
+        self.unread.push((format!("evidence/{name}"), why.to_owned()));
+    }
+
+    fn json<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let bytes = self.bytes(name)?;
+        match serde_json::from_slice(&bytes) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.note(name, &format!("cannot be understood: {error}"));
+                None
+            }
+        }
+    }
+
+    /// Rows up to the first that cannot be understood do count; of the others only their number is known.
+    fn rows<T: DeserializeOwned>(&mut self, name: &str) -> Rows<T> {
+        let Some(bytes) = self.bytes(name) else { return Rows { rows: Vec::new(), known: false } };
+        let mut rows = Vec::new();
+        let mut bad = Vec::new();
+        for (index, line) in bytes.split(|b| *b == b'\n').enumerate().filter(|(_, l)| !l.trim_ascii().is_empty()) {
+            match serde_json::from_slice(line) {
+                Ok(row) => rows.push(row),
+                Err(error) => bad.push((index + 1, error)),
+            }
+        }
+        if let Some((line, error)) = bad.first() {
+            self.note(name, &format!("has {} rows that cannot be understood, the first in line {line}: {error}", bad.len()));
+        }
+        Rows { rows, known: true }
+    }
+
+    fn exercises(&mut self) -> BTreeMap<String, (String, ExerciseRecord)> {
+        let mut records = BTreeMap::new();
+        let Ok(folders) = fs::read_dir(self.evidence.join(path::EXERCISE)) else { return records };
+        let mut names: Vec<String> =
+            folders.filter_map(|f| f.ok()?.file_name().into_string().ok()).filter(|n| !n.starts_with('.')).collect();
+        names.sort();
+        for name in names {
+            let file = format!("{}/{name}/record.json", path::EXERCISE);
+            if !self.evidence.join(&file).is_file() {
+                continue;
+            }
+            if let Some(record) = self.json::<ExerciseRecord>(&file) {
+                records.insert(record.name.clone(), (format!("evidence/{}/{name}/", path::EXERCISE), record));
+            }
+        }
+        records
+    }
+}
+
+/// The message of `error` without the number of the system's error, which differs between systems.
+fn plain(error: &io::Error) -> String {
+    error.kind().to_string()
+}

@@ -1,0 +1,147 @@
+//! What the judge asks of the run's store: log records per agent, metric names per agent, and queries.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use proctor_store::{LogRecord, MetricPoint, QueryError, Store, TimeRange, logsql, promql};
+
+use crate::evidence::{Time, path};
+use crate::run::Run;
+
+/// The bodies of Claude Code's events that the judge counts by.
+pub(crate) const API_REQUEST: &str = "claude_code.api_request";
+pub(crate) const TOOL_RESULT: &str = "claude_code.tool_result";
+
+/// The store, read once.
+pub(crate) struct Telemetry {
+    store: Result<Store, String>,
+    /// Every log record, by time.
+    pub(crate) logs: Vec<Arc<LogRecord>>,
+    points: Vec<Arc<MetricPoint>>,
+    /// The moment of instant queries: the end of the run, or its newest metric point when that is later.
+    at: Time,
+}
+
+impl Telemetry {
+    /// Opens the store of `run`; a store that cannot be opened answers nothing and says why.
+    pub(crate) fn open(run: &Run) -> Self {
+        let dir = run.dir.join("evidence").join(path::TELEMETRY);
+        let store = Store::open_read_only(&dir).map_err(|error| in_run(&error.to_string(), run));
+        let logs = store.as_ref().map_or_else(|_| Vec::new(), |s| s.logs(TimeRange::ALL));
+        let points = store.as_ref().map_or_else(|_| Vec::new(), |s| s.points(TimeRange::ALL));
+        let newest = points.iter().map(|p| p.time).max();
+        let at = newest.into_iter().chain([run.last_moment()]).max().unwrap_or(run.record.started_at);
+        Self { store, logs, points, at }
+    }
+
+    /// Why the store answers nothing, when it does not.
+    pub(crate) fn unreadable(&self) -> Option<&str> {
+        self.store.as_ref().err().map(String::as_str)
+    }
+
+    /// Rows that a LogsQL query gives over the whole run.
+    pub(crate) fn logsql(&self, query: &str) -> Result<logsql::Answer, String> {
+        let store = self.store.as_ref().map_err(Clone::clone)?;
+        store.logsql(query, TimeRange::ALL, None).map_err(|error| refused(&error))
+    }
+
+    /// What a PromQL query gives at the end of the run.
+    pub(crate) fn promql(&self, query: &str) -> Result<Vec<(String, f64)>, String> {
+        let store = self.store.as_ref().map_err(Clone::clone)?;
+        let answer = store.promql_instant(query, self.at).map_err(|error| refused(&error))?;
+        Ok(flat(answer))
+    }
+
+    /// Log records that count for `agent`.
+    pub(crate) fn records_of<'a>(&'a self, agent: &'a str) -> impl Iterator<Item = &'a LogRecord> {
+        self.logs.iter().map(AsRef::as_ref).filter(move |r| counted_for(r).as_deref() == Some(agent))
+    }
+
+    /// Names of the metrics of which points count for `agent`, in OTLP's spelling, with the number of series.
+    pub(crate) fn metrics_of(&self, agent: &str) -> BTreeMap<String, BTreeSet<String>> {
+        let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for point in self.points.iter().filter(|p| p.origin.counted_for() == Some(agent)) {
+            let series = point.attributes.to_json().to_string();
+            names.entry(point.metric.name.clone()).or_default().insert(series);
+        }
+        names
+    }
+
+    /// Every agent that some record counts for.
+    pub(crate) fn agents(&self) -> BTreeSet<String> {
+        let logs = self.logs.iter().filter_map(|r| counted_for(r));
+        let points = self.points.iter().filter_map(|p| p.origin.counted_for().map(str::to_owned));
+        logs.chain(points).filter(|a| !a.is_empty()).collect()
+    }
+
+    /// Log records that contradict the address they came by, as (address, claim) with their number.
+    pub(crate) fn contradictions(&self) -> BTreeMap<(String, String), u64> {
+        let mut pairs = BTreeMap::new();
+        for record in &self.logs {
+            if let (Some(address), Some(claim)) = (&record.agent, &record.contradicted) {
+                *pairs.entry((address.to_string(), claim.to_string())).or_insert(0) += 1;
+            }
+        }
+        pairs
+    }
+
+    /// The name under which PromQL knows a metric that OTLP calls `name`.
+    pub(crate) fn promql_name(&self, name: &str) -> Option<String> {
+        let store = self.store.as_ref().ok()?;
+        let names = store.label_values("__name__", &[], TimeRange::ALL).ok()?;
+        let wanted = name.replace('.', "_");
+        names.into_iter().find(|n| n.starts_with(&wanted))
+    }
+
+    /// Whether any metric is called `name` in OTLP's spelling or in PromQL's.
+    pub(crate) fn has_metric(&self, name: &str) -> bool {
+        self.points.iter().any(|p| p.metric.name.replace('.', "_").starts_with(&name.replace('.', "_")))
+    }
+}
+
+/// The agent that a log record counts for: the address it came by, unless it contradicts it; on the plain paths, where there is no
+/// address, the Claude Code records of a foreign town are taken at their word.
+pub(crate) fn counted_for(record: &LogRecord) -> Option<String> {
+    if record.contradicted.is_some() {
+        return None;
+    }
+    match &record.agent {
+        Some(agent) => Some(agent.to_string()),
+        None if record.body.starts_with("claude_code.") => record.attribute("gt.role"),
+        None => None,
+    }
+}
+
+fn refused(error: &QueryError) -> String {
+    match &error.hint {
+        Some(hint) => format!("the query was refused: {error} ({hint})"),
+        None => format!("the query was refused: {error}"),
+    }
+}
+
+/// The message with the run's folder left out, so that a moved run is judged in the same words.
+fn in_run(message: &str, run: &Run) -> String {
+    message.replace(&format!("{}/", run.dir.display()), "").replace(&run.dir.display().to_string(), ".")
+}
+
+fn flat(answer: promql::Answer) -> Vec<(String, f64)> {
+    match answer {
+        promql::Answer::Scalar(_, value) => vec![(String::new(), value)],
+        promql::Answer::Text(_, text) => vec![(text, f64::NAN)],
+        promql::Answer::Vector(samples) => samples.into_iter().map(|s| (labels(&s.labels), s.value)).collect(),
+        promql::Answer::Matrix(series) => {
+            series.into_iter().filter_map(|s| Some((labels(&s.labels), s.values.last()?.1))).collect()
+        }
+    }
+}
+
+fn labels(labels: &proctor_store::Labels) -> String {
+    let pairs: Vec<String> =
+        labels.iter().filter(|(k, _)| *k != "__name__").map(|(k, v)| format!("{k}={v:?}")).collect();
+    match (labels.get("__name__"), pairs.is_empty()) {
+        (Some(name), true) => name.clone(),
+        (Some(name), false) => format!("{name}{{{}}}", pairs.join(",")),
+        (None, true) => "all".into(),
+        (None, false) => format!("{{{}}}", pairs.join(",")),
+    }
+}
