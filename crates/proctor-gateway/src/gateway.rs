@@ -85,7 +85,6 @@ impl Gateway {
 
     /// The routes: `/a/<agent>/v1/messages`, `/a/<agent>/v1/messages/count_tokens`, `/health` and `HEAD` of anything.
     /// Requests must reach it with their path unchanged: it takes everything, so it is not for merging with other routes.
-    #[must_use]
     pub fn router(&self) -> axum::Router {
         server::router(self.inner.clone())
     }

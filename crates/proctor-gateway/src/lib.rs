@@ -5,11 +5,19 @@
 //! answer ends. It never binds a port: [`Gateway::router`] is served by the caller.
 
 mod agent;
+mod answer;
+mod conversation;
+mod exchange;
 mod fault;
 mod gateway;
 mod journal;
+mod request;
 mod script;
 mod server;
+mod shell;
+mod side;
+mod tokens;
+mod wire;
 
 pub use agent::Agent;
 pub use fault::{Fault, FaultError};

@@ -1,7 +1,111 @@
-//! The routes.
-use crate::gateway::Inner;
+//! HTTP: from a request's path to an exchange, and from a reply to a response.
+
+use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 
-pub(crate) fn router(_inner: Arc<Inner>) -> axum::Router {
-    axum::Router::new()
+use axum::Router;
+use axum::body::{Body as HttpBody, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use bytes::Bytes;
+use futures::stream::{self, Stream, StreamExt};
+
+use crate::agent::split_path;
+use crate::exchange::{Body, Endpoint, Reply, exchange};
+use crate::gateway::Inner;
+
+/// Largest request, in bytes: the provider's own limit for the Messages API.
+const LARGEST_REQUEST: usize = 32 * 1024 * 1024;
+
+/// The routes; paths are taken apart by hand because an agent's address may span segments.
+pub(crate) fn router(inner: Arc<Inner>) -> Router {
+    Router::new().fallback(handle).with_state(inner)
+}
+
+async fn handle(State(inner): State<Arc<Inner>>, request: Request) -> Response<HttpBody> {
+    let path = request.uri().path().to_owned();
+    match (request.method(), path.as_str()) {
+        (&Method::HEAD, _) => Response::new(HttpBody::empty()),
+        (&Method::GET, "/health") => response(Reply::json("{\"status\":\"ok\"}".to_owned())),
+        (&Method::POST, path) => match endpoint(path) {
+            Some((agent, endpoint)) => response(answer(inner, agent, endpoint, request).await),
+            None => response(Reply::error(404, &format!("proctor: nothing at {path}"))),
+        },
+        (method, path) => response(Reply::error(
+            404,
+            &format!("proctor: nothing at {method} {path}"),
+        )),
+    }
+}
+
+/// The agent that a path names (empty: none) and the part of the API.
+fn endpoint(path: &str) -> Option<(String, Endpoint)> {
+    let (agent, rest) = split_path(path).unwrap_or_else(|| (String::new(), path));
+    match rest {
+        "/v1/messages" => Some((agent, Endpoint::Messages)),
+        "/v1/messages/count_tokens" => Some((agent, Endpoint::CountTokens)),
+        _ => None,
+    }
+}
+
+async fn answer(inner: Arc<Inner>, agent: String, endpoint: Endpoint, request: Request) -> Reply {
+    let Ok(body) = to_bytes(request.into_body(), LARGEST_REQUEST).await else {
+        return Reply::error(
+            413,
+            &format!("the request is larger than {LARGEST_REQUEST} bytes or was not sent whole"),
+        );
+    };
+    // The journal is written with ordinary blocking calls.
+    let done = tokio::task::spawn_blocking(move || exchange(&inner, &agent, endpoint, &body)).await;
+    done.unwrap_or_else(|error| Reply::error(500, &format!("proctor: {error}")))
+}
+
+fn response(reply: Reply) -> Response<HttpBody> {
+    let (body, content_type) = match reply.body {
+        Body::Json(json) => (HttpBody::from(json), "application/json"),
+        Body::Events(events) => (
+            HttpBody::from_stream(parts(events).map(Ok::<_, Infallible>)),
+            "text/event-stream; charset=utf-8",
+        ),
+        Body::Cut(events, true) => (
+            HttpBody::from_stream(cut(events)),
+            "text/event-stream; charset=utf-8",
+        ),
+        Body::Cut(text, false) => (HttpBody::from_stream(cut(text)), "application/json"),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Some(id) = reply
+        .n
+        .and_then(|n| HeaderValue::from_str(&format!("req_{n:06}")).ok())
+    {
+        headers.insert("request-id", id);
+    }
+    if let Some(seconds) = reply.retry_after_s {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// One chunk per part.
+fn parts(parts: Vec<String>) -> impl Stream<Item = Bytes> {
+    stream::iter(parts.into_iter().map(Bytes::from))
+}
+
+/// The parts, then a broken connection.
+fn cut(text: Vec<String>) -> impl Stream<Item = io::Result<Bytes>> {
+    let end = stream::once(async {
+        // What was sent so far leaves the server's buffer only when there is nothing more to send.
+        tokio::task::yield_now().await;
+        Err(io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            "planned fault: the connection is cut",
+        ))
+    });
+    parts(text).map(Ok).chain(end)
 }

@@ -4,6 +4,8 @@
 
 mod load;
 mod problem;
+mod read;
+mod template;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,6 +15,7 @@ use regex::Regex;
 use crate::agent::Agent;
 
 pub use problem::ScriptProblem;
+pub(crate) use template::fill;
 
 /// The scripts of a folder, checked.
 #[derive(Clone, Debug, Default)]
