@@ -1,8 +1,22 @@
 //! Finds, ends and removes what runs left behind, and nothing else.
+//!
+//! A process is a run's own when it carries the run's id and a path of the run's base directory in its environment, when it
+//! stems from such a process, or when the registry names it with the moment it began. A run whose proctor lives is left alone.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use walkdir::WalkDir;
+
+use crate::base::{self, RUNS};
 use crate::halt::Halt;
+use crate::linux::{self, Process};
+
+/// How long processes may take to end when asked.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What one run left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +49,48 @@ pub struct LeftProcess {
 /// # Errors
 /// When the cache cannot be read.
 pub fn find(cache: &Path) -> Result<Vec<Left>, Halt> {
-    let _ = cache;
-    Ok(Vec::new())
+    let runs = cache.join(RUNS);
+    if !runs.exists() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(&runs).map_err(|error| Halt::io("read", &runs, &error))?;
+    let mut left: Vec<Left> = entries.flatten().filter_map(|entry| inspect(&entry.path())).collect();
+    left.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(left)
+}
+
+/// [`find`] for one base directory; absent when it is none (no registry in it).
+pub fn inspect(base: &Path) -> Option<Left> {
+    let base = base.canonicalize().ok()?;
+    let entries = base::registry(&base).ok()?;
+    let id = base.file_name()?.to_str()?.to_owned();
+    let alive = |pid: u32, started: u64| linux::process(pid).is_some_and(|p| p.started == started && p.state != 'Z');
+    let owner = entries.iter().find(|entry| entry.kind == "owner");
+    let in_progress = owner.is_some_and(|owner| matches!((owner.pid, owner.started), (Some(pid), Some(started)) if alive(pid, started)));
+    let named = entries.iter().filter(|e| e.kind == "process").filter_map(|e| e.pid.zip(e.started));
+    let named = named.filter(|(pid, started)| alive(*pid, *started)).map(|(pid, _)| pid).collect();
+    let processes = processes_of(&id, &base, &named, &BTreeSet::new());
+    let bytes = WalkDir::new(&base).into_iter().flatten().filter_map(|e| e.metadata().ok()).filter(|m| m.is_file()).map(|m| m.len()).sum();
+    Some(Left { id, base, in_progress, processes, bytes })
+}
+
+/// The living processes of a run, by process id: those that carry its id and its base directory, `named` ones, and what stems
+/// from any of them or from `roots` (which are not reported themselves). This process is never among them.
+pub fn processes_of(id: &str, base: &Path, named: &BTreeSet<u32>, roots: &BTreeSet<u32>) -> Vec<LeftProcess> {
+    let all: Vec<Process> = linux::processes().into_iter().filter(|p| p.state != 'Z' && p.pid != std::process::id()).collect();
+    let place = base.display().to_string();
+    let carries = |pid: u32| {
+        let env = linux::environment(pid);
+        env.get("PROCTOR_RUN_ID").is_some_and(|own| own == id) && env.values().any(|value| value.contains(&place))
+    };
+    let mut found: BTreeSet<u32> = all.iter().map(|p| p.pid).filter(|pid| named.contains(pid) || carries(*pid)).collect();
+    let origins: BTreeSet<u32> = found.union(roots).copied().collect();
+    found.extend(linux::descendants(&all, &origins));
+    found.into_iter().filter(|pid| !roots.contains(pid)).map(describe).collect()
+}
+
+fn describe(pid: u32) -> LeftProcess {
+    LeftProcess { pid, command: linux::command_line(pid), agent: linux::environment(pid).remove("GT_ROLE") }
 }
 
 /// Ends the processes and removes the folder of one run.
@@ -44,12 +98,89 @@ pub fn find(cache: &Path) -> Result<Vec<Left>, Halt> {
 /// # Errors
 /// When the run is in progress, a process does not end, or the folder cannot be removed.
 pub fn remove(left: &Left) -> Result<(), Halt> {
-    let _ = left;
-    Ok(())
+    let now = inspect(&left.base).ok_or_else(|| Halt::environment(format!("{} is no base directory of a run", left.base.display())))?;
+    if now.in_progress && base_owner(&left.base) != Some(std::process::id()) {
+        return Err(Halt::environment(format!("run {} is in progress", left.id)).hint("end it first, with Ctrl-C where it runs"));
+    }
+    let pids: Vec<u32> = now.processes.iter().map(|p| p.pid).collect();
+    let stubborn = end_all(&pids, GRACE);
+    if !stubborn.is_empty() {
+        return Err(Halt::environment(format!("processes of run {} do not end: {stubborn:?}", left.id)));
+    }
+    fs::remove_dir_all(&now.base).map_err(|error| Halt::io("remove", &now.base, &error))
 }
 
-/// [`find`] for one base directory.
-pub fn inspect(base: &Path) -> Option<Left> {
-    let _ = base;
-    None
+fn base_owner(base: &Path) -> Option<u32> {
+    base::registry(base).ok()?.into_iter().find(|e| e.kind == "owner")?.pid
+}
+
+/// Asks processes to end, ends by force those that do not, and returns those that live all the same.
+pub fn end_all(pids: &[u32], grace: Duration) -> Vec<u32> {
+    let known: Vec<Process> = pids.iter().filter_map(|pid| linux::process(*pid)).collect();
+    let lives = |p: &&Process| linux::process(p.pid).is_some_and(|now| now.started == p.started && now.state != 'Z');
+    known.iter().for_each(|p| linux::end(p.pid, false));
+    let wait = |limit: Duration| {
+        let begun = Instant::now();
+        while begun.elapsed() < limit && known.iter().any(|p| lives(&p)) {
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    wait(grace);
+    known.iter().filter(lives).for_each(|p| linux::end(p.pid, true));
+    wait(GRACE);
+    known.iter().filter(lives).map(|p| p.pid).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use crate::base::{Base, Entry};
+    use proctor_judge::evidence::Time;
+    use std::process::{Child, Command};
+
+    fn left_by_a_dead_proctor(cache: &Path, id: &str) -> PathBuf {
+        let mut base = Base::create(cache, id, Path::new("/r"), Time::UNIX_EPOCH).unwrap();
+        // The owner's start time is wrong on purpose: a process with that id lives, but it is another one.
+        let entries = [Entry { at: Time::UNIX_EPOCH, kind: "owner".into(), what: "/r".into(), pid: Some(std::process::id()), started: Some(1) }];
+        fs::write(base.path(base::REGISTRY), entries.iter().map(|e| serde_json::to_string(e).unwrap() + "\n").collect::<String>()).unwrap();
+        base.folder("town", Time::UNIX_EPOCH).unwrap();
+        base.root().to_owned()
+    }
+
+    fn sleeper(id: &str, base: &Path) -> Child {
+        Command::new("sleep").arg("600").env("PROCTOR_RUN_ID", id).env("HOME", base.join("home")).spawn().unwrap()
+    }
+
+    #[test]
+    fn what_a_run_left_is_ended_and_removed_and_nothing_else() {
+        let cache = tempfile::tempdir().unwrap();
+        let base = left_by_a_dead_proctor(cache.path(), "aaaa");
+        let mut own = sleeper("aaaa", &base);
+        let mut same_id_elsewhere = sleeper("aaaa", Path::new("/elsewhere"));
+        let left = find(cache.path()).unwrap();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].processes.iter().map(|p| p.pid).collect::<Vec<_>>(), [own.id()]);
+        remove(&left[0]).unwrap();
+        assert!(!base.exists());
+        assert!(own.wait().unwrap().code().is_none(), "ended by a signal");
+        assert!(same_id_elsewhere.try_wait().unwrap().is_none(), "another run's process lives");
+        same_id_elsewhere.kill().unwrap();
+        same_id_elsewhere.wait().unwrap();
+    }
+
+    #[test]
+    fn a_folder_without_a_registry_is_not_ours() {
+        let cache = tempfile::tempdir().unwrap();
+        fs::create_dir_all(cache.path().join("runs/mine")).unwrap();
+        assert_eq!(find(cache.path()).unwrap(), []);
+        assert_eq!(find(&cache.path().join("none")).unwrap(), []);
+    }
+
+    #[test]
+    fn a_run_whose_proctor_lives_is_in_progress() {
+        let cache = tempfile::tempdir().unwrap();
+        let base = Base::create(cache.path(), "bbbb", Path::new("/r"), Time::UNIX_EPOCH).unwrap();
+        assert!(inspect(base.root()).unwrap().in_progress);
+    }
 }

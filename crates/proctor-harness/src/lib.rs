@@ -8,12 +8,10 @@ pub mod clean;
 pub mod cycle;
 pub mod exercise;
 pub mod halt;
-
 pub mod launch;
-
-
+pub mod linux;
+pub mod process;
 pub mod runs;
 pub mod scenario;
-
 
 pub use halt::Halt;

@@ -1,0 +1,235 @@
+//! Everything that only Linux has: inotify, `/proc`, the subreaper, proportional memory.
+//!
+//! Another system needs another file of this form and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
+use rustix::process::{Pid, Signal, WaitOptions};
+use tokio::io::unix::AsyncFd;
+
+/// Waits for changes in folders.
+pub struct Watcher {
+    fd: AsyncFd<Inotify>,
+}
+
+impl Watcher {
+    /// Watches nothing yet.
+    ///
+    /// # Errors
+    /// When the machine allows no further inotify instance.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { fd: AsyncFd::new(Inotify::init()?)? })
+    }
+
+    /// Watches a folder's entries being written, made, renamed into place or removed. Watching twice is harmless; a missing folder is passed over.
+    ///
+    /// # Errors
+    /// When the limit of watches is reached.
+    pub fn watch(&self, folder: &Path) -> io::Result<()> {
+        let mask = WatchMask::MODIFY | WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::DELETE | WatchMask::ONLYDIR;
+        match self.fd.get_ref().watches().add(folder, mask) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound && error.kind() != io::ErrorKind::NotADirectory => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until something changed; takes all changes that are there.
+    ///
+    /// # Errors
+    /// When the kernel's queue cannot be read.
+    pub async fn changed(&mut self) -> io::Result<()> {
+        let mut buffer = [0_u8; 8192];
+        let mut guard = self.fd.readable_mut().await?;
+        loop {
+            match guard.get_inner_mut().read_events(&mut buffer) {
+                Ok(events) => drop(events),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        guard.clear_ready();
+        Ok(())
+    }
+}
+
+/// Records which files of a folder are opened.
+pub struct Opens {
+    inotify: Inotify,
+    folders: BTreeMap<WatchDescriptor, PathBuf>,
+}
+
+impl Opens {
+    /// Watches a folder and the folders in it, from now on.
+    ///
+    /// # Errors
+    /// When the machine allows no further watch.
+    pub fn watch(folder: &Path) -> io::Result<Self> {
+        let inotify = Inotify::init()?;
+        let mut folders = BTreeMap::new();
+        for entry in walkdir::WalkDir::new(folder).into_iter().flatten().filter(|e| e.file_type().is_dir()) {
+            let relative = entry.path().strip_prefix(folder).unwrap_or(Path::new("")).to_owned();
+            folders.insert(inotify.watches().add(entry.path(), WatchMask::OPEN)?, relative);
+        }
+        Ok(Self { inotify, folders })
+    }
+
+    /// The files opened since the watch began, relative to the folder; `true` when the kernel lost some.
+    ///
+    /// # Errors
+    /// When the kernel's queue cannot be read.
+    pub fn take(mut self) -> io::Result<(BTreeSet<PathBuf>, bool)> {
+        let mut opened = BTreeSet::new();
+        let mut lost = false;
+        let mut buffer = [0_u8; 16384];
+        loop {
+            let events = match self.inotify.read_events(&mut buffer) {
+                Ok(events) => events,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((opened, lost)),
+                Err(error) => return Err(error),
+            };
+            for event in events {
+                lost |= event.mask.contains(EventMask::Q_OVERFLOW);
+                if let (Some(folder), Some(name), false) = (self.folders.get(&event.wd), event.name, event.mask.contains(EventMask::ISDIR)) {
+                    opened.insert(folder.join(name));
+                }
+            }
+        }
+    }
+}
+
+/// A process as `/proc` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: u32,
+    /// Its parent's id.
+    pub parent: u32,
+    /// `R`, `S`, `Z`, …
+    pub state: char,
+    /// When it began, in clock ticks since boot: with the id, names one process for ever.
+    pub started: u64,
+}
+
+/// All processes that can be seen now.
+pub fn processes() -> Vec<Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(process).collect()
+}
+
+/// One process; absent when it is gone.
+pub fn process(pid: u32) -> Option<Process> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything, so the fields are counted from its end (proc_pid_stat(5)).
+    let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_whitespace().collect();
+    Some(Process { pid, state: fields.first()?.chars().next()?, parent: fields.get(1)?.parse().ok()?, started: fields.get(19)?.parse().ok()? })
+}
+
+/// A process's environment as it was when its program began; empty when it may not be read.
+pub fn environment(pid: u32) -> BTreeMap<String, String> {
+    let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    text.split('\0').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// A process's command line, its arguments separated by spaces.
+pub fn command_line(pid: u32) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).trim_end_matches('\0').replace('\0', " ")
+}
+
+/// The processes that stem from any of `roots`, without the roots.
+pub fn descendants(all: &[Process], roots: &BTreeSet<u32>) -> BTreeSet<u32> {
+    let mut found = BTreeSet::new();
+    loop {
+        let more: Vec<u32> = all
+            .iter()
+            .filter(|p| (roots.contains(&p.parent) || found.contains(&p.parent)) && !roots.contains(&p.pid) && !found.contains(&p.pid))
+            .map(|p| p.pid)
+            .collect();
+        if more.is_empty() {
+            return found;
+        }
+        found.extend(more);
+    }
+}
+
+/// Makes orphans of this process's descendants its own children, so that none escapes by double forking.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn become_subreaper() -> io::Result<()> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(io::Error::from)
+}
+
+/// Asks a process to end, or (`hard`) ends it. A process that is gone already is fine.
+pub fn end(pid: u32, hard: bool) {
+    if let Some(pid) = known_pid(pid) {
+        _ = rustix::process::kill_process(pid, if hard { Signal::KILL } else { Signal::TERM });
+    }
+}
+
+/// Ends a whole process group at once.
+pub fn kill_group(leader: u32) {
+    if let Some(pid) = known_pid(leader) {
+        _ = rustix::process::kill_process_group(pid, Signal::KILL);
+    }
+}
+
+fn known_pid(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().filter(|pid| *pid > 1).and_then(Pid::from_raw)
+}
+
+/// Collects orphans that ended: without it their ids stay taken, and whoever waits for them to be gone waits for ever.
+#[derive(Default)]
+pub struct Reaper {
+    before: BTreeSet<u32>,
+}
+
+impl Reaper {
+    /// Collects the children of this process that have been dead since the last call and are not in `own`, which somebody waits for.
+    pub fn collect(&mut self, own: &BTreeSet<u32>) {
+        let me = std::process::id();
+        let dead = processes().into_iter().filter(|p| p.parent == me && p.state == 'Z' && !own.contains(&p.pid)).map(|p| p.pid);
+        let dead: BTreeSet<u32> = dead.collect();
+        for pid in dead.intersection(&self.before) {
+            _ = rustix::process::waitpid(known_pid(*pid), WaitOptions::NOHANG);
+        }
+        self.before = dead;
+    }
+}
+
+/// Proportional memory of a process in KiB: its private pages and its share of those that others map too.
+pub fn proportional_memory_kib(pid: u32) -> Option<u64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// What the machine is: `os`, `kernel`, `cpu`, `cores`.
+pub fn machine() -> BTreeMap<String, String> {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let quoted = |text: String, key: &str| text.lines().find_map(|line| Some(line.strip_prefix(key)?.trim_matches('"').to_owned()));
+    let cpu = read("/proc/cpuinfo").lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim().to_owned()));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    BTreeMap::from([
+        ("os".to_owned(), quoted(read("/etc/os-release"), "PRETTY_NAME=").unwrap_or_else(|| "Linux".into())),
+        ("kernel".to_owned(), read("/proc/sys/kernel/osrelease").trim().to_owned()),
+        ("cpu".to_owned(), cpu.unwrap_or_else(|| std::env::consts::ARCH.into())),
+        ("cores".to_owned(), cores.to_string()),
+    ])
+}
+
+/// Finds a program on a search path, as `execvp` would.
+pub fn find_program(name: &str, path: &str) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let runnable = |file: &PathBuf| fs::metadata(file).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+    if name.contains('/') {
+        return Some(PathBuf::from(name)).filter(runnable);
+    }
+    std::env::split_paths(&OsString::from(path)).map(|folder| folder.join(name)).find(runnable)
+}

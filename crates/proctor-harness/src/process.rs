@@ -1,0 +1,248 @@
+//! Running a program to its end: cleared environment, own process group, time limit, bounded output.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use crate::linux;
+
+/// The processes that this module waits for. Process ids belong to the whole process, hence one place for all runs in it:
+/// [`linux::Reaper`] must not collect what somebody waits for.
+static OWN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+/// The processes that are being waited for now.
+pub fn own() -> BTreeSet<u32> {
+    OWN.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// How long output is still read after the program ended while something it started holds the pipe.
+const STRAGGLING_OUTPUT: Duration = Duration::from_millis(250);
+
+/// A program to run.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its whole environment.
+    pub env: BTreeMap<String, String>,
+    /// Its working directory.
+    pub cwd: Option<PathBuf>,
+    /// What it reads.
+    pub stdin: Option<Vec<u8>>,
+    /// When it is ended by force.
+    pub timeout: Duration,
+    /// Bytes kept of each stream.
+    pub limit: usize,
+    /// Whether what is left of its process group is ended when it ends.
+    pub end_group: bool,
+}
+
+/// How a program ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Exit code; absent when a signal or the time limit ended it.
+    pub code: Option<i32>,
+    /// The signal that ended it, unless the time limit did.
+    pub signal: Option<i32>,
+    /// Whether the time limit ended it.
+    pub timed_out: bool,
+    /// Standard output, up to the limit.
+    pub stdout: Vec<u8>,
+    /// Standard error, up to the limit.
+    pub stderr: Vec<u8>,
+    /// Bytes of both streams above the limit.
+    pub cut: u64,
+    /// How long it ran.
+    pub duration: Duration,
+}
+
+impl Ended {
+    /// Whether it exited with 0.
+    pub fn ok(&self) -> bool {
+        self.code == Some(0)
+    }
+
+    /// Standard output as text.
+    pub fn out(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Standard error as text, else standard output, on one line: what a message quotes.
+    pub fn said(&self) -> String {
+        let text = if self.stderr.iter().all(u8::is_ascii_whitespace) { &self.stdout } else { &self.stderr };
+        let text = String::from_utf8_lossy(text);
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        lines.get(lines.len().saturating_sub(3)..).unwrap_or(&[]).join("; ")
+    }
+
+    /// `exit 1`, `signal 9`, `time limit`.
+    pub fn how(&self) -> String {
+        match (self.code, self.signal) {
+            (Some(code), _) => format!("exit {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "time limit".into(),
+        }
+    }
+}
+
+impl Program {
+    /// A program with an empty environment, 30 s, 4 MiB of each stream.
+    pub fn new(program: impl Into<PathBuf>, args: &[&str]) -> Self {
+        Self {
+            program: program.into(),
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+            env: BTreeMap::new(),
+            cwd: None,
+            stdin: None,
+            timeout: Duration::from_secs(30),
+            limit: 4 << 20,
+            end_group: false,
+        }
+    }
+
+    /// The same program with this environment.
+    #[must_use]
+    pub fn env(mut self, env: &BTreeMap<String, String>) -> Self {
+        self.env.clone_from(env);
+        self
+    }
+
+    /// The same program in this working directory.
+    #[must_use]
+    pub fn cwd(mut self, cwd: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(cwd.into());
+        self
+    }
+
+    /// The same program with this time limit.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Runs it to its end. Dropping the future ends the process group.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub async fn run(self) -> io::Result<Ended> {
+        let begun = Instant::now();
+        let mut child = self.command().spawn()?;
+        let guard = Guard::new(child.id().unwrap_or_default());
+        let (out, err) = (Kept::read(child.stdout.take(), self.limit), Kept::read(child.stderr.take(), self.limit));
+        let writing = tokio::spawn(write(child.stdin.take(), self.stdin.unwrap_or_default()));
+        let waited = tokio::time::timeout(self.timeout, child.wait()).await;
+        let status = match waited {
+            Ok(status) => Some(status?),
+            Err(_) => None,
+        };
+        if self.end_group || status.is_none() {
+            linux::kill_group(guard.pid);
+            end(&mut child).await;
+        }
+        guard.disarm();
+        writing.abort();
+        let duration = begun.elapsed();
+        let (stdout, cut_out) = out.take().await;
+        let (stderr, cut_err) = err.take().await;
+        Ok(Ended {
+            code: status.and_then(|s| s.code()),
+            signal: status.and_then(|s| std::os::unix::process::ExitStatusExt::signal(&s)),
+            timed_out: status.is_none(),
+            stdout,
+            stderr,
+            cut: cut_out + cut_err,
+            duration,
+        })
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).env_clear().envs(&self.env).process_group(0).kill_on_drop(true);
+        let input = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(cwd) = &self.cwd {
+            command.current_dir(cwd);
+        }
+        command
+    }
+}
+
+async fn end(child: &mut Child) {
+    // Already collected or just killed: either way there is nothing left to learn.
+    _ = child.wait().await;
+}
+
+async fn write(stdin: Option<tokio::process::ChildStdin>, bytes: Vec<u8>) {
+    if let Some(mut stdin) = stdin {
+        // A program that does not read its input is its own affair; the exit code tells.
+        _ = stdin.write_all(&bytes).await;
+        _ = stdin.shutdown().await;
+    }
+}
+
+/// Ends the process group when the run is dropped before its end.
+struct Guard {
+    pid: u32,
+    armed: bool,
+}
+
+impl Guard {
+    fn new(pid: u32) -> Self {
+        OWN.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
+        Self { pid, armed: true }
+    }
+
+    fn disarm(mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.armed {
+            linux::kill_group(self.pid);
+        }
+        OWN.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.pid);
+    }
+}
+
+/// What is kept of a stream while it is read by a task of its own.
+struct Kept {
+    bytes: Arc<Mutex<(Vec<u8>, u64)>>,
+    reading: tokio::task::JoinHandle<()>,
+}
+
+impl Kept {
+    fn read(stream: Option<impl AsyncRead + Send + Unpin + 'static>, limit: usize) -> Self {
+        let bytes = Arc::new(Mutex::new((Vec::new(), 0)));
+        let target = Arc::clone(&bytes);
+        let reading = tokio::spawn(async move {
+            let Some(mut stream) = stream else { return };
+            let mut buffer = vec![0; 16384];
+            while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+                let mut kept = target.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = limit.saturating_sub(kept.0.len()).min(read);
+                kept.0.extend_from_slice(&buffer[..room]);
+                kept.1 += (read - room) as u64;
+            }
+        });
+        Self { bytes, reading }
+    }
+
+    async fn take(mut self) -> (Vec<u8>, u64) {
+        if tokio::time::timeout(STRAGGLING_OUTPUT, &mut self.reading).await.is_err() {
+            self.reading.abort();
+        }
+        std::mem::take(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
