@@ -59,9 +59,6 @@ pub enum StoreError {
     /// The store was opened for reading only.
     #[error("the store is open for reading only")]
     ReadOnly,
-    /// A thread panicked while it changed the store; what it holds can no longer be trusted.
-    #[error("the store is unusable after an earlier panic")]
-    Poisoned,
 }
 
 impl StoreError {

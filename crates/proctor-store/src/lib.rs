@@ -4,12 +4,19 @@
 //! acknowledged), and after [`Store::seal`] `logs.parquet`, `metrics.parquet`, `spans.parquet` for other tools and
 //! `manifest.json`, which says how much of the journal they cover. The journal alone is enough to open a store.
 
+mod changes;
 mod error;
 pub mod http;
+mod identity;
+mod journal;
 pub mod logsql;
+mod manifest;
+mod otlp;
 pub mod promql;
 mod record;
+mod segment;
 mod store;
+mod table;
 
 pub use error::{IngestError, QueryError, StoreError};
 pub use record::{

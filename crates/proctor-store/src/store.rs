@@ -1,13 +1,18 @@
 //! The store: takes OTLP requests in, keeps them, and answers.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use crate::changes::{Changes, lock};
 use crate::error::{IngestError, QueryError, StoreError};
+use crate::journal::{self, Entry};
+use crate::manifest::{self, Manifest};
+use crate::otlp::{self, Intake, Names, Request, Rows};
 use crate::record::{Labels, LogRecord, MetricPoint, Span, Time, TimeRange};
-use crate::{logsql, promql};
+use crate::table::{self, Table};
+use crate::{logsql, promql, segment};
 
 /// The three kinds of telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +23,30 @@ pub enum Signal {
     Metrics,
     /// Spans.
     Traces,
+}
+
+impl Signal {
+    /// `logs`, `metrics`, `traces`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+            Self::Metrics => "metrics",
+            Self::Traces => "traces",
+        }
+    }
+
+    fn code(self) -> u32 {
+        match self {
+            Self::Logs => 1,
+            Self::Metrics => 2,
+            Self::Traces => 3,
+        }
+    }
+
+    fn of_code(code: u32) -> Option<Self> {
+        [Self::Logs, Self::Metrics, Self::Traces].into_iter().find(|signal| signal.code() == code)
+    }
 }
 
 /// When the journal is forced to the disk. What was acknowledged was always handed to the operating system, so that it
@@ -79,7 +108,16 @@ pub struct Stats {
 
 /// A run's telemetry: open for writing in one process, or for reading anywhere.
 #[derive(Debug)]
-pub struct Store {}
+pub struct Store {
+    dir: PathBuf,
+    max_body_bytes: u64,
+    /// Absent when the store is open for reading only.
+    writer: Option<Mutex<journal::Writer>>,
+    names: Mutex<Names>,
+    table: RwLock<Table>,
+    changes: Changes,
+    series: promql::Cache,
+}
 
 impl Store {
     /// Makes a store in `dir`, which is created when absent.
@@ -87,8 +125,9 @@ impl Store {
     /// # Errors
     /// When `dir` already holds a store or cannot be written.
     pub fn create(dir: &Path, options: Options) -> Result<Self, StoreError> {
-        let _ = (dir, options);
-        Ok(Self {})
+        std::fs::create_dir_all(dir).map_err(StoreError::io("create", dir))?;
+        let writer = journal::Writer::create(dir, options.sync)?;
+        Ok(Self::new(dir, options.max_body_bytes, Some(Mutex::new(writer))))
     }
 
     /// Opens the store in `dir` for reading; writes nothing, so that `dir` may be read-only or a copy.
@@ -96,7 +135,27 @@ impl Store {
     /// # Errors
     /// When there is no journal, or it is shorter than when it was sealed.
     pub fn open_read_only(dir: &Path) -> Result<Self, StoreError> {
-        Self::create(dir, Options::default())
+        let journal = journal::read(dir)?;
+        if let Some(sealed) = Manifest::read(dir)?.map(|manifest| manifest.journal_bytes).filter(|sealed| *sealed > journal.len) {
+            return Err(StoreError::Shortened { path: dir.join(journal::FILE), found: journal.len, sealed });
+        }
+        let store = Self::new(dir, u64::MAX, None);
+        store.write_table().stats.torn_bytes = journal.torn;
+        journal.entries.iter().for_each(|entry| store.replay(entry));
+        store.changes.announce(store.read_table().seq);
+        Ok(store)
+    }
+
+    fn new(dir: &Path, max_body_bytes: u64, writer: Option<Mutex<journal::Writer>>) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            max_body_bytes,
+            writer,
+            names: Mutex::default(),
+            table: RwLock::default(),
+            changes: Changes::default(),
+            series: promql::Cache::default(),
+        }
     }
 
     /// Takes in one OTLP request: decodes it, appends it to the journal, then makes its rows visible. `agent` is the address
@@ -113,8 +172,64 @@ impl Store {
         agent: Option<&str>,
         received_at: Time,
     ) -> Result<Ingested, IngestError> {
-        let _ = (signal, body, content_type, content_encoding, agent, received_at);
-        Ok(Ingested::default())
+        let entry = Entry {
+            signal: signal.code(),
+            received_at: Entry::stamp(received_at),
+            agent: agent.map(str::to_owned),
+            content_type: content_type.map(str::to_owned),
+            content_encoding: content_encoding.map(str::to_owned),
+            body: body.to_vec(),
+            refused: None,
+        };
+        let decoded = otlp::decode(signal, body, content_type, content_encoding, self.max_body_bytes);
+        let taken = decoded.and_then(|request| Ok(self.take(request, &entry)?));
+        if let Err(error) = &taken {
+            self.refuse(entry, error.reason());
+        }
+        taken
+    }
+
+    fn take(&self, request: Request, entry: &Entry) -> Result<Ingested, StoreError> {
+        let rows = self.rows(request, entry);
+        let mut writer = lock(self.writer.as_ref().ok_or(StoreError::ReadOnly)?);
+        writer.append(entry, entry.received())?;
+        // The journal's lock is held until the rows are numbered: their order is the journal's.
+        let (added, seq) = {
+            let mut table = self.write_table();
+            (table.add(rows, entry.body.len() as u64), table.seq)
+        };
+        drop(writer);
+        self.changes.announce(seq);
+        Ok(added)
+    }
+
+    fn rows(&self, request: Request, entry: &Entry) -> Rows {
+        Intake::new(&mut lock(&self.names), entry.agent.as_deref(), entry.received()).rows(request)
+    }
+
+    /// Counts a refusal and notes it in the journal, without the body. A journal that cannot be written does not matter here:
+    /// the sender is told of the first error.
+    fn refuse(&self, entry: Entry, reason: &'static str) {
+        self.write_table().refuse(reason);
+        if let Some(writer) = &self.writer {
+            let note = Entry { body: Vec::new(), refused: Some(reason.to_owned()), ..entry };
+            let _ = lock(writer).append(&note, note.received());
+        }
+    }
+
+    /// Takes in what the journal holds, which was decoded once before.
+    fn replay(&self, entry: &Entry) {
+        let (kind, encoding) = (entry.content_type.as_deref(), entry.content_encoding.as_deref());
+        let decoded = Signal::of_code(entry.signal)
+            .filter(|_| entry.refused.is_none())
+            .and_then(|signal| otlp::decode(signal, &entry.body, kind, encoding, self.max_body_bytes).ok());
+        match decoded {
+            Some(request) => {
+                let rows = self.rows(request, entry);
+                self.write_table().add(rows, entry.body.len() as u64);
+            }
+            None => self.write_table().refuse(entry.refused.as_deref().unwrap_or("unreadable in the journal")),
+        }
     }
 
     /// Writes the Parquet segments and the manifest for everything taken in so far. The journal stays the source of
@@ -123,34 +238,58 @@ impl Store {
     /// # Errors
     /// When the store is read-only or the disk refuses.
     pub fn seal(&self) -> Result<(), StoreError> {
-        Ok(())
+        let writer = self.writer.as_ref().ok_or(StoreError::ReadOnly)?;
+        let (journal_bytes, logs, points, spans, stats) = {
+            let writer = lock(writer);
+            writer.sync()?;
+            let table = self.read_table();
+            let all = TimeRange::ALL;
+            (writer.len(), table.logs_in(all), table.points_in(all), table.spans_in(all), table::stats_json(&table.stats))
+        };
+        let segments = vec![
+            segment::write_logs(&self.dir, &logs)?,
+            segment::write_metrics(&self.dir, &points)?,
+            segment::write_spans(&self.dir, &spans)?,
+        ];
+        Manifest { schema: manifest::SCHEMA, journal: journal::FILE.to_owned(), journal_bytes, segments, stats }.write(&self.dir)
+    }
+
+    /// Forces everything taken in to the disk, whatever [`SyncPolicy`] says.
+    ///
+    /// # Errors
+    /// When the store is read-only or the disk refuses.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        lock(self.writer.as_ref().ok_or(StoreError::ReadOnly)?).sync()
     }
 
     /// Counts of what was taken in, refused and cut.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        Stats::default()
+        self.read_table().stats.clone()
     }
 
     /// Log records in `range`, by time, then in the order of arrival.
     #[must_use]
     pub fn logs(&self, range: TimeRange) -> Vec<Arc<LogRecord>> {
-        let _ = range;
-        Vec::new()
+        self.read_table().logs_in(range)
+    }
+
+    /// Log records that arrived after the row with sequence number `seq`, in the order of arrival.
+    #[must_use]
+    pub fn logs_past(&self, seq: u64) -> Vec<Arc<LogRecord>> {
+        self.read_table().logs_past(seq)
     }
 
     /// Metric points in `range`, raw, by time, then in the order of arrival.
     #[must_use]
     pub fn points(&self, range: TimeRange) -> Vec<Arc<MetricPoint>> {
-        let _ = range;
-        Vec::new()
+        self.read_table().points_in(range)
     }
 
     /// Spans that began in `range`, by start, then in the order of arrival.
     #[must_use]
     pub fn spans(&self, range: TimeRange) -> Vec<Arc<Span>> {
-        let _ = range;
-        Vec::new()
+        self.read_table().spans_in(range)
     }
 
     /// Answers a LogsQL query over the records in `range`. `limit` keeps the newest rows of a query whose rows are in order
@@ -159,8 +298,8 @@ impl Store {
     /// # Errors
     /// When the query cannot be understood.
     pub fn logsql(&self, query: &str, range: TimeRange, limit: Option<usize>) -> Result<logsql::Answer, QueryError> {
-        let _ = (query, range, limit);
-        Ok(logsql::Answer::default())
+        let parsed = logsql::parse(query)?;
+        logsql::run(&parsed, &self.logs(range), range.end, limit)
     }
 
     /// Answers a PromQL query at one moment.
@@ -168,8 +307,7 @@ impl Store {
     /// # Errors
     /// When the query cannot be understood or evaluated.
     pub fn promql_instant(&self, query: &str, at: Time) -> Result<promql::Answer, QueryError> {
-        let _ = (query, at);
-        Ok(promql::Answer::Vector(Vec::new()))
+        promql::instant(&self.series_set(), query, at)
     }
 
     /// Answers a PromQL query at `start`, `start + step`, … up to `end`.
@@ -177,8 +315,7 @@ impl Store {
     /// # Errors
     /// When the query cannot be understood or evaluated, or there would be more than 11 000 steps.
     pub fn promql_range(&self, query: &str, start: Time, end: Time, step: Duration) -> Result<promql::Answer, QueryError> {
-        let _ = (query, start, end, step);
-        Ok(promql::Answer::Matrix(Vec::new()))
+        promql::range(&self.series_set(), query, start, end, step)
     }
 
     /// Names of the labels of the series that any of `selectors` matches (of all when there is none), sorted.
@@ -186,8 +323,8 @@ impl Store {
     /// # Errors
     /// When a selector cannot be understood.
     pub fn label_names(&self, selectors: &[&str], range: TimeRange) -> Result<Vec<String>, QueryError> {
-        let _ = (selectors, range);
-        Ok(Vec::new())
+        let names = self.series(selectors, range)?.into_iter().flat_map(Labels::into_keys);
+        Ok(names.collect::<std::collections::BTreeSet<_>>().into_iter().collect())
     }
 
     /// Values of label `name` among those series, sorted.
@@ -195,8 +332,8 @@ impl Store {
     /// # Errors
     /// When a selector cannot be understood.
     pub fn label_values(&self, name: &str, selectors: &[&str], range: TimeRange) -> Result<Vec<String>, QueryError> {
-        let _ = (name, selectors, range);
-        Ok(Vec::new())
+        let values = self.series(selectors, range)?.into_iter().filter_map(|mut labels| labels.remove(name));
+        Ok(values.collect::<std::collections::BTreeSet<_>>().into_iter().collect())
     }
 
     /// The labels of the series that any of `selectors` matches.
@@ -204,33 +341,37 @@ impl Store {
     /// # Errors
     /// When a selector cannot be understood.
     pub fn series(&self, selectors: &[&str], range: TimeRange) -> Result<Vec<Labels>, QueryError> {
-        let _ = (selectors, range);
-        Ok(Vec::new())
+        promql::series(&self.series_set(), selectors, range)
+    }
+
+    fn series_set(&self) -> Arc<promql::SeriesSet> {
+        let points = self.read_table().points.len();
+        self.series.get(points, || self.points(TimeRange::ALL))
     }
 
     /// The newest row's sequence number; 0 when there is none.
     #[must_use]
     pub fn sequence(&self) -> u64 {
-        0
+        self.changes.newest()
     }
 
     /// Waits until there are rows past `seq` or `timeout` has passed; returns the newest sequence number.
     #[must_use]
     pub fn wait_past(&self, seq: u64, timeout: Duration) -> u64 {
-        let _ = timeout;
-        seq
+        self.changes.wait_past(seq, timeout)
     }
 
     /// Calls `callback` with the newest sequence number after every request that was taken in, on the thread that took it
     /// in; it must not block.
     pub fn subscribe(&self, callback: impl Fn(u64) + Send + Sync + 'static) {
-        let _ = callback;
+        self.changes.subscribe(Box::new(callback));
     }
 
-    /// Log records that arrived after the row with sequence number `seq`, in the order of arrival.
-    #[must_use]
-    pub fn logs_past(&self, seq: u64) -> Vec<Arc<LogRecord>> {
-        let _ = seq;
-        Vec::new()
+    fn read_table(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_table(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

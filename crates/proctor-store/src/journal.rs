@@ -1,0 +1,248 @@
+//! The append-only journal: every request as it came, and a short note of every refused one.
+//!
+//! The file begins with [`MAGIC`]; then frames: length (u32, little-endian), CRC-32 of the payload (likewise), payload (a
+//! protobuf [`Entry`]). A frame that is short or whose checksum is wrong ends the readable part.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+
+use crate::error::StoreError;
+use crate::record::{Time, time_to_nanos};
+use crate::store::SyncPolicy;
+
+/// Name of the journal in a store's folder.
+pub(crate) const FILE: &str = "journal.bin";
+
+const MAGIC: &[u8] = b"proctor journal 1\n";
+const HEAD: usize = 8;
+
+/// One journal entry.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Entry {
+    /// 1 logs, 2 metrics, 3 traces.
+    #[prost(uint32, tag = "1")]
+    pub(crate) signal: u32,
+    /// Nanoseconds since 1970.
+    #[prost(sfixed64, tag = "2")]
+    pub(crate) received_at: i64,
+    #[prost(string, optional, tag = "3")]
+    pub(crate) agent: Option<String>,
+    #[prost(string, optional, tag = "4")]
+    pub(crate) content_type: Option<String>,
+    #[prost(string, optional, tag = "5")]
+    pub(crate) content_encoding: Option<String>,
+    /// As received; empty when refused.
+    #[prost(bytes = "vec", tag = "6")]
+    pub(crate) body: Vec<u8>,
+    /// Why the request was refused.
+    #[prost(string, optional, tag = "7")]
+    pub(crate) refused: Option<String>,
+}
+
+/// The journal of a store that takes in.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    path: PathBuf,
+    file: File,
+    len: u64,
+    policy: SyncPolicy,
+    synced_at: Option<Time>,
+    /// A failed write could not be undone: nothing may follow it.
+    broken: bool,
+}
+
+impl Writer {
+    /// Begins the journal of a new store.
+    pub(crate) fn create(dir: &Path, policy: SyncPolicy) -> Result<Self, StoreError> {
+        let path = dir.join(FILE);
+        let made = OpenOptions::new().write(true).create_new(true).open(&path);
+        let mut file = made.map_err(|source| match source.kind() {
+            std::io::ErrorKind::AlreadyExists => StoreError::Exists(dir.to_owned()),
+            _ => StoreError::io("create", &path)(source),
+        })?;
+        file.write_all(MAGIC).map_err(StoreError::io("write", &path))?;
+        Ok(Self { path, file, len: MAGIC.len() as u64, policy, synced_at: None, broken: false })
+    }
+
+    /// Appends one entry whole, or leaves the journal as it was.
+    pub(crate) fn append(&mut self, entry: &Entry, now: Time) -> Result<(), StoreError> {
+        if self.broken {
+            return Err(StoreError::io("write", &self.path)(std::io::Error::other("an earlier write failed half-way")));
+        }
+        let frame = self.frame(entry)?;
+        if let Err(source) = self.file.write_all(&frame) {
+            self.undo();
+            return Err(StoreError::io("write", &self.path)(source));
+        }
+        self.len += frame.len() as u64;
+        if self.is_sync_due(now) {
+            self.sync()?;
+            self.synced_at = Some(now);
+        }
+        Ok(())
+    }
+
+    /// Forces what was appended to the disk.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        self.file.sync_data().map_err(StoreError::io("sync", &self.path))
+    }
+
+    /// Bytes of whole frames, the beginning included.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn frame(&self, entry: &Entry) -> Result<Vec<u8>, StoreError> {
+        let size = entry.encoded_len();
+        let too_large = || StoreError::io("write", &self.path)(std::io::Error::other("the request is too large for a frame"));
+        let length = u32::try_from(size).map_err(|_| too_large())?;
+        let mut frame = Vec::with_capacity(HEAD + size);
+        frame.extend_from_slice(&length.to_le_bytes());
+        frame.extend_from_slice(&[0; 4]);
+        frame.extend_from_slice(&entry.encode_to_vec());
+        let sum = crc32fast::hash(&frame[HEAD..]);
+        frame[4..HEAD].copy_from_slice(&sum.to_le_bytes());
+        Ok(frame)
+    }
+
+    fn undo(&mut self) {
+        use std::io::Seek;
+        let cut = self.file.set_len(self.len);
+        let back = self.file.seek(std::io::SeekFrom::Start(self.len));
+        self.broken = cut.is_err() || back.is_err();
+    }
+
+    fn is_sync_due(&self, now: Time) -> bool {
+        match self.policy {
+            SyncPolicy::EveryRequest => true,
+            SyncPolicy::Every(interval) => {
+                let gap = self.synced_at.map(|last| (now - last).to_std());
+                !matches!(gap, Some(Ok(gap)) if gap < interval)
+            }
+        }
+    }
+}
+
+/// What a journal holds.
+pub(crate) struct Journal {
+    pub(crate) entries: Vec<Entry>,
+    /// Bytes of whole frames, the beginning included.
+    pub(crate) len: u64,
+    /// Bytes after the last whole frame.
+    pub(crate) torn: u64,
+}
+
+/// Reads the journal in `dir`, up to where it is whole.
+pub(crate) fn read(dir: &Path) -> Result<Journal, StoreError> {
+    let path = dir.join(FILE);
+    let mut file = File::open(&path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => StoreError::Missing(dir.to_owned()),
+        _ => StoreError::io("read", &path)(source),
+    })?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(StoreError::io("read", &path))?;
+    parse(&bytes).ok_or(StoreError::NotAJournal(path))
+}
+
+fn parse(bytes: &[u8]) -> Option<Journal> {
+    if bytes.len() < MAGIC.len() && MAGIC.starts_with(bytes) {
+        // Killed while it wrote the first bytes: a store that took nothing in.
+        return Some(Journal { entries: Vec::new(), len: 0, torn: bytes.len() as u64 });
+    }
+    let mut rest = bytes.strip_prefix(MAGIC)?;
+    let mut entries = Vec::new();
+    while let Some((entry, after)) = next(rest) {
+        entries.push(entry);
+        rest = after;
+    }
+    let torn = rest.len() as u64;
+    Some(Journal { entries, len: bytes.len() as u64 - torn, torn })
+}
+
+fn next(bytes: &[u8]) -> Option<(Entry, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (sum, rest) = rest.split_first_chunk::<4>()?;
+    let (payload, after) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    if crc32fast::hash(payload) != u32::from_le_bytes(*sum) {
+        return None;
+    }
+    Some((Entry::decode(payload).ok()?, after))
+}
+
+impl Entry {
+    /// The moment of receipt.
+    pub(crate) fn received(&self) -> Time {
+        Time::from_timestamp_nanos(self.received_at)
+    }
+
+    /// `time` in the entry's form.
+    pub(crate) fn stamp(time: Time) -> i64 {
+        time_to_nanos(time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+    use super::*;
+
+    fn write(dir: &Path, bodies: &[&str]) -> PathBuf {
+        let mut writer = Writer::create(dir, SyncPolicy::EveryRequest).unwrap();
+        for body in bodies {
+            let entry = Entry { signal: 1, body: body.as_bytes().to_vec(), ..Entry::default() };
+            writer.append(&entry, Time::UNIX_EPOCH).unwrap();
+        }
+        dir.join(FILE)
+    }
+
+    fn bodies(journal: &Journal) -> Vec<String> {
+        journal.entries.iter().map(|entry| String::from_utf8(entry.body.clone()).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_was_appended_is_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &["one", "two"]);
+        let journal = read(dir.path()).unwrap();
+        assert_eq!(bodies(&journal), ["one", "two"]);
+        assert_eq!(journal.torn, 0);
+    }
+
+    #[test]
+    fn a_journal_cut_anywhere_keeps_every_whole_entry() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = std::fs::read(write(dir.path(), &["one", "two"])).unwrap();
+        for cut in 0..bytes.len() {
+            let journal = parse(&bytes[..cut]).unwrap();
+            assert_eq!(journal.len + journal.torn, cut as u64);
+            assert!(bodies(&journal).len() < 2);
+        }
+    }
+
+    #[test]
+    fn a_changed_byte_ends_the_readable_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bytes = std::fs::read(write(dir.path(), &["one", "two", "six"])).unwrap();
+        let at = bytes.windows(3).position(|window| window == b"two").unwrap();
+        bytes[at] ^= 1;
+        let journal = parse(&bytes).unwrap();
+        assert_eq!(bodies(&journal), ["one"]);
+        assert!(journal.torn > 0);
+    }
+
+    #[test]
+    fn a_second_store_in_the_same_folder_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &[]);
+        assert!(matches!(Writer::create(dir.path(), SyncPolicy::EveryRequest), Err(StoreError::Exists(_))));
+    }
+
+    #[test]
+    fn another_file_is_no_journal() {
+        assert!(parse(b"something else, and longer than the beginning").is_none());
+    }
+}
