@@ -83,8 +83,7 @@ fn rig(agent: &str, row: Option<&AgentRow>, session: Option<&Session>) -> Option
 
 fn time(run: &Run, telemetry: &Telemetry, agent: &str, sessions: &[&Session]) -> AgentTime {
     let end = run.last_moment();
-    let alive: f64 =
-        sessions.iter().map(|s| seconds(s.started_at, s.ended_at.unwrap_or(end)).max(0.0)).sum();
+    let alive: f64 = sessions.iter().map(|s| seconds(s.started_at, s.ended_at.unwrap_or(end)).max(0.0)).sum();
     let model: f64 = run.exchanges.rows.iter().filter(|e| e.agent == agent).map(|e| e.duration_ms / 1e3).sum();
     let tools: f64 = telemetry
         .records_of(agent)

@@ -107,8 +107,7 @@ fn rig(run: &Run, git: &RigGit) -> RigSummary {
         at: c.at,
         subject: c.subject.clone(),
     };
-    let file =
-        |f: &crate::evidence::GitFile| FileSummary { path: f.path.clone(), size: f.size, sha256: f.sha256.clone() };
+    let file = |f: &crate::evidence::GitFile| FileSummary { path: f.path.clone(), size: f.size, sha256: f.sha256.clone() };
     RigSummary {
         rig: git.rig.clone(),
         target: git.target.clone(),
@@ -192,12 +191,10 @@ fn totals(run: &Run, telemetry: &Telemetry, mut totals: Totals) -> Totals {
 
 fn count(summary: &mut Summary) {
     let checks = |status| summary.checks.iter().filter(|c| c.status == status).count() as u64;
-    let (passed, failed, unknown) =
-        (checks(CheckStatus::Passed), checks(CheckStatus::Failed), checks(CheckStatus::Unknown));
+    let (passed, failed, unknown) = (checks(CheckStatus::Passed), checks(CheckStatus::Failed), checks(CheckStatus::Unknown));
     let findings = |level| summary.findings.iter().filter(|f| f.level == level).count() as u64;
     let (problems, warnings, notes) = (findings(Level::Problem), findings(Level::Warning), findings(Level::Note));
     let totals = &mut summary.totals;
     (totals.checks_passed, totals.checks_failed, totals.checks_unknown) = (passed, failed, unknown);
     (totals.problems, totals.warnings, totals.notes) = (problems, warnings, notes);
 }
-

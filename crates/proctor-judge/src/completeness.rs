@@ -12,8 +12,7 @@ pub(crate) fn of(run: &Run, telemetry: &Telemetry, agent: &str, own_calls: u64, 
     let events = telemetry.records_of(agent).count() as u64;
     let metrics = telemetry.metrics_of(agent);
     let series = metrics.values().map(|s| s.len() as u64).sum();
-    let mut summary =
-        TelemetrySummary { status: TelemetryStatus::NotExpected, events, series, missing: Vec::new(), cause: None };
+    let mut summary = TelemetrySummary { status: TelemetryStatus::NotExpected, events, series, missing: Vec::new(), cause: None };
     match owed(run, agent) {
         Owed::Nothing(why) => summary.cause = Some(why),
         Owed::NotKnown(why) => (summary.status, summary.cause) = (TelemetryStatus::Unknown, Some(why)),
@@ -23,8 +22,7 @@ pub(crate) fn of(run: &Run, telemetry: &Telemetry, agent: &str, own_calls: u64, 
                 return summary;
             }
             summary.missing = missing(telemetry, agent, expectation, own_calls, gateway_calls);
-            summary.status =
-                if summary.missing.is_empty() { TelemetryStatus::Complete } else { TelemetryStatus::Incomplete };
+            summary.status = if summary.missing.is_empty() { TelemetryStatus::Complete } else { TelemetryStatus::Incomplete };
             summary.cause = (!summary.missing.is_empty()).then(|| cause(run, telemetry, agent, events + series));
         }
     }
@@ -104,8 +102,9 @@ fn cause(run: &Run, telemetry: &Telemetry, agent: &str, records: u64) -> String 
     let died = run.sessions.rows.iter().rev().find(|s| s.agent == agent).and_then(abrupt);
     match (records, died) {
         (_, Some(exit)) => format!("its session ended by {exit}, so that the last export may not have happened"),
-        (0, None) => "nothing arrived at its address: it was started without the telemetry addresses, or its program sends none"
-            .into(),
+        (0, None) => {
+            "nothing arrived at its address: it was started without the telemetry addresses, or its program sends none".into()
+        }
         _ => "its program sent some records and not these".into(),
     }
 }

@@ -38,8 +38,7 @@ pub(crate) fn clauses(run: &Run) -> Vec<ClauseSummary> {
 }
 
 fn one(run: &Run, clause: Clause) -> ClauseSummary {
-    let signs: Vec<(usize, &Sign)> =
-        run.signs.rows.iter().enumerate().filter(|(_, s)| s.clause == clause.name()).collect();
+    let signs: Vec<(usize, &Sign)> = run.signs.rows.iter().enumerate().filter(|(_, s)| s.clause == clause.name()).collect();
     let last_false = signs.iter().rposition(|(_, s)| !s.value);
     let holding = signs.get(last_false.map_or(0, |at| at + 1)).filter(|(_, s)| s.value);
     let newest = signs.last();

@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::JudgeError;
 use crate::evidence::{
-    AgentRow, Bead, Convoy, Delivery, Exchange, ExerciseRecord, FaultRow, Mail, MergeRequest, RigGit, RunRecord,
-    SCHEMA_VERSION, Session, Sign, path,
+    AgentRow, Bead, Convoy, Delivery, Exchange, ExerciseRecord, FaultRow, Mail, MergeRequest, RigGit, RunRecord, SCHEMA_VERSION,
+    Session, Sign, path,
 };
 use crate::plan::Plan;
 

@@ -136,8 +136,7 @@ fn flat(answer: promql::Answer) -> Vec<(String, f64)> {
 }
 
 fn labels(labels: &proctor_store::Labels) -> String {
-    let pairs: Vec<String> =
-        labels.iter().filter(|(k, _)| *k != "__name__").map(|(k, v)| format!("{k}={v:?}")).collect();
+    let pairs: Vec<String> = labels.iter().filter(|(k, _)| *k != "__name__").map(|(k, v)| format!("{k}={v:?}")).collect();
     match (labels.get("__name__"), pairs.is_empty()) {
         (Some(name), true) => name.clone(),
         (Some(name), false) => format!("{name}{{{}}}", pairs.join(",")),

@@ -1,6 +1,8 @@
 //! The end of a run as a terminal shows it: the verdict, what does not hold, and where to look.
 
-use crate::summary::Summary;
+use crate::outcome::Outcome;
+use crate::summary::{ClauseSummary, EvidenceKind, Finding, Level, Summary};
+use crate::wording::{after, count, dollars, duration, grouped, short_count};
 
 /// How the text is dressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,12 +11,219 @@ pub struct Style {
     pub ansi: bool,
 }
 
+/// Findings of level `problem` that are shown whole; of the others the titles follow.
+const WHOLE: usize = 4;
+
 /// The verdict block, the landed table when the run did not land, and every failed check and problem with expected, saw,
 /// evidence and next. Lines are wrapped at `width` columns where words allow it; commands and paths are never broken.
 ///
 /// `report` is the path of `report.html` as a person would type it.
 #[must_use]
 pub fn render(summary: &Summary, report: &str, style: Style, width: usize) -> String {
-    let _ = (summary, report, style, width);
-    String::new()
+    let mut page = Page { text: String::new(), style, width: width.max(40) };
+    verdict(&mut page, summary);
+    if summary.outcome == Outcome::NotLanded {
+        landed(&mut page, &summary.landed);
+    }
+    problems(&mut page, summary);
+    warnings(&mut page, summary);
+    page.line("");
+    page.line(&format!("  report  {report}"));
+    page.line(&format!("  look    proctor view {}", summary.run.id));
+    if summary.outcome != Outcome::Passed {
+        page.line(&format!("  repeat  {}", summary.run.command));
+    }
+    page.text
+}
+
+/// Text under construction.
+struct Page {
+    text: String,
+    style: Style,
+    width: usize,
+}
+
+/// SGR codes of the few dresses in use.
+#[derive(Clone, Copy)]
+enum Dress {
+    Good,
+    Bad,
+    Odd,
+    Strong,
+    Faint,
+}
+
+impl Page {
+    fn line(&mut self, text: &str) {
+        self.text.push_str(text.trim_end());
+        self.text.push('\n');
+    }
+
+    fn dressed(&self, text: &str, dress: Dress) -> String {
+        if !self.style.ansi {
+            return text.to_owned();
+        }
+        let code = match dress {
+            Dress::Good => "1;32",
+            Dress::Bad => "1;31",
+            Dress::Odd => "1;33",
+            Dress::Strong => "1",
+            Dress::Faint => "2",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+
+    /// `label   text`, the text wrapped below itself.
+    fn labelled(&mut self, label: &str, text: &str) {
+        let head = format!("    {label:<10} ");
+        let indent = head.chars().count();
+        for (index, part) in wrapped(text, self.width.saturating_sub(indent)).iter().enumerate() {
+            let lead = if index == 0 { self.dressed(&head, Dress::Faint) } else { " ".repeat(indent) };
+            self.line(&format!("{lead}{part}"));
+        }
+    }
+
+    /// `label   text` on one line, whatever its length: it is meant to be pasted.
+    fn pasted(&mut self, label: &str, text: &str) {
+        let head = self.dressed(&format!("    {label:<10} "), Dress::Faint);
+        self.line(&format!("{head}{text}"));
+    }
+}
+
+fn verdict(page: &mut Page, summary: &Summary) {
+    let totals = &summary.totals;
+    let dress = match summary.outcome {
+        Outcome::Passed => Dress::Good,
+        Outcome::Failed | Outcome::NotLanded => Dress::Bad,
+        _ => Dress::Odd,
+    };
+    let time = duration(summary.run.duration_s);
+    let after = if summary.outcome == Outcome::NotLanded { "after" } else { "in" };
+    let word = page.dressed(&format!("{} {after} {time}", summary.outcome.shout()), dress);
+    page.line(&format!("{word}     {}", figures(summary)));
+    let words = wrapped(&summary.headline, page.width.saturating_sub(2));
+    words.iter().for_each(|part| page.line(&format!("  {part}")));
+    if totals.checks_unknown > 0 && summary.outcome != Outcome::Passed {
+        let unknown = usize::try_from(totals.checks_unknown).unwrap_or(usize::MAX);
+        page.line(&format!("  {} could not be judged", count(unknown, "check")));
+    }
+}
+
+fn figures(summary: &Summary) -> String {
+    let totals = &summary.totals;
+    let tokens = totals.input_tokens + totals.output_tokens + totals.cache_read_tokens + totals.cache_creation_tokens;
+    let scripted = if summary.run.models == "script" { " (scripted)" } else { "" };
+    let calls = if totals.model_calls == 1 { "model call" } else { "model calls" };
+    format!("{} {calls} · {} tokens · {}{scripted}", grouped(totals.model_calls), short_count(tokens), dollars(totals.cost_usd))
+}
+
+fn landed(page: &mut Page, clauses: &[ClauseSummary]) {
+    if clauses.is_empty() {
+        return;
+    }
+    page.line("");
+    let head = format!("  {:<18}{:<8}{:<13}{}", "clause", "now", "true since", "seen in");
+    let head = page.dressed(&head, Dress::Faint);
+    page.line(&head);
+    for clause in clauses {
+        let since = clause.true_after_s.map_or_else(|| "–".to_owned(), after);
+        let now = clause.now.clone();
+        let row = format!("  {:<18}{now:<8}{since:<13}{}", clause.title, clause.source);
+        let row = if clause.value == Some(true) { row } else { page.dressed(&row, Dress::Strong) };
+        page.line(&row);
+    }
+}
+
+fn problems(page: &mut Page, summary: &Summary) {
+    let problems: Vec<&Finding> = summary.findings.iter().filter(|f| f.level == Level::Problem).collect();
+    for finding in problems.iter().take(WHOLE) {
+        page.line("");
+        whole(page, finding);
+    }
+    let rest = problems.get(WHOLE..).unwrap_or_default();
+    if !rest.is_empty() {
+        page.line("");
+    }
+    for finding in rest {
+        titled(page, finding, "✗", Dress::Bad);
+    }
+}
+
+fn whole(page: &mut Page, finding: &Finding) {
+    titled(page, finding, "✗", Dress::Bad);
+    if let Some(text) = &finding.expected {
+        page.labelled("expected", text);
+    }
+    if let Some(text) = &finding.saw {
+        page.labelled("saw", text);
+    }
+    for detail in &finding.details {
+        page.labelled(&detail.label, &detail.text);
+    }
+    for evidence in &finding.evidence {
+        let label = if evidence.kind == EvidenceKind::Path { "evidence" } else { "query" };
+        page.pasted(label, &evidence.at);
+    }
+    if let Some(command) = &finding.next {
+        page.pasted("next", command);
+    }
+}
+
+/// The sign, the title, and the id at the right edge when there is room.
+fn titled(page: &mut Page, finding: &Finding, sign: &str, dress: Dress) {
+    let sign = page.dressed(sign, dress);
+    let parts = wrapped(&finding.title, page.width.saturating_sub(2));
+    let last = parts.len().saturating_sub(1);
+    for (index, part) in parts.iter().enumerate() {
+        let lead = if index == 0 { format!("{sign} ") } else { "  ".into() };
+        let used = 2 + part.chars().count();
+        let id = page.dressed(&finding.id, Dress::Faint);
+        let gap = page.width.min(100).saturating_sub(used + finding.id.chars().count());
+        let tail = if index == last { format!("{}{id}", " ".repeat(gap.max(2))) } else { String::new() };
+        let title = page.dressed(part, Dress::Strong);
+        page.line(&format!("{lead}{title}{tail}"));
+    }
+}
+
+fn warnings(page: &mut Page, summary: &Summary) {
+    let warnings: Vec<&Finding> = summary.findings.iter().filter(|f| f.level == Level::Warning).collect();
+    if !warnings.is_empty() {
+        page.line("");
+    }
+    for finding in warnings {
+        titled(page, finding, "!", Dress::Odd);
+    }
+}
+
+/// Breaks text between words; a word longer than a line stays whole.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let current = lines.last().map_or(0, |l| l.chars().count());
+        if current > 0 && current + 1 + word.chars().count() > width {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_breaks_between_words_and_never_inside() {
+        assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
+        assert_eq!(
+            wrapped("evidence/exercise/bob.signature_bit/ is long", 10),
+            ["evidence/exercise/bob.signature_bit/", "is long"]
+        );
+        assert_eq!(wrapped("", 10), [""]);
+    }
 }

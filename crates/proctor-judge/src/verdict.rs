@@ -117,13 +117,7 @@ pub(crate) fn totals(agents: &[AgentSummary]) -> Totals {
 }
 
 /// What happened, in one sentence.
-pub(crate) fn headline(
-    run: &Run,
-    outcome: Outcome,
-    landed: &[ClauseSummary],
-    checks: &[Judged],
-    findings: &[Finding],
-) -> String {
+pub(crate) fn headline(run: &Run, outcome: Outcome, landed: &[ClauseSummary], checks: &[Judged], findings: &[Finding]) -> String {
     let number = |status| checks.iter().filter(|c| c.summary.status == status).count();
     let (failed, unknown, all) = (number(CheckStatus::Failed), number(CheckStatus::Unknown), checks.len());
     let first = findings.iter().find(|f| f.level == Level::Problem).map(|f| f.title.clone());
@@ -131,7 +125,13 @@ pub(crate) fn headline(
         Outcome::Passed => format!("{}, and {} {}.", landing(run, landed), holding(all), if all == 1 { "holds" } else { "hold" }),
         Outcome::Failed => {
             let which = first.map_or_else(String::new, |title| format!(": {title}"));
-            format!("{}, and {failed} of {} {} not hold{}", landing(run, landed), count(all, "check"), if failed == 1 { "does" } else { "do" }, denied(&which))
+            format!(
+                "{}, and {failed} of {} {} not hold{}",
+                landing(run, landed),
+                count(all, "check"),
+                if failed == 1 { "does" } else { "do" },
+                denied(&which)
+            )
         }
         Outcome::NotLanded => first.map_or_else(|| "It did not land.".into(), |title| format!("It did not land: {title}.")),
         Outcome::Unknown if unknown > 0 && !run.reached(8) && run.record.ended_at.is_some() => {

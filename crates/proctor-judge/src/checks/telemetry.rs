@@ -148,6 +148,5 @@ pub(super) fn budget(case: &Case<'_>, check: &BudgetCheck) -> Answer {
     if case.telemetry.unreadable().is_some() && !case.run.exchanges.known && check.of != "seconds" {
         return Answer::unknown(expected, "neither the store nor the gateway's journal can be read");
     }
-    Answer::when(used <= check.at_most, expected, format!("{} {}", check.of, number(used)))
-        .next(next::view(case.run))
+    Answer::when(used <= check.at_most, expected, format!("{} {}", check.of, number(used))).next(next::view(case.run))
 }

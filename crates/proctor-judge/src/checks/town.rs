@@ -23,20 +23,17 @@ pub(super) fn mail(case: &Case<'_>, check: &MailCheck) -> Answer {
     let holders = holders(case, &check.to_holder_of);
     let line = |wanted: &Mail| mails.iter().position(|m| m.id == wanted.id).map_or(0, |at| at + 1);
     let next = next::view_events(case.run, "mail");
-    let same: Vec<&Mail> = mails
-        .iter()
-        .filter(|m| m.subject == check.subject && short_agent(&m.from) == short_agent(&check.from))
-        .collect();
+    let same: Vec<&Mail> =
+        mails.iter().filter(|m| m.subject == check.subject && short_agent(&m.from) == short_agent(&check.from)).collect();
     let good = same.iter().find(|m| holders.contains(&short_agent(&m.to)) && !m.body.trim().is_empty());
     if let Some(mail) = good {
         let saw = format!("sent to {}, {} characters", mail.to, mail.body.trim().chars().count());
         return Answer::when(true, expected, saw).at(at_path(format!("evidence/{}:{}", path::MAIL, line(mail))));
     }
     let saw = mail_trouble(&same, mails, &holders, check);
-    let place = same.first().map_or_else(
-        || at_path(format!("evidence/{}", path::MAIL)),
-        |m| at_path(format!("evidence/{}:{}", path::MAIL, line(m))),
-    );
+    let place = same
+        .first()
+        .map_or_else(|| at_path(format!("evidence/{}", path::MAIL)), |m| at_path(format!("evidence/{}:{}", path::MAIL, line(m))));
     Answer::when(false, expected, saw).at(place).next(next)
 }
 
@@ -48,7 +45,9 @@ fn mail_trouble(same: &[&Mail], all: &[Mail], holders: &BTreeSet<String>, check:
     };
     match same {
         [] => match nearest(all, check) {
-            Some(mail) => format!("no such mail; the nearest is {} from {} to {}", quoted(&mail.subject, 120), mail.from, mail.to),
+            Some(mail) => {
+                format!("no such mail; the nearest is {} from {} to {}", quoted(&mail.subject, 120), mail.from, mail.to)
+            }
             None => "no mail was sent".into(),
         },
         [mail, ..] if holders.contains(&short_agent(&mail.to)) => format!("sent to {}, but without a text", mail.to),
@@ -163,7 +162,14 @@ pub(super) fn own_repository(case: &Case<'_>) -> Answer {
         for commit in &git.commits {
             if let Some(home) = home(case, &commit.author).filter(|home| *home != git.rig) {
                 let who = short_agent(&commit.author);
-                let what = format!("{} of rig {home} wrote {} {:?} on {} {}", who, short_sha(&commit.sha), commit.subject, git.rig, git.target);
+                let what = format!(
+                    "{} of rig {home} wrote {} {:?} on {} {}",
+                    who,
+                    short_sha(&commit.sha),
+                    commit.subject,
+                    git.rig,
+                    git.target
+                );
                 foreign.push(format!("{what} ({})", commit.files.join(", ")));
             }
         }

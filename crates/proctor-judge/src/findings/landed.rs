@@ -95,7 +95,7 @@ fn cause(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
         .or_else(|| refused(known, fate))
         .or_else(|| fate.never_held().then(|| not_slung(known, fate)))
         .or_else(|| pushed_not_done(known, fate))
-        .or_else(|| no_commit(known, fate))
+        .or_else(|| done_without_commit(known, fate))
         .or_else(|| worker_died(known, fate))
         .unwrap_or_else(|| worker_hangs(known, fate));
     Some(dressed(known, fate, finding))
@@ -168,9 +168,12 @@ fn refused(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
     let when = after(known.run.since_start(merge.created_at));
     let row = known.run.merge_requests.rows.iter().position(|m| m.id == merge.id).map_or(1, |at| at + 1);
     let finding = match merge.status.as_str() {
-        "conflict" => problem("conflict", format!("{} conflicts with {} of {}, and nobody resolved it", fate.name(), merge.target, merge.rig))
-            .expected("the worker rebases its branch and submits again")
-            .saw(format!("{} submitted {when}: {reason}", merge.branch)),
+        "conflict" => problem(
+            "conflict",
+            format!("{} conflicts with {} of {}, and nobody resolved it", fate.name(), merge.target, merge.rig),
+        )
+        .expected("the worker rebases its branch and submits again")
+        .saw(format!("{} submitted {when}: {reason}", merge.branch)),
         "rejected" => problem("rejected", format!("the merge queue of {} rejected {}", merge.rig, fate.name()))
             .expected("a submission that can be merged")
             .saw(format!("{} submitted {when}: {reason}", merge.branch)),
@@ -208,12 +211,12 @@ fn pushed_not_done(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
 }
 
 /// The worker said that it was done, and there is nothing.
-fn no_commit(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
+fn done_without_commit(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
     let worker = fate.worker()?;
     let said = known.telemetry.records_of(worker).any(|r| r.body == "done")
         || known.run.agents.rows.iter().any(|a| a.agent == worker && a.state == "done");
     (said && fate.own_commits() == 0 && !fate.merged()).then(|| {
-        problem("no_commit", format!("{} was reported done without a commit", fate.name()))
+        problem("done_without_commit", format!("{} was reported done without a commit", fate.name()))
             .expected("at least one commit of its own on the worker's branch when it says gt done")
             .saw(format!("gt done by {}, no commit, the issue is {}", short_agent(worker), status(fate)))
     })
@@ -230,7 +233,12 @@ fn worker_died(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
         let row = known.run.sessions.rows.iter().position(|s| s.run_id == last.run_id).map_or(1, |at| at + 1);
         problem("worker_died", format!("{who} ended by {exit} with {} unfinished, and nobody took over", fate.name()))
             .expected("a worker that finishes, or another in its place")
-            .saw(format!("session {} ended {} by {exit}; the issue is {}", last.session, after(known.run.since_start(ended)), status(fate)))
+            .saw(format!(
+                "session {} ended {} by {exit}; the issue is {}",
+                last.session,
+                after(known.run.since_start(ended)),
+                status(fate)
+            ))
             .at(at_path(format!("evidence/{}:{row}", path::SESSIONS)))
     })
 }
@@ -239,7 +247,11 @@ fn worker_hangs(known: &Known<'_>, fate: &Fate<'_>) -> Finding {
     let who = fate.worker().map_or_else(|| "its worker".into(), short_agent);
     problem("worker_hangs", format!("{who} did not finish {}", fate.name()))
         .expected("gt done before the deadline")
-        .saw(format!("the issue is {}; {}", status(fate), fate.worker().map_or_else(|| "no worker known".into(), |w| last_seen(known, w))))
+        .saw(format!(
+            "the issue is {}; {}",
+            status(fate),
+            fate.worker().map_or_else(|| "no worker known".into(), |w| last_seen(known, w))
+        ))
         .at(at_path(format!("evidence/{}", path::AGENTS)))
 }
 
@@ -262,7 +274,12 @@ fn last_seen(known: &Known<'_>, agent: &str) -> String {
         return text + &heard.unwrap_or_else(|| "; it never called the model".into());
     };
     let quiet = run.since_start(run.last_moment()) - run.since_start(last.at) - last.duration_ms / 1e3;
-    text += &format!("; last model call {} ({}): it was told {}", after(run.since_start(last.at)), last.status, quoted(&last.answered, 160));
+    text += &format!(
+        "; last model call {} ({}): it was told {}",
+        after(run.since_start(last.at)),
+        last.status,
+        quoted(&last.answered, 160)
+    );
     text + &format!("; nothing more for {}", duration(quiet.max(0.0)))
 }
 
@@ -290,7 +307,10 @@ fn convoy_open(known: &Known<'_>) -> Option<Finding> {
     let title = run.plan.as_ref().map_or_else(String::new, |p| quoted(&p.convoy, 80));
     let (headline, saw) = match run.convoy() {
         None => (format!("there is no convoy {title}"), "none of that title".to_owned()),
-        Some(c) => (format!("convoy {} {title} was not closed although every issue it tracks is done", c.id), format!("it is {}", c.status)),
+        Some(c) => (
+            format!("convoy {} {title} was not closed although every issue it tracks is done", c.id),
+            format!("it is {}", c.status),
+        ),
     };
     Some(
         problem("convoy_open", headline)

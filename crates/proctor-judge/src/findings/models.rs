@@ -53,10 +53,14 @@ fn killed(known: &Known<'_>) -> Option<Finding> {
         return None;
     }
     let phase = record.phases.last().map_or_else(|| "before phase 1".into(), |p| format!("in phase {} {}", p.number, p.name));
-    let finding = Finding::new(Level::Problem, "run.killed", format!("the record of the run ends {phase}: proctor was killed, or is still running"))
-        .expected("an end of phase 7, or the reason of an earlier end")
-        .saw("neither")
-        .next("proctor clean");
+    let finding = Finding::new(
+        Level::Problem,
+        "run.killed",
+        format!("the record of the run ends {phase}: proctor was killed, or is still running"),
+    )
+    .expected("an end of phase 7, or the reason of an earlier end")
+    .saw("neither")
+    .next("proctor clean");
     Some(finding)
 }
 
@@ -109,11 +113,11 @@ fn provider(known: &Known<'_>) -> Option<Finding> {
         finding = finding.detail("planned", format!("the fault `{fault}` of the scenario"));
     }
     let last = silent.first().unwrap_or(first);
-    Some(
-        finding
-            .at(at_path(format!("evidence/{}:{at}", path::EXCHANGES)))
-            .next(next::view_agent(known.run, &last.agent, Some(known.run.since_start(last.at)))),
-    )
+    Some(finding.at(at_path(format!("evidence/{}:{at}", path::EXCHANGES))).next(next::view_agent(
+        known.run,
+        &last.agent,
+        Some(known.run.since_start(last.at)),
+    )))
 }
 
 fn statuses(exchanges: &[&Exchange]) -> String {

@@ -55,14 +55,20 @@ fn faults(known: &Known<'_>) -> Vec<Finding> {
     rows.map(|fault| {
         let place = at_path(format!("evidence/{}", path::FAULTS));
         match fault.fired_at {
-            Some(at) => Finding::new(Level::Note, "fault.fired", format!("the planned fault `{}` fired: {}", fault.name, fault.what))
-                .saw(after(known.run.since_start(at)))
-                .at(place),
-            None => Finding::new(Level::Warning, "fault.never_fired", format!("the planned fault `{}` never fired: {}", fault.name, fault.what))
-                .expected("a planned fault happens")
-                .saw("nothing that it applies to")
-                .at(place)
-                .next(next::repeat(known.run)),
+            Some(at) => {
+                Finding::new(Level::Note, "fault.fired", format!("the planned fault `{}` fired: {}", fault.name, fault.what))
+                    .saw(after(known.run.since_start(at)))
+                    .at(place)
+            }
+            None => Finding::new(
+                Level::Warning,
+                "fault.never_fired",
+                format!("the planned fault `{}` never fired: {}", fault.name, fault.what),
+            )
+            .expected("a planned fault happens")
+            .saw("nothing that it applies to")
+            .at(place)
+            .next(next::repeat(known.run)),
         }
     })
     .collect()
@@ -93,7 +99,11 @@ fn deliverables(known: &Known<'_>) -> Option<Finding> {
         known.checks.iter().filter(|c| c.summary.kind == "exercise").map(|c| c.summary.status).collect();
     let held = of_exercises.iter().filter(|s| **s == CheckStatus::Passed).count();
     let finding = if done == planned && held == of_exercises.len() {
-        Finding::new(Level::Note, "deliverables.verified", format!("what was merged was run: {}, all {held} checks on them hold", count(done, "exercise")))
+        Finding::new(
+            Level::Note,
+            "deliverables.verified",
+            format!("what was merged was run: {}, all {held} checks on them hold", count(done, "exercise")),
+        )
     } else if done == 0 {
         let because = known.run.exercises.values().find_map(|(_, r)| r.not_done.clone());
         Finding::new(Level::Warning, "deliverables.not_verified", "what was delivered was not run")
@@ -103,10 +113,18 @@ fn deliverables(known: &Known<'_>) -> Option<Finding> {
         Finding::new(
             Level::Note,
             "deliverables.judged",
-            format!("what was merged was run: {done} of {} done, {held} of {} hold", count(planned, "exercise"), count(of_exercises.len(), "check")),
+            format!(
+                "what was merged was run: {done} of {} done, {held} of {} hold",
+                count(planned, "exercise"),
+                count(of_exercises.len(), "check")
+            ),
         )
     };
-    Some(finding.at(at_path(format!("evidence/{}/", path::EXERCISE))).next(format!("proctor exercise {} --help", known.run.record.id)))
+    Some(
+        finding
+            .at(at_path(format!("evidence/{}/", path::EXERCISE)))
+            .next(format!("proctor exercise {} --help", known.run.record.id)),
+    )
 }
 
 fn look(known: &Known<'_>) -> Vec<Finding> {

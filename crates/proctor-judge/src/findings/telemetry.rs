@@ -25,11 +25,15 @@ fn gaps(known: &Known<'_>) -> Vec<Finding> {
     let incomplete = known.agents.iter().filter(|a| a.telemetry.status == TelemetryStatus::Incomplete);
     incomplete
         .map(|agent| {
-            Finding::new(Level::Warning, "telemetry.incomplete", format!("the telemetry of {} is not complete", short_agent(&agent.agent)))
-                .expected("what its program owes")
-                .saw(gap(agent))
-                .at(at_logsql(format!("\"proctor.agent\":=\"{}\"", agent.agent)))
-                .next(next::view_agent(known.run, &agent.agent, None))
+            Finding::new(
+                Level::Warning,
+                "telemetry.incomplete",
+                format!("the telemetry of {} is not complete", short_agent(&agent.agent)),
+            )
+            .expected("what its program owes")
+            .saw(gap(agent))
+            .at(at_logsql(format!("\"proctor.agent\":=\"{}\"", agent.agent)))
+            .next(next::view_agent(known.run, &agent.agent, None))
         })
         .collect()
 }
@@ -63,9 +67,10 @@ fn errors(known: &Known<'_>) -> Option<Finding> {
         *kinds.entry(row.get("_msg").map_or("", String::as_str)).or_insert(0) += 1;
     }
     let kinds: Vec<String> = kinds.iter().map(|(name, n)| format!("{n} {name}")).collect();
-    let mut finding = Finding::new(level, "errors.logs", format!("{} of severity ERROR in the logs", count(answer.total, "record")))
-        .expected("none, or errors that the agents recovered from")
-        .saw(kinds.join(", "));
+    let mut finding =
+        Finding::new(level, "errors.logs", format!("{} of severity ERROR in the logs", count(answer.total, "record")))
+            .expected("none, or errors that the agents recovered from")
+            .saw(kinds.join(", "));
     for (index, row) in answer.rows.iter().take(3).enumerate() {
         finding = finding.detail(if index == 0 { "first" } else { "then" }, error_line(row));
     }

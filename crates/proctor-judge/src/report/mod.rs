@@ -1,21 +1,32 @@
 //! The reports of a run: the seed's Markdown files, one HTML page, JUnit and JSON, all made from the same summary.
 
+mod html;
+mod junit;
+mod markdown;
+mod opened;
+mod sections;
+
 use std::fs;
 use std::path::Path;
 
 use crate::error::JudgeError;
 use crate::run::Run;
 use crate::summary::Summary;
+use crate::telemetry::Telemetry;
 
-/// Writes every report into `dir`, `summary.json` first.
+/// Writes every report into `dir`, `summary.json` first: it must be there even if the disk is full a moment later.
 pub(crate) fn write(dir: &Path, summary: &Summary) -> Result<(), JudgeError> {
-    let _ = Run::read(dir)?;
-    put(dir, "summary.json", &json(summary)?)
+    put(dir, "summary.json", &json(summary)?)?;
+    let run = Run::read(dir)?;
+    for (name, text) in markdown::files(summary, &run) {
+        put(dir, name, &text)?;
+    }
+    put(dir, "junit.xml", &junit::render(summary))?;
+    put(dir, "report.html", &html::render(summary, &run, &Telemetry::open(&run)))
 }
 
 fn json(summary: &Summary) -> Result<String, JudgeError> {
-    let text = serde_json::to_string_pretty(summary)
-        .map_err(|source| JudgeError::Encode { name: "summary.json", source })?;
+    let text = serde_json::to_string_pretty(summary).map_err(|source| JudgeError::Encode { name: "summary.json", source })?;
     Ok(text + "\n")
 }
 
