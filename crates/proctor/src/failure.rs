@@ -60,12 +60,7 @@ impl Failure {
     }
 
     fn with_code(message: impl Into<String>, code: u8) -> Self {
-        Self {
-            message: message.into(),
-            hint: None,
-            code,
-            drawn: None,
-        }
+        Self { message: message.into(), hint: None, code, drawn: None }
     }
 
     /// Adds what the person can do.
@@ -118,5 +113,17 @@ impl From<proctor_judge::JudgeError> for Failure {
             _ => Self::harness(message),
         }
         .hint(hint)
+    }
+}
+
+impl From<proctor_harness::Halt> for Failure {
+    fn from(halt: proctor_harness::Halt) -> Self {
+        use proctor_judge::evidence::StopKind;
+        let failure = match halt.kind {
+            StopKind::Environment => Self::environment(halt.message),
+            StopKind::Cancelled => Self::with_code(halt.message, code::cancelled()),
+            _ => Self::harness(halt.message),
+        };
+        failure.maybe_hint(halt.hint)
     }
 }

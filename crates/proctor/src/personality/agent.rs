@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::Temporality;
-use proctor_agent::{
-    Config, Credential, RawMode, Retry, Stop, Surroundings, Telemetry, default_system_prompt,
-};
+use proctor_agent::{Config, Credential, RawMode, Retry, Stop, Surroundings, Telemetry, default_system_prompt};
 
 use super::{Environment, arguments, environment};
 use crate::telemetry::{Providers, Settings, parse_attributes, resource};
@@ -36,14 +34,8 @@ pub(super) fn run() -> ExitCode {
     // A terminal that refuses the mode still works, only with shorter lines.
     let raw = RawMode::set(std::io::stdin()).unwrap_or_default();
     let providers = Providers::new(&settings(&env));
-    let status = proctor_agent::run(
-        config,
-        std::io::stdin(),
-        std::io::stdout(),
-        &stop,
-        surroundings(),
-        telemetry(&env, &providers),
-    );
+    let status =
+        proctor_agent::run(config, std::io::stdin(), std::io::stdout(), &stop, surroundings(), telemetry(&env, &providers));
     providers.shutdown();
     drop(raw);
     ExitCode::from(status.code())
@@ -51,14 +43,12 @@ pub(super) fn run() -> ExitCode {
 
 fn config(env: &Environment) -> Result<Config, String> {
     let text = |key: &str| env.get(key).filter(|value| !value.is_empty()).cloned();
-    let directory = std::env::current_dir()
-        .map_err(|error| format!("the current directory cannot be used: {error}"))?;
+    let directory = std::env::current_dir().map_err(|error| format!("the current directory cannot be used: {error}"))?;
     let role = text("GT_ROLE");
     Ok(Config {
         base_url: text("ANTHROPIC_BASE_URL").unwrap_or_else(|| "https://api.anthropic.com".to_owned()),
         credential: credential(env),
-        model: text("ANTHROPIC_MODEL")
-            .ok_or("ANTHROPIC_MODEL is not set: it names the model to ask")?,
+        model: text("ANTHROPIC_MODEL").ok_or("ANTHROPIC_MODEL is not set: it names the model to ask")?,
         max_tokens: MAX_TOKENS,
         system: default_system_prompt(role.as_deref()),
         beacon: arguments().pop(),
@@ -83,17 +73,12 @@ fn stop_on_signals(stop: &Stop) -> std::io::Result<()> {
 
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGHUP, SIGINT])?;
     let stop = stop.clone();
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || signals.forever().for_each(|_| stop.request()))?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || signals.forever().for_each(|_| stop.request()))?;
     Ok(())
 }
 
 fn surroundings() -> Surroundings {
-    Surroundings {
-        clock: Box::new(chrono::Utc::now),
-        ids: Box::new(uuid::Uuid::new_v4),
-    }
+    Surroundings { clock: Box::new(chrono::Utc::now), ids: Box::new(uuid::Uuid::new_v4) }
 }
 
 fn telemetry(env: &Environment, providers: &Providers) -> Telemetry {
@@ -152,10 +137,7 @@ fn endpoint(env: &Environment, signal: &str) -> Option<String> {
 
 /// Milliseconds of that variable.
 fn interval(env: &Environment, key: &str, default: Duration) -> Duration {
-    env.get(key)
-        .and_then(|text| text.parse().ok())
-        .filter(|millis| *millis > 0)
-        .map_or(default, Duration::from_millis)
+    env.get(key).and_then(|text| text.parse().ok()).filter(|millis| *millis > 0).map_or(default, Duration::from_millis)
 }
 
 #[cfg(test)]
@@ -198,10 +180,7 @@ mod tests {
 
     #[test]
     fn records_repeat_the_towns_attributes_but_not_the_prompt() {
-        let found = gastown_attributes(&env(&[(
-            "OTEL_RESOURCE_ATTRIBUTES",
-            "gt.role=mayor,gt.prompt=long,proctor.run.id=7k3f",
-        )]));
+        let found = gastown_attributes(&env(&[("OTEL_RESOURCE_ATTRIBUTES", "gt.role=mayor,gt.prompt=long,proctor.run.id=7k3f")]));
         assert_eq!(found, [KeyValue::new("gt.role", "mayor")]);
     }
 }

@@ -15,11 +15,7 @@ pub(super) fn run() -> ExitCode {
         Ok(launch) => launch,
         Err(error) => return refuse(&error.to_string(), error.hint()),
     };
-    let error = Command::new(&launch.program)
-        .args(&launch.args)
-        .env_clear()
-        .envs(&launch.env)
-        .exec();
+    let error = Command::new(&launch.program).args(&launch.args).env_clear().envs(&launch.env).exec();
     let message = format!("cannot start {}: {error}", launch.program.display());
     refuse(&message, Some("name a program that can be executed: --agent ROLE=COMMAND"))
 }

@@ -33,8 +33,5 @@ pub(crate) fn environment() -> Environment {
 
 /// Arguments after the program's name, kept lossily as the environment is.
 pub(crate) fn arguments() -> Vec<String> {
-    std::env::args_os()
-        .skip(1)
-        .map(|argument| argument.to_string_lossy().into_owned())
-        .collect()
+    std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect()
 }

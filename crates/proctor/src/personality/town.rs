@@ -41,10 +41,7 @@ pub(super) fn run(program: Program) -> ExitCode {
         stdin: Box::new(std::io::stdin()),
         clock: Arc::new(chrono::Utc::now),
         run_ids: Arc::new(|| uuid::Uuid::new_v4().to_string()),
-        telemetry: Telemetry {
-            logs: providers.logs.clone(),
-            metrics: providers.metrics.clone(),
-        },
+        telemetry: Telemetry { logs: providers.logs.clone(), metrics: providers.metrics.clone() },
     };
     let output = match program {
         Program::Gt => proctor_town::gt(call),

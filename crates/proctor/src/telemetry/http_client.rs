@@ -23,9 +23,7 @@ impl LoopbackClient {
             .timeout_connect(Some(CONNECT_LIMIT))
             .timeout_global(Some(limit))
             .build();
-        Self {
-            agent: config.new_agent(),
-        }
+        Self { agent: config.new_agent() }
     }
 }
 
@@ -33,9 +31,7 @@ impl LoopbackClient {
 impl HttpClient for LoopbackClient {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (parts, body) = request.into_parts();
-        let answer = self
-            .agent
-            .run(Request::from_parts(parts, body.as_ref()))?;
+        let answer = self.agent.run(Request::from_parts(parts, body.as_ref()))?;
         let (parts, mut body) = answer.into_parts();
         let bytes = body.read_to_vec()?;
         Ok(Response::from_parts(parts, Bytes::from(bytes)))

@@ -11,10 +11,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry_http::HttpClient;
-use opentelemetry_otlp::{
-    LogExporter, MetricExporter, Protocol, RetryPolicy, SpanExporter, WithExportConfig,
-    WithHttpConfig,
-};
+use opentelemetry_otlp::{LogExporter, MetricExporter, Protocol, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{BatchConfigBuilder, BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
@@ -63,18 +60,9 @@ impl Providers {
     pub(crate) fn new(settings: &Settings) -> Self {
         let client: Arc<dyn HttpClient> = Arc::new(LoopbackClient::new(FLUSH_LIMIT));
         Self {
-            logs: settings
-                .logs_url
-                .as_deref()
-                .and_then(|url| logger_provider(url, settings, &client)),
-            metrics: settings
-                .metrics_url
-                .as_deref()
-                .and_then(|url| meter_provider(url, settings, &client)),
-            traces: settings
-                .traces_url
-                .as_deref()
-                .and_then(|url| tracer_provider(url, settings, &client)),
+            logs: settings.logs_url.as_deref().and_then(|url| logger_provider(url, settings, &client)),
+            metrics: settings.metrics_url.as_deref().and_then(|url| meter_provider(url, settings, &client)),
+            traces: settings.traces_url.as_deref().and_then(|url| tracer_provider(url, settings, &client)),
         }
     }
 
@@ -94,11 +82,7 @@ impl Providers {
     }
 }
 
-fn logger_provider(
-    url: &str,
-    settings: &Settings,
-    client: &Arc<dyn HttpClient>,
-) -> Option<SdkLoggerProvider> {
+fn logger_provider(url: &str, settings: &Settings, client: &Arc<dyn HttpClient>) -> Option<SdkLoggerProvider> {
     let exporter = LogExporter::builder()
         .with_http()
         .with_shared_http_client(Arc::clone(client))
@@ -108,25 +92,12 @@ fn logger_provider(
         .with_endpoint(url)
         .build()
         .ok()?;
-    let batches = BatchConfigBuilder::default()
-        .with_scheduled_delay(settings.logs_interval)
-        .build();
-    let processor = BatchLogProcessor::builder(exporter)
-        .with_batch_config(batches)
-        .build();
-    Some(
-        SdkLoggerProvider::builder()
-            .with_resource(settings.resource.clone())
-            .with_log_processor(processor)
-            .build(),
-    )
+    let batches = BatchConfigBuilder::default().with_scheduled_delay(settings.logs_interval).build();
+    let processor = BatchLogProcessor::builder(exporter).with_batch_config(batches).build();
+    Some(SdkLoggerProvider::builder().with_resource(settings.resource.clone()).with_log_processor(processor).build())
 }
 
-fn meter_provider(
-    url: &str,
-    settings: &Settings,
-    client: &Arc<dyn HttpClient>,
-) -> Option<SdkMeterProvider> {
+fn meter_provider(url: &str, settings: &Settings, client: &Arc<dyn HttpClient>) -> Option<SdkMeterProvider> {
     let exporter = MetricExporter::builder()
         .with_http()
         .with_shared_http_client(Arc::clone(client))
@@ -137,22 +108,11 @@ fn meter_provider(
         .with_endpoint(url)
         .build()
         .ok()?;
-    let reader = PeriodicReader::builder(exporter)
-        .with_interval(settings.metrics_interval)
-        .build();
-    Some(
-        SdkMeterProvider::builder()
-            .with_resource(settings.resource.clone())
-            .with_reader(reader)
-            .build(),
-    )
+    let reader = PeriodicReader::builder(exporter).with_interval(settings.metrics_interval).build();
+    Some(SdkMeterProvider::builder().with_resource(settings.resource.clone()).with_reader(reader).build())
 }
 
-fn tracer_provider(
-    url: &str,
-    settings: &Settings,
-    client: &Arc<dyn HttpClient>,
-) -> Option<SdkTracerProvider> {
+fn tracer_provider(url: &str, settings: &Settings, client: &Arc<dyn HttpClient>) -> Option<SdkTracerProvider> {
     let exporter = SpanExporter::builder()
         .with_http()
         .with_shared_http_client(Arc::clone(client))
@@ -162,17 +122,10 @@ fn tracer_provider(
         .with_endpoint(url)
         .build()
         .ok()?;
-    Some(
-        SdkTracerProvider::builder()
-            .with_resource(settings.resource.clone())
-            .with_batch_exporter(exporter)
-            .build(),
-    )
+    Some(SdkTracerProvider::builder().with_resource(settings.resource.clone()).with_batch_exporter(exporter).build())
 }
 
 /// A resource with `attributes` and nothing that a library would find out by itself.
 pub(crate) fn resource(attributes: Vec<KeyValue>) -> Resource {
-    Resource::builder_empty()
-        .with_attributes(attributes)
-        .build()
+    Resource::builder_empty().with_attributes(attributes).build()
 }

@@ -33,10 +33,7 @@ pub(crate) fn gastown_resource(service: &str, version: &str, inherited: &str) ->
 }
 
 fn host_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -44,20 +41,14 @@ mod tests {
     use super::*;
 
     fn pairs(text: &str) -> Vec<(String, String)> {
-        parse_attributes(text)
-            .into_iter()
-            .map(|pair| (pair.key.to_string(), pair.value.to_string()))
-            .collect()
+        parse_attributes(text).into_iter().map(|pair| (pair.key.to_string(), pair.value.to_string())).collect()
     }
 
     #[test]
     fn values_are_percent_decoded_and_trimmed() {
         let found = pairs("proctor.run.id=7k3f, gt.prompt=two%20words%2C one comma ");
-        let expected = [
-            ("proctor.run.id", "7k3f"),
-            ("gt.prompt", "two words, one comma"),
-        ]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let expected = [("proctor.run.id", "7k3f"), ("gt.prompt", "two words, one comma")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
         assert_eq!(found, expected);
     }
 

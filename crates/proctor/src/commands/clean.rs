@@ -1,0 +1,78 @@
+//! `proctor clean`: ends and removes what earlier runs left behind, and nothing else.
+
+use std::path::Path;
+
+use proctor_harness::clean::{self, Left};
+
+use crate::failure::{Failure, code};
+use crate::{places, terminal};
+
+/// See [`crate::cli::Command::Clean`].
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  proctor clean --dry-run      show what would be ended and removed
+  proctor clean                do it
+  proctor clean 7k3f           only what this run left, such as a town kept for `proctor attach`
+
+Reports are not touched (see `proctor runs --keep N`), nor are runs in progress.")]
+pub(crate) struct Args {
+    /// Only this run's
+    #[arg(value_name = "RUN")]
+    run: Option<String>,
+    /// Show what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Finds what is left, says it, and ends it.
+pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    let mut left = clean::find(&places::cache()?)?;
+    if let Some(id) = &args.run {
+        left.retain(|one| one.id == *id);
+    }
+    let (busy, left): (Vec<Left>, Vec<Left>) = left.into_iter().partition(|one| one.in_progress);
+    for one in &busy {
+        terminal::print(&format!("run {} is in progress: left alone\n", one.id));
+    }
+    if left.is_empty() {
+        terminal::print("nothing is left of earlier runs\n");
+    }
+    let mut answer = code::OK;
+    for one in &left {
+        terminal::print(&describe(one, args.dry_run));
+        if let Some(failure) = remove(one, args.dry_run) {
+            eprintln!("{failure}");
+            answer = code::NO;
+        }
+    }
+    Ok(answer)
+}
+
+fn remove(left: &Left, dry_run: bool) -> Option<Failure> {
+    if dry_run {
+        return None;
+    }
+    clean::remove(left).err().map(Failure::from)
+}
+
+fn describe(left: &Left, dry_run: bool) -> String {
+    let (end, remove) = if dry_run { ("would end", "would remove") } else { ("ending", "removing") };
+    let mut text = String::new();
+    for process in &left.processes {
+        let whose = process.agent.as_deref().map(|agent| format!(" of {agent}")).unwrap_or_default();
+        let command: String = process.command.chars().take(70).collect();
+        text.push_str(&format!("{end} process {}{whose}: {command}\n", process.pid));
+    }
+    let size = left.bytes as f64 / 1e6;
+    text.push_str(&format!("{remove} {} ({size:.1} MB)\n", left.base.display()));
+    text
+}
+
+/// Ends and removes the town that this process itself kept.
+pub(crate) fn remove_own(base: &Path) -> Result<(), Failure> {
+    match clean::inspect(base) {
+        Some(left) => clean::remove(&left).map_err(Failure::from),
+        None => Ok(()),
+    }
+}

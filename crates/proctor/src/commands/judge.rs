@@ -1,0 +1,50 @@
+//! `proctor judge RUN`: the verdict again, from evidence alone. Nothing is executed, no port is opened.
+
+use std::path::PathBuf;
+
+use proctor_judge::Options;
+
+use super::RunArg;
+use crate::failure::Failure;
+use crate::{scenarios, terminal};
+
+/// See [`crate::cli::Command::Judge`].
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  proctor judge latest
+  proctor judge /mnt/archive/20261122T101502Z-7k3f --no-write
+  proctor judge 7k3f --scenario ./my-scenario     judge by checks that were changed since
+
+Exit code: the verdict's own, as for `proctor run` (see `proctor --help`).")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    run: RunArg,
+    /// Judge by the checks of this scenario instead of those that the run was made with
+    #[arg(long, value_name = "SCENARIO")]
+    scenario: Option<String>,
+    /// Leave the run's reports as they are
+    #[arg(long)]
+    no_write: bool,
+    /// Print summary.json
+    #[arg(long)]
+    json: bool,
+}
+
+/// Judges, writes the reports, prints the verdict.
+pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    let run_dir = args.run.find()?;
+    let options = Options { checks: args.scenario.as_deref().map(scenarios::checks).transpose()? };
+    let judgement = proctor_judge::judge(&run_dir, &options)?;
+    if !args.no_write {
+        proctor_judge::write_reports(&run_dir, &judgement)?;
+    }
+    let report = shown_report(&run_dir);
+    terminal::verdict(&judgement.summary, &report, args.json)?;
+    Ok(judgement.summary.exit_code)
+}
+
+/// `report.html` as a person would type it from here.
+fn shown_report(run_dir: &std::path::Path) -> PathBuf {
+    terminal::relative(&run_dir.join("report.html"))
+}

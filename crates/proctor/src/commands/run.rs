@@ -1,0 +1,171 @@
+//! `proctor run SCENARIO`: the whole cycle, from a fresh town to a verdict.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use proctor_harness::cycle::Cancel;
+use proctor_harness::launch::Override;
+use proctor_harness::scenario::Span;
+use proctor_judge::Outcome;
+
+use super::ReportsArg;
+use crate::failure::Failure;
+use crate::play::{Choice, Played, play};
+use crate::services::Ports;
+use crate::terminal::phases::RunDisplay;
+use crate::{scenarios, signals, terminal};
+
+/// Shown at the end of `proctor run --help`.
+const AFTER_HELP: &str = "\
+Examples:
+  proctor run crypto-tales
+  proctor run ./my-scenario --seed 7 --timeout 5m
+  proctor run crypto-tales --agent polecat:alice=./my-agent --keep-town
+  proctor run crypto-tales --json | jq .outcome
+
+The run's folder is reports/<UTC timestamp>-<id>/; reports/latest points at the newest.
+
+Exit codes: 0 passed; 100 failed or not landed; 2 usage; 101 unknown; 102 environment; 103 provider;
+104 harness; 105 replay miss; 130 cancelled. Only 100 is a failure of the system under test.";
+
+/// See [`crate::cli::Command::Run`].
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// Name of a shipped scenario, or path of a scenario's folder
+    #[arg(value_name = "SCENARIO")]
+    scenario: String,
+    /// The orchestrator under test
+    #[arg(long, value_enum, default_value_t = Town::Builtin)]
+    town: Town,
+    /// Program that plays a role: mayor, polecat, or polecat:RIG; `builtin` is Proctor's own (repeatable)
+    #[arg(long = "agent", value_name = "ROLE=COMMAND")]
+    agents: Vec<Override>,
+    /// Seed of the ids that the built-in town gives out
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    seed: u64,
+    /// How long landing may take, such as 90s, 10m, 1h [default: the scenario's]
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<Span>,
+    /// The same in seconds, as a variable
+    #[arg(long, hide = true, env = "CONVOY_TIMEOUT", value_name = "SECONDS")]
+    convoy_timeout: Option<u64>,
+    /// Python interpreter that already has the packages that the deliverables need
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+    #[command(flatten)]
+    reports: ReportsArg,
+    /// Leave the town alive when the run does not pass, to look at it with `proctor attach`
+    #[arg(long)]
+    keep_town: bool,
+    /// Print summary.json instead of text
+    #[arg(long)]
+    json: bool,
+    /// Port that takes telemetry and answers queries during the run [default: any free one]
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// Port of the model gateway [default: any free one]
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    gateway_port: u16,
+}
+
+/// The towns that can be tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Town {
+    /// The town that ships with Proctor
+    Builtin,
+}
+
+impl Args {
+    /// The flag wins over the variable.
+    fn landing_timeout(&self) -> Option<Duration> {
+        let seconds = self.convoy_timeout.map(Duration::from_secs);
+        self.timeout.map(|span| span.0).or(seconds)
+    }
+
+    fn choice(&self) -> Result<Choice, Failure> {
+        let Town::Builtin = self.town;
+        let python = self.python.as_ref().map(std::path::absolute).transpose();
+        Ok(Choice {
+            scenario: scenarios::load(&self.scenario)?,
+            command: self.command(),
+            reports: self.reports.reports.clone(),
+            seed: self.seed,
+            agents: self.agents.clone(),
+            python: python.map_err(|error| Failure::usage(format!("--python: {error}")))?,
+            keep_town: self.keep_town,
+            timeout: self.landing_timeout(),
+            ports: Ports { telemetry: self.port, gateway: self.gateway_port },
+            is_latest: true,
+        })
+    }
+
+    /// The command that repeats the run, with everything that decides what happens in it.
+    fn command(&self) -> String {
+        let mut words = vec!["proctor".to_owned(), "run".to_owned(), quoted(&self.scenario), format!("--seed {}", self.seed)];
+        for agent in &self.agents {
+            words.push(format!("--agent {}", quoted(&format!("{}={}", agent.role, agent.command))));
+        }
+        if let Some(timeout) = self.landing_timeout() {
+            words.push(format!("--timeout {}", Span(timeout)));
+        }
+        if let Some(python) = &self.python {
+            words.push(format!("--python {}", quoted(&python.display().to_string())));
+        }
+        words.join(" ")
+    }
+}
+
+/// A word as a shell takes it whole.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Runs, judges, prints the verdict.
+pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    let choice = args.choice()?;
+    let cancel = Cancel::new();
+    signals::watch(&cancel)?;
+    let display = if args.json { RunDisplay::silent() } else { RunDisplay::of_stdout() };
+    let display = Arc::new(Mutex::new(display));
+    let runtime = super::runtime()?;
+    let played = runtime.block_on(play(choice, display, cancel))?;
+    let report = terminal::relative(&played.report.join("report.html"));
+    if !args.json {
+        terminal::print("\n");
+    }
+    terminal::verdict(&played.judgement.summary, &report, args.json)?;
+    settle_town(&played, args.json)?;
+    Ok(played.judgement.summary.exit_code)
+}
+
+/// A kept town is for looking at a run that did not pass; after a pass it goes.
+fn settle_town(played: &Played, json: bool) -> Result<(), Failure> {
+    let Some(base) = &played.kept else {
+        return Ok(());
+    };
+    if played.judgement.summary.outcome == Outcome::Passed {
+        return super::clean::remove_own(base);
+    }
+    if !json {
+        terminal::print(&format!("  town    kept alive: proctor attach {0}; proctor clean {0} ends it\n", played.id));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_as_a_shell_takes_them() {
+        assert_eq!(quoted("polecat:alice=./a.sh"), "polecat:alice=./a.sh");
+        assert_eq!(quoted("polecat=./a --name 'b'"), r"'polecat=./a --name '\''b'\'''");
+        assert_eq!(quoted(""), "''");
+    }
+}

@@ -1,0 +1,261 @@
+//! `proctor selftest`: plays the sabotaged variants of a scenario and compares each verdict with what must come of it.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use proctor_harness::cycle::Cancel;
+use proctor_harness::scenario::{Expect, Scenario};
+use proctor_judge::summary::{Level, Summary};
+
+use crate::failure::{Failure, code};
+use crate::places::nearest;
+use crate::play::{Choice, Played, play};
+use crate::services::Ports;
+use crate::terminal::phases::{RunDisplay, duration};
+use crate::terminal::table::Table;
+use crate::{scenarios, signals, terminal};
+
+/// See [`crate::cli::Command::Selftest`].
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  proctor selftest                               every case of crypto-tales
+  proctor selftest bob-constant worker-hangs     two of them
+  proctor selftest --clean 50                    50 clean runs, all of which must pass
+  proctor selftest --scenario ./my-scenario --jobs 4
+
+Exit codes: 0 every case came out as it must; 1 one did not.")]
+pub(crate) struct Args {
+    /// Cases to play [default: all]
+    #[arg(value_name = "CASE")]
+    cases: Vec<String>,
+    /// Name of a shipped scenario, or path of a scenario's folder
+    #[arg(long, value_name = "SCENARIO", default_value = "crypto-tales")]
+    scenario: String,
+    /// Play the unchanged scenario so many times instead; every run must pass
+    #[arg(long, value_name = "N", conflicts_with = "cases")]
+    clean: Option<u32>,
+    /// Runs at the same time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: u32,
+    /// Python interpreter that already has the packages
+    #[arg(long, value_name = "PATH")]
+    python: Option<PathBuf>,
+    /// Folder of the runs' folders
+    #[arg(long, value_name = "DIR", default_value = "reports/selftest")]
+    reports: PathBuf,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// One run to play and what must come of it.
+#[derive(Clone, Debug)]
+struct Case {
+    name: String,
+    title: String,
+    scenario: Scenario,
+    expect: Expect,
+    seed: u64,
+}
+
+/// What came of a case.
+#[derive(Debug)]
+struct Answer {
+    name: String,
+    title: String,
+    expected: String,
+    got: String,
+    /// What is not as it must be; empty when all is.
+    wrong: Option<String>,
+    seconds: f64,
+    folder: String,
+}
+
+/// Plays the cases and prints one line each.
+pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
+    let scenario = scenarios::load(&args.scenario)?;
+    let cases = match args.clean {
+        Some(times) => clean_cases(&scenario, times),
+        None => sabotage_cases(&scenario, args)?,
+    };
+    let cancel = Cancel::new();
+    signals::watch(&cancel)?;
+    let answers = super::runtime()?.block_on(play_all(args, cases, &cancel));
+    let answers = answers?;
+    if args.json {
+        let rows: Vec<serde_json::Value> = answers.iter().map(as_json).collect();
+        terminal::print_json(&rows)?;
+    } else {
+        terminal::print(&conclusion(&answers));
+    }
+    if cancel.level() > 0 {
+        return Ok(code::cancelled());
+    }
+    let all_right = answers.iter().all(|answer| answer.wrong.is_none());
+    Ok(if all_right { code::OK } else { code::NO })
+}
+
+fn clean_cases(scenario: &Scenario, times: u32) -> Vec<Case> {
+    let expect = Expect { outcome: "passed".to_owned(), finding: None, only: true };
+    (1..=times)
+        .map(|number| Case {
+            name: format!("clean {number}"),
+            title: "the scenario as it is".to_owned(),
+            scenario: scenario.clone(),
+            expect: expect.clone(),
+            seed: u64::from(number),
+        })
+        .collect()
+}
+
+fn sabotage_cases(scenario: &Scenario, args: &Args) -> Result<Vec<Case>, Failure> {
+    let names: Vec<&String> = match args.cases.is_empty() {
+        true => scenario.cases.keys().collect(),
+        false => args.cases.iter().collect(),
+    };
+    names.into_iter().map(|name| sabotage_case(scenario, name, &args.scenario)).collect()
+}
+
+fn sabotage_case(scenario: &Scenario, name: &str, named: &str) -> Result<Case, Failure> {
+    let (Some(spec), Some(laid_over)) = (scenario.cases.get(name), scenario.with_case(name)) else {
+        let failure = Failure::usage(format!("{named} has no selftest case `{name}`"));
+        let near = nearest(name, scenario.cases.keys().map(String::as_str));
+        return Err(failure.maybe_hint(near.map(|near| format!("did you mean `{near}`?"))));
+    };
+    let laid_over = laid_over.map_err(|problems| scenarios::problems_failure(named, &scenario.files, &problems))?;
+    Ok(Case { name: name.to_owned(), title: spec.title.clone(), scenario: laid_over, expect: spec.expect.clone(), seed: 42 })
+}
+
+/// Plays the cases, at most `jobs` at the same time, and tells of each as it ends.
+async fn play_all(args: &Args, cases: Vec<Case>, cancel: &Cancel) -> Result<Vec<Answer>, Failure> {
+    let width = cases.iter().map(|case| case.name.chars().count()).max().unwrap_or_default();
+    let queue = Arc::new(Mutex::new(VecDeque::from(cases)));
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..args.jobs {
+        let (queue, cancel) = (Arc::clone(&queue), cancel.clone());
+        let (reports, python, quiet) = (args.reports.clone(), args.python.clone(), args.json);
+        workers.spawn(async move {
+            let mut answers = Vec::new();
+            while let Some(case) = next(&queue, &cancel) {
+                let answer = play_case(case, &reports, python.as_deref(), &cancel).await;
+                if !quiet {
+                    terminal::print(&line(&answer, width));
+                }
+                answers.push(answer);
+            }
+            answers
+        });
+    }
+    let mut answers = Vec::new();
+    while let Some(done) = workers.join_next().await {
+        answers.extend(done.map_err(|error| Failure::harness(format!("a worker failed: {error}")))?);
+    }
+    answers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(answers)
+}
+
+fn next(queue: &Mutex<VecDeque<Case>>, cancel: &Cancel) -> Option<Case> {
+    if cancel.level() > 0 {
+        return None;
+    }
+    queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+}
+
+async fn play_case(case: Case, reports: &std::path::Path, python: Option<&std::path::Path>, cancel: &Cancel) -> Answer {
+    let began = std::time::Instant::now();
+    let choice = Choice {
+        command: format!("proctor selftest {}", case.name),
+        scenario: case.scenario,
+        reports: reports.to_owned(),
+        seed: case.seed,
+        agents: Vec::new(),
+        python: python.map(std::path::Path::to_owned),
+        keep_town: false,
+        timeout: None,
+        ports: Ports::default(),
+        is_latest: false,
+    };
+    let display = Arc::new(Mutex::new(RunDisplay::silent()));
+    let played = play(choice, display, cancel.clone()).await;
+    let seconds = began.elapsed().as_secs_f64();
+    let (got, wrong, folder) = compare(&case.expect, played);
+    Answer { name: case.name, title: case.title, expected: expected(&case.expect), got, wrong, seconds, folder }
+}
+
+fn expected(expect: &Expect) -> String {
+    match &expect.finding {
+        Some(finding) => format!("{} · {finding}", expect.outcome),
+        None => expect.outcome.clone(),
+    }
+}
+
+/// What was got, what of it is wrong, and where it lies.
+fn compare(expect: &Expect, played: Result<Played, Failure>) -> (String, Option<String>, String) {
+    let played = match played {
+        Ok(played) => played,
+        Err(failure) => return ("no run".to_owned(), Some(failure.message), String::new()),
+    };
+    let summary = &played.judgement.summary;
+    let folder = terminal::relative(&played.report).display().to_string();
+    (summary.outcome.word().to_owned(), mismatch(expect, summary), folder)
+}
+
+fn mismatch(expect: &Expect, summary: &Summary) -> Option<String> {
+    let got = summary.outcome.word();
+    if got != expect.outcome {
+        return Some(format!("the outcome is `{got}`: {}", summary.headline));
+    }
+    let problems = || summary.findings.iter().filter(|finding| finding.level == Level::Problem);
+    if let Some(finding) = &expect.finding
+        && !summary.findings.iter().any(|found| found.id == *finding)
+    {
+        let ids: Vec<&str> = problems().map(|found| found.id.as_str()).collect();
+        return Some(format!("there is no finding `{finding}` (problems: {})", ids.join(", ")));
+    }
+    let other = problems().find(|found| Some(&found.id) != expect.finding.as_ref());
+    match other {
+        Some(other) if expect.only => Some(format!("there is another problem: {}", other.id)),
+        _ => None,
+    }
+}
+
+fn line(answer: &Answer, width: usize) -> String {
+    let mark = if answer.wrong.is_none() { ' ' } else { '✗' };
+    let mut text =
+        format!("{mark} {:<width$}  {:<18}  {:>9}  {}\n", answer.name, answer.got, duration(answer.seconds), answer.title);
+    if let Some(wrong) = &answer.wrong {
+        text.push_str(&format!("    expected  {}\n    saw       {wrong}\n    evidence  {}\n", answer.expected, answer.folder));
+    }
+    text
+}
+
+fn conclusion(answers: &[Answer]) -> String {
+    let mut table = Table::new(&["", "case", "expected", "got", "time"]);
+    for answer in answers {
+        let mark = if answer.wrong.is_none() { "✓" } else { "✗" };
+        table.row(vec![
+            mark.to_owned(),
+            answer.name.clone(),
+            answer.expected.clone(),
+            answer.got.clone(),
+            duration(answer.seconds),
+        ]);
+    }
+    let right = answers.iter().filter(|answer| answer.wrong.is_none()).count();
+    format!("\n{}\n{right} of {} as they must be\n", table.render(), answers.len())
+}
+
+fn as_json(answer: &Answer) -> serde_json::Value {
+    serde_json::json!({
+        "case": answer.name,
+        "title": answer.title,
+        "expected": answer.expected,
+        "got": answer.got,
+        "ok": answer.wrong.is_none(),
+        "wrong": answer.wrong,
+        "seconds": answer.seconds,
+        "folder": answer.folder,
+    })
+}

@@ -1,0 +1,243 @@
+//! One run from its request to its reports: phases 1 to 7 by the harness, phase 8 by the judge.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Span, Tracer, TracerProvider};
+use proctor_harness::base::short_id;
+use proctor_harness::cycle::{self, Cancel, Happening, Progress, Request, RunEnd, Services};
+use proctor_harness::launch::Override;
+use proctor_harness::scenario::Scenario;
+use proctor_judge::evidence::{Phase, StopKind, Time};
+use proctor_judge::{Judgement, Options, Outcome};
+
+use crate::failure::Failure;
+use crate::personality::environment;
+use crate::places;
+use crate::services::{Ports, RunServices};
+use crate::terminal::phases::RunDisplay;
+
+/// What a person chose about a run.
+#[derive(Clone)]
+pub(crate) struct Choice {
+    /// What is played.
+    pub(crate) scenario: Scenario,
+    /// The command line that repeats it.
+    pub(crate) command: String,
+    /// Folder of the runs' folders.
+    pub(crate) reports: PathBuf,
+    /// Seed of the town's ids.
+    pub(crate) seed: u64,
+    /// Programs that play roles.
+    pub(crate) agents: Vec<Override>,
+    /// An interpreter that already has the packages.
+    pub(crate) python: Option<PathBuf>,
+    /// Whether the town stays for a look.
+    pub(crate) keep_town: bool,
+    /// Replaces the scenario's landing time limit.
+    pub(crate) timeout: Option<Duration>,
+    /// Ports to listen on.
+    pub(crate) ports: Ports,
+    /// Whether `latest` is made to point at this run.
+    pub(crate) is_latest: bool,
+}
+
+/// A run that was played and judged.
+#[derive(Debug)]
+pub(crate) struct Played {
+    /// The verdict.
+    pub(crate) judgement: Judgement,
+    /// The run's folder.
+    pub(crate) report: PathBuf,
+    /// The base directory, when the town was left alive.
+    pub(crate) kept: Option<PathBuf>,
+    /// Short id.
+    pub(crate) id: String,
+}
+
+/// A short id that neither the cache nor the reports have yet.
+pub(crate) fn fresh_id(cache: &Path, reports: &Path) -> Result<String, Failure> {
+    for _ in 0..64 {
+        let random =
+            getrandom::u32().map_err(|error| Failure::environment(format!("the system gives no random numbers: {error}")))?;
+        let id = short_id(random);
+        let is_known = proctor_harness::runs::find(reports, &id).is_ok();
+        if !is_known && !cache.join("runs").join(&id).exists() {
+            return Ok(id);
+        }
+    }
+    Err(Failure::environment("no free short id was found in 64 tries").hint("proctor clean"))
+}
+
+/// Plays a run and judges it.
+pub(crate) async fn play(choice: Choice, display: Arc<Mutex<RunDisplay>>, cancel: Cancel) -> Result<Played, Failure> {
+    let request = request(choice.clone())?;
+    let id = request.id.clone();
+    header(&display, &request);
+    let services = Arc::new(RunServices::new(choice.ports, request.run_id.clone()));
+    let told = Arc::clone(&display);
+    let link = choice.is_latest.then(|| LatestLink::of(&request.report));
+    let progress = move |event: Progress| {
+        if let Some(link) = &link {
+            link.set();
+        }
+        told.lock().unwrap_or_else(PoisonError::into_inner).event(event);
+    };
+    let end = cycle::run(request, Arc::clone(&services), progress, cancel).await;
+    let judgement = judge(&end, &services, &display).await;
+    display.lock().unwrap_or_else(PoisonError::into_inner).finish();
+    let closed = services.finish().await;
+    let judgement = judgement?;
+    closed.map_err(|halt| Failure::environment(halt.message).maybe_hint(halt.hint))?;
+    Ok(Played { judgement, report: end.report, kept: end.kept, id })
+}
+
+fn request(choice: Choice) -> Result<Request, Failure> {
+    let cache = places::cache()?;
+    let id = fresh_id(&cache, &choice.reports)?;
+    let proctor =
+        std::env::current_exe().map_err(|error| Failure::environment(format!("cannot find the running program: {error}")))?;
+    let now = chrono::Utc::now();
+    let folder = format!("{}-{id}", now.format("%Y%m%dT%H%M%SZ"));
+    let reports = std::path::absolute(&choice.reports)
+        .map_err(|error| Failure::environment(format!("the current directory cannot be used: {error}")))?;
+    Ok(Request {
+        id,
+        run_id: uuid::Uuid::new_v4().to_string(),
+        scenario: choice.scenario,
+        seed: choice.seed,
+        command: choice.command,
+        models: "script".to_owned(),
+        report: reports.join(folder),
+        cache,
+        proctor,
+        agents: choice.agents,
+        python: choice.python,
+        keep_town: choice.keep_town,
+        landing_timeout: choice.timeout,
+        environment: environment(),
+        versions: [("proctor".to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into(),
+        clock: Arc::new(chrono::Utc::now),
+    })
+}
+
+fn header(display: &Mutex<RunDisplay>, request: &Request) {
+    let run = format!("run {}", request.id);
+    let parts = [request.scenario.spec.name.as_str(), "built-in town", "scripted models", &run];
+    display.lock().unwrap_or_else(PoisonError::into_inner).header(&parts);
+}
+
+/// `latest`, which is set once the run's folder is there.
+struct LatestLink {
+    link: PathBuf,
+    folder: PathBuf,
+    is_set: Mutex<bool>,
+}
+
+impl LatestLink {
+    fn of(report: &Path) -> Self {
+        Self { link: report.with_file_name(places::LATEST), folder: report.to_owned(), is_set: Mutex::new(false) }
+    }
+
+    /// A link that cannot be made costs a convenience, not the run.
+    fn set(&self) {
+        let mut is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_set || !self.folder.is_dir() {
+            return;
+        }
+        let name = self.folder.file_name().unwrap_or_default();
+        *is_set = places::replace_link(&self.link, Path::new(name)).is_ok();
+    }
+}
+
+/// Phase 8: verdict and reports, with a row, a span and its entries in the timeline.
+async fn judge(end: &RunEnd, services: &RunServices, display: &Mutex<RunDisplay>) -> Result<Judgement, Failure> {
+    if !end.evidence {
+        return Err(no_evidence(end));
+    }
+    let mut span = services.tracer_provider().map(|provider| provider.tracer("proctor").start("judge"));
+    let started_at = chrono::Utc::now();
+    let report = end.report.clone();
+    let judged = tokio::task::spawn_blocking(move || {
+        let judgement = proctor_judge::judge(&report, &Options::default())?;
+        proctor_judge::write_reports(&report, &judgement)?;
+        Ok::<Judgement, Failure>(judgement)
+    });
+    let judgement = judged.await.map_err(|error| Failure::harness(format!("the judge failed: {error}")))??;
+    let phase = Phase {
+        number: 8,
+        name: "judge".to_owned(),
+        started_at,
+        ended_at: Some(chrono::Utc::now()),
+        ok: true,
+        detail: judgement.summary.judged(),
+        facts: Vec::new(),
+    };
+    if let Some(span) = &mut span {
+        span.set_attribute(KeyValue::new("proctor.phase", 8));
+        span.set_attribute(KeyValue::new("proctor.outcome", judgement.summary.outcome.word()));
+        span.end();
+    }
+    log_phase(&end.report, &phase)?;
+    display.lock().unwrap_or_else(PoisonError::into_inner).ended(&phase);
+    Ok(judgement)
+}
+
+/// The run's folder could not be written, so that there is nothing to judge: the harness says why.
+fn no_evidence(end: &RunEnd) -> Failure {
+    match &end.record.stopped {
+        Some(stopped) => {
+            let mut failure = Failure::environment(stopped.message.clone());
+            failure.code = outcome(stopped.kind).exit_code();
+            failure.maybe_hint(stopped.hint.clone())
+        }
+        None => Failure::environment(format!("{} could not be written", end.report.display())),
+    }
+}
+
+fn outcome(kind: StopKind) -> Outcome {
+    match kind {
+        StopKind::Environment => Outcome::EnvironmentError,
+        StopKind::Provider => Outcome::ProviderError,
+        StopKind::Harness => Outcome::HarnessError,
+        StopKind::ReplayMiss => Outcome::ReplayMiss,
+        StopKind::Cancelled => Outcome::Cancelled,
+        StopKind::Timeout => Outcome::NotLanded,
+    }
+}
+
+/// Appends phase 8 to `timeline.ndjson` and `run.log`, which the harness wrote up to here.
+fn log_phase(report: &Path, phase: &Phase) -> Result<(), Failure> {
+    let entry = |kind: &str, at: Time, text: String| Happening {
+        at,
+        kind: kind.to_owned(),
+        actor: String::new(),
+        text,
+        values: [("phase".to_owned(), 8.into())].into(),
+    };
+    let ended = phase.ended_at.unwrap_or(phase.started_at);
+    let entries = [
+        entry("phase_began", phase.started_at, "8 judge".to_owned()),
+        entry("phase_ended", ended, format!("8 judge: {}", phase.detail)),
+    ];
+    let mut lines = String::new();
+    let mut log = String::new();
+    for entry in &entries {
+        let line =
+            serde_json::to_string(entry).map_err(|error| Failure::harness(format!("cannot encode a timeline entry: {error}")))?;
+        lines.push_str(&line);
+        lines.push('\n');
+        log.push_str(&format!("{} {}\n", entry.at.format("%H:%M:%S%.3f"), entry.text));
+    }
+    append(&report.join("timeline.ndjson"), &lines)?;
+    append(&report.join("run.log"), &log)
+}
+
+fn append(path: &Path, text: &str) -> Result<(), Failure> {
+    let written = OpenOptions::new().create(true).append(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| crate::failure::file_error("cannot write", path, &error))
+}

@@ -1,0 +1,150 @@
+//! The OTLP receiver: every path that Gas Town, Claude Code and OTLP exporters send to, plain and per agent.
+//!
+//! A request is answered after the store has it. Success and refusal are encoded as the OTLP/HTTP specification asks: in
+//! the encoding of the request, a refusal as `google.rpc.Status`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use proctor_store::{IngestError, Signal, Store};
+
+/// Largest body that is read from the wire, which is also what the store takes unpacked.
+pub(crate) const MAX_BODY_BYTES: u64 = 64 << 20;
+
+/// Paths of OTLP's own, of VictoriaMetrics and of VictoriaLogs, with the signal that each takes.
+const PATHS: [(&str, Signal); 6] = [
+    ("/v1/logs", Signal::Logs),
+    ("/v1/metrics", Signal::Metrics),
+    ("/v1/traces", Signal::Traces),
+    ("/opentelemetry/api/v1/push", Signal::Metrics),
+    ("/opentelemetry/v1/metrics", Signal::Metrics),
+    ("/insert/opentelemetry/v1/logs", Signal::Logs),
+];
+
+/// The receiver's routes: each path, and the same below `/agents/<agent>`.
+pub(crate) fn routes(store: Arc<Store>) -> Router {
+    let mut router = Router::new();
+    for (path, signal) in PATHS {
+        let plain =
+            move |State(store): State<Arc<Store>>, headers: HeaderMap, body: Body| receive(store, signal, None, headers, body);
+        let own = move |State(store): State<Arc<Store>>, Path(agent): Path<String>, headers: HeaderMap, body: Body| {
+            receive(store, signal, Some(agent), headers, body)
+        };
+        router = router.route(path, post(plain)).route(&format!("/agents/{{agent}}{path}"), post(own));
+    }
+    router.with_state(store)
+}
+
+async fn receive(store: Arc<Store>, signal: Signal, agent: Option<String>, headers: HeaderMap, body: Body) -> Response {
+    let encoding = Encoding::of(&headers);
+    let Ok(body) = read(body).await else {
+        return refusal(encoding, StatusCode::BAD_REQUEST, "the body ended too early");
+    };
+    let text = |name: HeaderName| Some(headers.get(name)?.to_str().ok()?.to_owned());
+    let content_type = text(header::CONTENT_TYPE);
+    let content_encoding = text(header::CONTENT_ENCODING).filter(|_| body.whole);
+    let taken = tokio::task::spawn_blocking(move || {
+        store.ingest(
+            signal,
+            &body.bytes,
+            content_type.as_deref(),
+            content_encoding.as_deref(),
+            agent.as_deref(),
+            chrono::Utc::now(),
+        )
+    })
+    .await;
+    match taken {
+        Ok(Ok(_)) => success(encoding),
+        Ok(Err(error)) => refused(encoding, &error),
+        Err(_) => refusal(encoding, StatusCode::SERVICE_UNAVAILABLE, "the store failed"),
+    }
+}
+
+/// A body as far as it was read.
+struct Received {
+    bytes: bytes::Bytes,
+    /// False when only the first bytes above the limit were read: the store then refuses and counts them.
+    whole: bool,
+}
+
+/// Reads the body up to one byte more than the limit.
+async fn read(body: Body) -> Result<Received, axum::Error> {
+    use futures::TryStreamExt as _;
+
+    let limit = usize::try_from(MAX_BODY_BYTES).unwrap_or(usize::MAX);
+    let mut stream = body.into_data_stream();
+    let mut bytes = bytes::BytesMut::new();
+    while let Some(chunk) = stream.try_next().await? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > limit {
+            bytes.truncate(limit + 1);
+            return Ok(Received { bytes: bytes.freeze(), whole: false });
+        }
+    }
+    Ok(Received { bytes: bytes.freeze(), whole: true })
+}
+
+/// The two encodings of OTLP over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Protobuf,
+    Json,
+}
+
+impl Encoding {
+    fn of(headers: &HeaderMap) -> Self {
+        let content_type = headers.get(header::CONTENT_TYPE);
+        let is_json = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+        if is_json { Self::Json } else { Self::Protobuf }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Protobuf => "application/x-protobuf",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// An empty response message: everything was taken.
+fn success(encoding: Encoding) -> Response {
+    let body = match encoding {
+        Encoding::Protobuf => "",
+        Encoding::Json => "{}",
+    };
+    ([(header::CONTENT_TYPE, encoding.content_type())], body).into_response()
+}
+
+fn refused(encoding: Encoding, error: &IngestError) -> Response {
+    let status = StatusCode::from_u16(error.http_status());
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    refusal(encoding, status, &error.to_string())
+}
+
+fn refusal(encoding: Encoding, status: StatusCode, message: &str) -> Response {
+    let body = match encoding {
+        Encoding::Protobuf => status_message(message),
+        Encoding::Json => serde_json::json!({ "message": message }).to_string().into_bytes(),
+    };
+    let head = [(header::CONTENT_TYPE, encoding.content_type())];
+    (status, head, body).into_response()
+}
+
+/// `google.rpc.Status` with its second field, `message`, which is all that OTLP asks for.
+fn status_message(message: &str) -> Vec<u8> {
+    let mut body = vec![0x12];
+    let mut length = message.len();
+    while length >= 0x80 {
+        body.push(u8::try_from(length & 0x7f).unwrap_or_default() | 0x80);
+        length >>= 7;
+    }
+    body.push(u8::try_from(length).unwrap_or_default());
+    body.extend_from_slice(message.as_bytes());
+    body
+}

@@ -1,0 +1,212 @@
+//! The services of one run, as the harness asks for them: a fresh store that listens, and the gateway.
+//!
+//! Both are tasks of this process. The run's own spans take the ordinary exporter's way into the store, without a port.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use proctor_gateway::{Fault, Gateway, Scripts};
+use proctor_harness::Halt;
+use proctor_harness::cycle::{AgentCounts, GatewaySpec, Services, TelemetryAddresses};
+use proctor_judge::evidence::Exchange;
+use proctor_store::{Options, Store, StoreError};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::counts::Tally;
+use super::exchange::into_evidence;
+use super::listener::Listener;
+use super::{otlp, queries, spans};
+
+/// The ports that a person chose; 0 stands for any free one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ports {
+    /// Telemetry in, queries out.
+    pub(crate) telemetry: u16,
+    /// The model gateway.
+    pub(crate) gateway: u16,
+}
+
+/// Services of one run; made anew for every run.
+#[derive(Debug)]
+pub(crate) struct RunServices {
+    ports: Ports,
+    run_id: String,
+    state: Mutex<State>,
+}
+
+/// What has been started so far.
+#[derive(Debug, Default)]
+struct State {
+    store: Option<Arc<Store>>,
+    tally: Tally,
+    spans: Option<SdkTracerProvider>,
+    gateway: Option<Gateway>,
+    listeners: Vec<Listener>,
+}
+
+impl RunServices {
+    /// Nothing is started yet.
+    pub(crate) fn new(ports: Ports, run_id: String) -> Self {
+        Self { ports, run_id, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each field is replaced as a whole, so that a panic elsewhere leaves nothing half done here.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands over what the run's own spans hold and seals the store; after phase 8, when nothing listens any more.
+    pub(crate) async fn finish(&self) -> Result<(), Halt> {
+        let (spans, store) = {
+            let mut state = self.state();
+            (state.spans.take(), state.store.take())
+        };
+        blocking(move || {
+            if let Some(spans) = spans {
+                // A span that was lost is missed by nobody but the picture of the run.
+                drop(spans.shutdown());
+            }
+            store.map_or(Ok(()), |store| store.seal().map_err(|error| store_halt(&error)))
+        })
+        .await
+    }
+}
+
+impl Services for RunServices {
+    async fn start_telemetry(&self, dir: PathBuf) -> Result<TelemetryAddresses, Halt> {
+        let store = blocking(move || {
+            Store::create(&dir, Options { max_body_bytes: otlp::MAX_BODY_BYTES, ..Options::default() })
+                .map_err(|error| store_halt(&error))
+        })
+        .await?;
+        let store = Arc::new(store);
+        let router = otlp::routes(Arc::clone(&store))
+            .merge(queries::routes(queries::Queries { store: Arc::clone(&store), now: Arc::new(chrono::Utc::now) }));
+        let listener = Listener::open("telemetry listener", "--port", self.ports.telemetry, router).await?;
+        let otlp = listener.url();
+        let mut state = self.state();
+        state.spans = Some(spans::provider(&store, &self.run_id));
+        state.store = Some(store);
+        state.listeners.push(listener);
+        Ok(TelemetryAddresses {
+            metrics: format!("{otlp}/opentelemetry/api/v1/push"),
+            logs: format!("{otlp}/insert/opentelemetry/v1/logs"),
+            otlp,
+        })
+    }
+
+    async fn start_gateway(&self, spec: GatewaySpec) -> Result<String, Halt> {
+        let gateway = blocking(move || make_gateway(&spec)).await?;
+        let router = gateway.router();
+        let listener = Listener::open("gateway", "--gateway-port", self.ports.gateway, router).await?;
+        let url = listener.url();
+        let mut state = self.state();
+        state.gateway = Some(gateway);
+        state.listeners.push(listener);
+        Ok(url)
+    }
+
+    fn exchanges(&self) -> UnboundedReceiver<Exchange> {
+        let (sender, receiver) = unbounded_channel();
+        if let Some(gateway) = &self.state().gateway {
+            tokio::spawn(pass_on(gateway.exchanges(), sender));
+        }
+        receiver
+    }
+
+    async fn counts(&self) -> BTreeMap<String, AgentCounts> {
+        let mut state = self.state();
+        let State { store, tally, .. } = &mut *state;
+        store.as_ref().map(|store| tally.bring_up_to_date(store)).unwrap_or_default()
+    }
+
+    fn tracer_provider(&self) -> Option<SdkTracerProvider> {
+        self.state().spans.clone()
+    }
+
+    async fn flush(&self) -> Result<(), Halt> {
+        let (spans, gateway, store) = {
+            let state = self.state();
+            (state.spans.clone(), state.gateway.clone(), state.store.clone())
+        };
+        blocking(move || {
+            if let Some(spans) = spans {
+                drop(spans.force_flush());
+            }
+            if let Some(gateway) = gateway {
+                gateway.flush().map_err(|error| environment(&error, error.hint()))?;
+            }
+            store.map_or(Ok(()), |store| store.seal().map_err(|error| store_halt(&error)))
+        })
+        .await
+    }
+
+    async fn stop(&self) {
+        let (listeners, gateway) = {
+            let mut state = self.state();
+            (std::mem::take(&mut state.listeners), state.gateway.take())
+        };
+        for listener in listeners {
+            listener.close().await;
+        }
+        drop(gateway);
+    }
+}
+
+/// Reads scripts and fault plan and begins the journal.
+fn make_gateway(spec: &GatewaySpec) -> Result<Gateway, Halt> {
+    let scripts = Scripts::load(&spec.script).map_err(|problems| {
+        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+        Halt::harness(first).hint("every problem at once: proctor validate SCENARIO")
+    })?;
+    Gateway::new(proctor_gateway::Config {
+        scripts,
+        faults: read_faults(&spec.faults)?,
+        journal_dir: spec.journal.clone(),
+        clock: Arc::new(chrono::Utc::now),
+    })
+    .map_err(|error| environment(&error, error.hint()))
+}
+
+fn read_faults(path: &Path) -> Result<Vec<Fault>, Halt> {
+    let text = std::fs::read_to_string(path).map_err(|error| Halt::io("read", path, &error))?;
+    Fault::list(&text).map_err(|error| Halt::harness(format!("{}: {error}", path.display())))
+}
+
+/// Hands every journal row on until the gateway or the receiver is gone. A lag of thousands of rows is passed over: the
+/// rows feed the live display, and the journal has them all.
+async fn pass_on(mut rows: tokio::sync::broadcast::Receiver<proctor_gateway::Exchange>, sender: UnboundedSender<Exchange>) {
+    loop {
+        let row = match rows.recv().await {
+            Ok(row) => row,
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return,
+        };
+        if sender.send(into_evidence(row)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Runs work that waits for the disk off the runtime's own threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Halt> + Send + 'static) -> Result<T, Halt> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Halt::harness(format!("a task of the services failed: {error}"))),
+    }
+}
+
+fn store_halt(error: &StoreError) -> Halt {
+    environment(error, error.hint().map(str::to_owned))
+}
+
+fn environment(error: &impl std::fmt::Display, hint: Option<String>) -> Halt {
+    let halt = Halt::environment(error.to_string());
+    match hint {
+        Some(hint) => halt.hint(hint),
+        None => halt,
+    }
+}

@@ -1,0 +1,166 @@
+//! The lines of a terminal that change while a run goes on: the phase, its landed clauses, and one line per agent.
+
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use proctor_harness::cycle::{AgentLive, ClauseLive, Totals};
+
+use super::Screen;
+
+/// How often the spinner turns and times go on.
+const TICK: Duration = Duration::from_millis(100);
+
+/// The changing lines at the end of the screen.
+#[derive(Debug)]
+pub(crate) struct Live {
+    screen: Screen,
+    area: MultiProgress,
+    phase: Option<ProgressBar>,
+    agents: Vec<ProgressBar>,
+    clauses: String,
+    totals: String,
+    doing: String,
+}
+
+impl Live {
+    /// Nothing is shown yet.
+    pub(crate) fn new(screen: Screen) -> Self {
+        Self {
+            screen,
+            area: MultiProgress::with_draw_target(ProgressDrawTarget::stdout()),
+            phase: None,
+            agents: Vec::new(),
+            clauses: String::new(),
+            totals: String::new(),
+            doing: String::new(),
+        }
+    }
+
+    /// Writes something that stays, above the changing lines.
+    pub(crate) fn above(&self, write: impl FnOnce()) {
+        self.area.suspend(write);
+    }
+
+    /// A phase begins: its line turns until it ends.
+    pub(crate) fn began(&mut self, number: u8, name: &str) {
+        let line = self.area.add(ProgressBar::new_spinner());
+        let style = ProgressStyle::with_template("{spinner}{prefix}{wide_msg}{elapsed:>6}");
+        line.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        line.set_prefix(format!("{number}  {name:<19}"));
+        line.enable_steady_tick(TICK);
+        self.phase = Some(line);
+    }
+
+    /// The phase ended: nothing changing is left on the screen.
+    pub(crate) fn ended(&mut self) {
+        for line in self.agents.drain(..).chain(self.phase.take()) {
+            line.finish_and_clear();
+            self.area.remove(&line);
+        }
+        self.clauses.clear();
+        self.totals.clear();
+        self.doing.clear();
+    }
+
+    /// What the phase does now.
+    pub(crate) fn doing(&mut self, text: &str) {
+        text.clone_into(&mut self.doing);
+        self.show_phase();
+    }
+
+    /// The landed clauses fill up.
+    pub(crate) fn clauses(&mut self, clauses: &[ClauseLive]) {
+        let parts: Vec<String> = clauses.iter().map(clause).collect();
+        self.clauses = parts.join(" · ");
+        self.show_phase();
+    }
+
+    /// The town grows.
+    pub(crate) fn totals(&mut self, totals: &Totals) {
+        self.totals =
+            format!("{} agents · {} beads · {} mails · {} events", totals.agents, totals.beads, totals.mail, totals.events);
+        self.show_phase();
+    }
+
+    fn show_phase(&self) {
+        if let Some(line) = &self.phase {
+            let parts = [&self.doing, &self.clauses, &self.totals];
+            let shown: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
+            line.set_message(shown.join(" · "));
+        }
+    }
+
+    /// One line per agent: what it does now, and what it has used.
+    pub(crate) fn agents(&mut self, agents: &[AgentLive]) {
+        while self.agents.len() < agents.len() {
+            let line = self.area.add(ProgressBar::new_spinner());
+            let style = ProgressStyle::with_template("     {wide_msg}");
+            line.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            self.agents.push(line);
+        }
+        for (line, agent) in self.agents.iter().zip(agents) {
+            line.set_message(agent_line(agent, self.screen.width.saturating_sub(5)));
+        }
+    }
+}
+
+fn clause(clause: &ClauseLive) -> String {
+    let name = match clause.clause.as_str() {
+        "issues_closed" => "closed",
+        "no_worker_busy" => "all idle",
+        "convoy_closed" => "convoy closed",
+        other => other,
+    };
+    format!("{name} {}", clause.now)
+}
+
+/// Address, what it does, and its figures at the right edge.
+fn agent_line(agent: &AgentLive, width: usize) -> String {
+    let who = agent.agent.replacen("/polecats/", "/", 1);
+    let figures = format!("{} turns  {} tokens  ${:.2}", agent.turns, short_count(agent.tokens), agent.cost_usd);
+    let what = match agent.doing.as_str() {
+        "" => agent.state.as_str(),
+        doing => doing,
+    };
+    let room = width.saturating_sub(18 + 2 + figures.chars().count() + 2);
+    let what: String = what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(room).collect();
+    format!("{who:<18}  {what:<room$}  {figures}")
+}
+
+/// A count in at most five characters: `999`, `12 k`, `3.4 M`.
+fn short_count(count: u64) -> String {
+    match count {
+        0..1_000 => count.to_string(),
+        1_000..1_000_000 => format!("{} k", count / 1_000),
+        _ => format!("{}.{} M", count / 1_000_000, count / 100_000 % 10),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agents_line_fits_and_shows_no_control_characters() {
+        let agent = AgentLive {
+            agent: "alice/polecats/furiosa".to_owned(),
+            role: "polecat".to_owned(),
+            state: "working".to_owned(),
+            doing: format!("cat <<EOF\n{}", "x".repeat(200)),
+            since: None,
+            turns: 12,
+            tokens: 33_400,
+            cost_usd: 0.0,
+        };
+        let line = agent_line(&agent, 90);
+        assert_eq!(line.chars().count(), 90, "{line}");
+        assert!(!line.contains('\n') && line.starts_with("alice/furiosa"), "{line}");
+        assert!(line.ends_with("12 turns  33 k tokens  $0.00"), "{line}");
+    }
+
+    #[test]
+    fn counts_stay_short() {
+        let shown = [999, 1_000, 999_999, 3_450_000].map(short_count);
+        assert_eq!(shown, ["999", "1 k", "999 k", "3.4 M"]);
+    }
+}
