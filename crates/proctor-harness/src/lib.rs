@@ -8,10 +8,12 @@ pub mod clean;
 pub mod cycle;
 pub mod exercise;
 pub mod halt;
+pub mod landed;
 pub mod launch;
 pub mod linux;
 pub mod process;
 pub mod runs;
 pub mod scenario;
+pub mod town;
 
 pub use halt::Halt;

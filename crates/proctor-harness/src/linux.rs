@@ -8,13 +8,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
+use futures::{FutureExt, StreamExt};
+use inotify::{EventMask, EventStream, Inotify, WatchDescriptor, WatchMask};
 use rustix::process::{Pid, Signal, WaitOptions};
-use tokio::io::unix::AsyncFd;
 
-/// Waits for changes in folders.
+/// Waits for changes in folders and files.
 pub struct Watcher {
-    fd: AsyncFd<Inotify>,
+    stream: EventStream<Vec<u8>>,
 }
 
 impl Watcher {
@@ -23,17 +23,18 @@ impl Watcher {
     /// # Errors
     /// When the machine allows no further inotify instance.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { fd: AsyncFd::new(Inotify::init()?)? })
+        Ok(Self { stream: Inotify::init()?.into_event_stream(vec![0; 8192])? })
     }
 
-    /// Watches a folder's entries being written, made, renamed into place or removed. Watching twice is harmless; a missing folder is passed over.
+    /// Watches a file being written, or a folder's entries being written, made, renamed into place or removed. Watching twice is
+    /// harmless; what is missing is passed over.
     ///
     /// # Errors
     /// When the limit of watches is reached.
-    pub fn watch(&self, folder: &Path) -> io::Result<()> {
-        let mask = WatchMask::MODIFY | WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::DELETE | WatchMask::ONLYDIR;
-        match self.fd.get_ref().watches().add(folder, mask) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound && error.kind() != io::ErrorKind::NotADirectory => Err(error),
+    pub fn watch(&self, path: &Path) -> io::Result<()> {
+        let mask = WatchMask::MODIFY | WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::DELETE;
+        match self.stream.watches().add(path, mask) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
@@ -43,16 +44,11 @@ impl Watcher {
     /// # Errors
     /// When the kernel's queue cannot be read.
     pub async fn changed(&mut self) -> io::Result<()> {
-        let mut buffer = [0_u8; 8192];
-        let mut guard = self.fd.readable_mut().await?;
-        loop {
-            match guard.get_inner_mut().read_events(&mut buffer) {
-                Ok(events) => drop(events),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
+        let mut next = self.stream.next().await;
+        while let Some(event) = next {
+            event?;
+            next = self.stream.next().now_or_never().flatten();
         }
-        guard.clear_ready();
         Ok(())
     }
 }

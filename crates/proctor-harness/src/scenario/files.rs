@@ -62,6 +62,14 @@ impl Files {
         self.iter().filter_map(move |(path, bytes)| Some((path.strip_prefix(folder)?.strip_prefix('/')?, bytes)))
     }
 
+    /// These files but those below a folder.
+    #[must_use]
+    pub fn without(&self, folder: &str) -> Self {
+        let below = |path: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        let map = self.map.iter().filter(|(path, _)| !below(path)).map(|(path, bytes)| (path.clone(), bytes.clone())).collect();
+        Self { label: self.label.clone(), map }
+    }
+
     /// These files with others laid over: same path replaces, new path adds.
     #[must_use]
     pub fn overlay<'a>(&self, over: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {

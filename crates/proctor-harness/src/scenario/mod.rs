@@ -1,5 +1,6 @@
 //! Scenario folders: reading, every problem at once, selftest cases, the plan that judging needs.
 
+mod change;
 pub mod files;
 pub mod problem;
 mod refs;
@@ -15,7 +16,7 @@ use schemars::Schema;
 
 pub use files::Files;
 pub use problem::Problem;
-pub use spec::{CaseSpec, Exercise, Expect, Fault, FaultKind, RigsBy, RuntimeKind, Span, Spec, Step, Timeouts};
+pub use spec::{CaseSpec, Change, Exercise, Expect, Fault, FaultKind, RigsBy, RuntimeKind, Span, Spec, Step, Timeouts};
 pub use template::template;
 
 /// The file that makes a folder a scenario.
@@ -75,6 +76,12 @@ fn read_cases(files: &Files, problems: &mut Vec<Problem>) -> BTreeMap<String, Ca
     case_names(files).into_iter().filter_map(|name| read(name, problems)).collect()
 }
 
+/// The scenario's files with those of a case laid over.
+fn laid_over(files: &Files, case: &str) -> Files {
+    let folder = format!("{SELFTEST}/{case}");
+    files.overlay(files.below(&folder).filter(|(path, _)| *path != CASE_FILE))
+}
+
 /// The JSON Schema of `scenario.toml`.
 pub fn scenario_schema() -> Schema {
     shape::schema_of::<Spec>()
@@ -86,16 +93,15 @@ pub fn case_schema() -> Schema {
 }
 
 impl Scenario {
-    /// The scenario with one selftest case laid over; `None` when there is no such case. The case's own files stay out of it.
+    /// The scenario with one selftest case laid over; `None` when there is no such case. It has no cases of its own.
     ///
     /// # Errors
     /// The problems that the laid-over folder has.
     pub fn with_case(&self, name: &str) -> Option<Result<Self, Vec<Problem>>> {
         let case = self.cases.get(name)?;
-        let folder = format!("{SELFTEST}/{name}");
-        let over = self.files.below(&folder).filter(|(path, _)| *path != CASE_FILE);
-        let files = self.files.overlay(over);
-        Some(load(&files).map(|mut scenario| {
+        // Changes that cannot be made are problems of the scenario, found when it was loaded.
+        let (files, _) = change::apply(&laid_over(&self.files, name), &case.change);
+        Some(load(&files.without(SELFTEST)).map(|mut scenario| {
             case.timeouts.lay_over(&mut scenario.spec.timeouts);
             scenario.spec.fault.extend(case.fault.iter().cloned());
             scenario.spec.agents.extend(case.agents.clone());

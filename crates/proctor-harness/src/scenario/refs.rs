@@ -75,7 +75,7 @@ fn place(text: &str, key: &str, value: &str, nth: usize) -> Option<std::ops::Ran
 }
 
 /// Checks what the scenario's parts say of each other and of its files.
-pub fn check(spec: &Spec, files: &Files, problems: &mut Vec<Problem>) {
+pub(super) fn check(spec: &Spec, files: &Files, problems: &mut Vec<Problem>) {
     let text = files.text(SCENARIO_FILE).unwrap_or_default();
     let mut refs = Refs { file: SCENARIO_FILE.into(), text, problems };
     check_head(spec, &mut refs);
@@ -166,6 +166,12 @@ fn check_exercise(exercise: &Exercise, before: &[Exercise], spec: &Spec, files: 
     if let Some(after) = &exercise.after {
         refs.known("exercise listed before", "after", after, before.iter().map(|e| e.name.as_str()));
     }
+    for (folder, from) in &exercise.bring {
+        refs.known("exercise listed before", "bring", from, before.iter().map(|e| e.name.as_str()));
+        if folder.is_empty() || folder.starts_with('.') || folder.contains('/') {
+            refs.at("name", &exercise.name, 0, format!("`{folder}`, which `{}` brings files into, must be a plain folder name", exercise.name));
+        }
+    }
     if exercise.step.is_empty() {
         refs.at("name", &exercise.name, 0, format!("the exercise `{}` has no step", exercise.name));
     }
@@ -247,11 +253,11 @@ fn check_expectation(expect: &str, refs: &mut Refs<'_>) {
 }
 
 /// The outcomes that a run can end with.
-pub const OUTCOMES: [&str; 9] =
+pub(super) const OUTCOMES: [&str; 9] =
     ["passed", "failed", "not_landed", "unknown", "environment_error", "provider_error", "harness_error", "replay_miss", "cancelled"];
 
 /// Checks what the selftest cases say.
-pub fn check_cases(spec: &Spec, files: &Files, cases: &BTreeMap<String, CaseSpec>, problems: &mut Vec<Problem>) {
+pub(super) fn check_cases(spec: &Spec, files: &Files, cases: &BTreeMap<String, CaseSpec>, problems: &mut Vec<Problem>) {
     for (name, case) in cases {
         let file = format!("{SELFTEST}/{name}/case.toml");
         let text = files.text(&file).unwrap_or_default();
@@ -260,6 +266,10 @@ pub fn check_cases(spec: &Spec, files: &Files, cases: &BTreeMap<String, CaseSpec
         check_faults(&case.fault, spec, &mut refs);
         for role in case.agents.keys() {
             check_role(role, role, spec, &mut refs);
+        }
+        let (_, refused) = super::change::apply(&super::laid_over(files, name), &case.change);
+        for (index, reason) in refused {
+            refs.at("find", &case.change[index].find, 0, reason);
         }
     }
 }

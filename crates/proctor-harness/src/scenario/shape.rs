@@ -15,12 +15,12 @@ use super::files::Files;
 use super::problem::Problem;
 
 /// The JSON Schema of a file's type, strict about unknown keys.
-pub fn schema_of<T: JsonSchema>() -> Schema {
+pub(super) fn schema_of<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>()
 }
 
 /// Reads one file as `T`; what is wrong with it is added to `problems`.
-pub fn read<T: JsonSchema + DeserializeOwned>(files: &Files, path: &str, problems: &mut Vec<Problem>) -> Option<T> {
+pub(super) fn read<T: JsonSchema + DeserializeOwned>(files: &Files, path: &str, problems: &mut Vec<Problem>) -> Option<T> {
     let Some(bytes) = files.get(path) else {
         problems.push(Problem::of_file(path, format!("`{path}` is missing in {}", files.label())));
         return None;

@@ -217,6 +217,9 @@ pub struct Exercise {
     /// The exercise whose files it starts with; one listed before.
     #[serde(default)]
     pub after: Option<String>,
+    /// Sub-folder of the working directory to the exercise, listed before, whose files are copied into it.
+    #[serde(default)]
+    pub bring: BTreeMap<String, String>,
     /// Its steps, in order.
     pub step: Vec<Step>,
 }
@@ -258,6 +261,21 @@ pub struct CaseSpec {
     /// Programs laid over the scenario's, per role.
     #[serde(default)]
     pub agents: BTreeMap<String, AgentSpec>,
+    /// Made in the scenario's files once the case's own are laid over them.
+    #[serde(default)]
+    pub change: Vec<Change>,
+}
+
+/// Plain text that a selftest case replaces in one file.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// Path in the scenario's folder.
+    pub file: String,
+    /// Text that must be there exactly once.
+    pub find: String,
+    /// What stands there instead.
+    pub with: String,
 }
 
 /// What a selftest case must end with.

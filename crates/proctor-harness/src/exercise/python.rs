@@ -1,0 +1,247 @@
+//! The Python runtime: which interpreter, and a clean virtual environment with the required packages, made once and cached.
+//!
+//! The environment lies in the user's cache by requirement and interpreter. It is made under a temporary name and renamed, under
+//! a file lock, so that two runs at once make it once and a killed run leaves none half made.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+use crate::halt::Halt;
+use crate::landed::git::sha256;
+use crate::linux;
+use crate::process::{Ended, Program};
+
+/// How long asking an interpreter about itself may take.
+const ASK_LIMIT: Duration = Duration::from_secs(20);
+/// How long making an environment with its packages may take.
+const MAKE_LIMIT: Duration = Duration::from_secs(600);
+/// The file in an environment that says what is in it; written last.
+const CONTENTS: &str = "proctor.json";
+
+const ABOUT: &str = "import sys, json\ntry:\n import venv, ensurepip; ok = True\nexcept ImportError: ok = False\nprint(json.dumps({'executable': sys.executable, 'version': sys.version.split()[0], 'venv': ok}))";
+const PACKAGES: &str = "import json\nfrom importlib import metadata\nprint(json.dumps({d.metadata['Name']: d.version for d in metadata.distributions()}))";
+
+/// An interpreter that exercises are run with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Python {
+    /// The interpreter: of the virtual environment, or the one that was named.
+    pub program: PathBuf,
+    /// `3.11.7`.
+    pub version: String,
+    /// The interpreter that the environment was made from.
+    pub base: PathBuf,
+    /// Installed packages and their versions.
+    pub packages: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct About {
+    executable: PathBuf,
+    version: String,
+    venv: bool,
+}
+
+/// What a Python is looked for and made with.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The interpreter that was named to be used as it is.
+    pub named: Option<PathBuf>,
+    /// Requirements.
+    pub packages: Vec<String>,
+    /// Proctor's folder in the user's cache.
+    pub cache: PathBuf,
+    /// The user's environment.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Finds the interpreter and makes the environment when it is not there yet.
+///
+/// # Errors
+/// No interpreter, no `venv`, an index that cannot be reached, a full disk; all of them the environment's fault.
+pub async fn provide(wanted: &Wanted) -> Result<Python, Halt> {
+    if let Some(named) = &wanted.named {
+        return named_interpreter(named, wanted).await;
+    }
+    let path = wanted.environment.get("PATH").map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
+    let found = linux::find_program("python3", path)
+        .ok_or_else(|| Halt::environment(format!("no Python was found (looked for python3 in {path})")).hint("install python3 and python3-venv, or name an interpreter: --python PATH"))?;
+    let about = ask(&found, wanted).await?;
+    cached(&about, wanted).await
+}
+
+async fn ask(program: &Path, wanted: &Wanted) -> Result<About, Halt> {
+    let text = eval(program, ABOUT, wanted).await?;
+    serde_json::from_str(&text).map_err(|_| Halt::environment(format!("{} is no Python 3: it answered `{}`", program.display(), text.trim())))
+}
+
+async fn eval(program: &Path, code: &str, wanted: &Wanted) -> Result<String, Halt> {
+    let ended = run(program, &["-c", code], wanted, ASK_LIMIT).await?;
+    if ended.ok() { Ok(ended.out()) } else { Err(Halt::environment(format!("{} does not work ({}): {}", program.display(), ended.how(), ended.said()))) }
+}
+
+async fn run(program: &Path, args: &[&str], wanted: &Wanted, limit: Duration) -> Result<Ended, Halt> {
+    let mut program_ = Program::new(program, args).env(&wanted.environment).timeout(limit);
+    program_.end_group = true;
+    let failed = |error: io::Error| Halt::environment(format!("{} cannot be started: {error}", program.display()));
+    program_.run().await.map_err(|error| failed(error).hint("name an interpreter: --python PATH"))
+}
+
+async fn packages(program: &Path, wanted: &Wanted) -> Result<BTreeMap<String, String>, Halt> {
+    let text = eval(program, PACKAGES, wanted).await?;
+    serde_json::from_str(&text).map_err(|error| Halt::environment(format!("{} does not list its packages: {error}", program.display())))
+}
+
+/// The plain name of a requirement: `cryptography` of `cryptography>=42.0`.
+fn requirement_name(requirement: &str) -> String {
+    let end = requirement.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(requirement.len());
+    requirement[..end].to_lowercase().replace(['_', '.'], "-")
+}
+
+async fn named_interpreter(named: &Path, wanted: &Wanted) -> Result<Python, Halt> {
+    let about = ask(named, wanted).await?;
+    let packages = packages(named, wanted).await?;
+    let there: Vec<String> = packages.keys().map(|name| name.to_lowercase().replace(['_', '.'], "-")).collect();
+    let missing: Vec<&str> = wanted.packages.iter().filter(|r| !there.contains(&requirement_name(r))).map(String::as_str).collect();
+    if !missing.is_empty() {
+        let message = format!("{} lacks {}", named.display(), missing.join(", "));
+        return Err(Halt::environment(message).hint("install it there, or leave --python out: a virtual environment is then made"));
+    }
+    Ok(Python { program: about.executable.clone(), version: about.version, base: about.executable, packages })
+}
+
+async fn cached(about: &About, wanted: &Wanted) -> Result<Python, Halt> {
+    let mut key = wanted.packages.clone();
+    key.sort();
+    let key = format!("{}\n{}\n{}", about.executable.display(), about.version, key.join("\n"));
+    let folder = wanted.cache.join("venvs");
+    fs::create_dir_all(&folder).map_err(|error| Halt::io("make", &folder, &error))?;
+    let place = folder.join(&sha256(key.as_bytes())[..16]);
+    if let Some(python) = contents(&place) {
+        return Ok(python);
+    }
+    let _lock = lock(&place.with_extension("lock")).await?;
+    match contents(&place) {
+        Some(python) => Ok(python),
+        None => make(about, wanted, &place).await,
+    }
+}
+
+fn contents(place: &Path) -> Option<Python> {
+    let python: Python = serde_json::from_slice(&fs::read(place.join(CONTENTS)).ok()?).ok()?;
+    // The base interpreter may have been removed since; then the environment is made again.
+    python.program.exists().then_some(python)
+}
+
+async fn lock(path: &Path) -> Result<File, Halt> {
+    let path = path.to_owned();
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = File::create(&path).map_err(|error| Halt::io("make", &path, &error))?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(|error| Halt::io("lock", &path, &error.into()))?;
+        Ok(file)
+    });
+    locked.await.map_err(|error| Halt::harness(format!("waiting for a lock failed: {error}")))?
+}
+
+async fn make(about: &About, wanted: &Wanted, place: &Path) -> Result<Python, Halt> {
+    if !about.venv {
+        let message = format!("no Python with `venv` was found (looked at: python3 {} at {}, without venv or ensurepip)", about.version, about.executable.display());
+        return Err(Halt::environment(message).hint("install python3-venv, or name another interpreter: --python PATH"));
+    }
+    let temporary = place.with_extension(format!("new-{}", std::process::id()));
+    let made = fill(about, wanted, &temporary, place).await;
+    if made.is_err() {
+        // Only half an environment is there; what went wrong is the news.
+        _ = fs::remove_dir_all(&temporary);
+    }
+    made
+}
+
+async fn fill(about: &About, wanted: &Wanted, temporary: &Path, place: &Path) -> Result<Python, Halt> {
+    let text = temporary.display().to_string();
+    let ended = run(&about.executable, &["-m", "venv", "--clear", &text], wanted, MAKE_LIMIT).await?;
+    if !ended.ok() {
+        let message = format!("the virtual environment could not be made with {} ({}): {}", about.executable.display(), ended.how(), ended.said());
+        return Err(full_disk(&ended).unwrap_or_else(|| Halt::environment(message).hint("install python3-venv, or name another interpreter: --python PATH")));
+    }
+    let python = temporary.join("bin/python");
+    if !wanted.packages.is_empty() {
+        install(&python, wanted).await?;
+    }
+    let packages = packages(&python, wanted).await?;
+    let answer = Python { program: place.join("bin/python"), version: about.version.clone(), base: about.executable.clone(), packages };
+    let file = temporary.join(CONTENTS);
+    let bytes = serde_json::to_vec_pretty(&answer).map_err(|error| Halt::harness(error.to_string()))?;
+    fs::write(&file, bytes).map_err(|error| Halt::io("write", &file, &error))?;
+    if place.exists() {
+        fs::remove_dir_all(place).map_err(|error| Halt::io("remove", place, &error))?;
+    }
+    fs::rename(temporary, place).map_err(|error| Halt::io("make", place, &error))?;
+    Ok(answer)
+}
+
+async fn install(python: &Path, wanted: &Wanted) -> Result<(), Halt> {
+    let mut args = vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"];
+    args.extend(wanted.packages.iter().map(String::as_str));
+    let ended = run(python, &args, wanted, MAKE_LIMIT).await?;
+    if ended.ok() {
+        return Ok(());
+    }
+    let what = wanted.packages.join(", ");
+    let message = format!("{what} could not be installed ({}): {}", ended.how(), ended.said());
+    let hint = "check the network and pip's configuration, or name an interpreter that has the packages: --python PATH";
+    Err(full_disk(&ended).unwrap_or_else(|| Halt::environment(message).hint(hint)))
+}
+
+fn full_disk(ended: &Ended) -> Option<Halt> {
+    let full = ended.said().contains("No space left on device");
+    full.then(|| Halt::environment("the virtual environment could not be made: the disk is full").hint("free some disk space: `proctor clean`, `proctor runs --keep N`"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn wanted(cache: &Path, path: &str, named: Option<&str>) -> Wanted {
+        let environment = BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
+        Wanted { named: named.map(PathBuf::from), packages: vec!["cryptography>=42.0".into()], cache: cache.to_owned(), environment }
+    }
+
+    #[tokio::test]
+    async fn no_interpreter_is_the_environments_fault_and_says_what_to_do() {
+        let cache = tempfile::tempdir().unwrap();
+        let halt = provide(&wanted(cache.path(), "/nowhere", None)).await.unwrap_err();
+        assert_eq!(halt.kind, proctor_judge::evidence::StopKind::Environment);
+        assert!(halt.message.contains("no Python was found"), "{halt}");
+        assert!(halt.hint.unwrap().contains("--python PATH"));
+    }
+
+    #[tokio::test]
+    async fn an_interpreter_without_venv_is_named() {
+        let cache = tempfile::tempdir().unwrap();
+        let fake = cache.path().join("python3");
+        fs::write(&fake, "#!/bin/sh\necho '{\"executable\": \"/x/python3\", \"version\": \"3.11.2\", \"venv\": false}'\n").unwrap();
+        fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let halt = provide(&wanted(cache.path(), &cache.path().display().to_string(), None)).await.unwrap_err();
+        assert!(halt.message.contains("without venv or ensurepip"), "{halt}");
+    }
+
+    #[tokio::test]
+    async fn a_named_program_that_is_no_python_is_refused() {
+        let cache = tempfile::tempdir().unwrap();
+        let halt = provide(&wanted(cache.path(), "/usr/bin:/bin", Some("/bin/echo"))).await.unwrap_err();
+        assert!(halt.message.contains("is no Python 3"), "{halt}");
+    }
+
+    #[test]
+    fn requirements_are_named_without_their_versions() {
+        assert_eq!(requirement_name("cryptography>=42.0"), "cryptography");
+        assert_eq!(requirement_name("Some_Thing[extra]==1"), "some-thing");
+    }
+}

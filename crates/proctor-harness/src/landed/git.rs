@@ -1,0 +1,301 @@
+//! What git says: heads of origins, whether a submitted commit or its twin is on a target branch, bundles and trees.
+//!
+//! Only plumbing with stable output. The base directory's `.gitconfig` keeps reflogs in bare repositories, so that every head
+//! that an origin's branch ever had is known even when nobody looked at that moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proctor_judge::evidence::{Commit, GitFile, RigGit};
+use sha2::{Digest, Sha256};
+
+use crate::halt::Halt;
+use crate::process::Program;
+
+/// How long one git command may take.
+const GIT_LIMIT: Duration = Duration::from_secs(30);
+
+/// Runs git with a fixed environment.
+#[derive(Clone, Debug)]
+pub struct Git {
+    program: PathBuf,
+    env: BTreeMap<String, String>,
+}
+
+/// Lower-case hex of the SHA-256 of some bytes.
+pub fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a String cannot fail.
+        _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What `.gitconfig` in the base directory's home says.
+pub const GITCONFIG: &str = "[user]\n\tname = Proctor\n\temail = proctor@localhost\n[init]\n\tdefaultBranch = main\n[core]\n\tlogAllRefUpdates = always\n\tfsync = none\n[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[protocol \"file\"]\n\tallow = always\n";
+
+/// How a submitted commit stands to a target branch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Commits of the submission's own, above what the target branch had.
+    pub own_commits: u32,
+    /// The commit on the target branch that stands for it, and how it was recognised.
+    pub merged_as: Option<(String, &'static str)>,
+}
+
+impl Git {
+    /// Git at `program`, with this environment and nothing else.
+    pub fn new(program: PathBuf, env: BTreeMap<String, String>) -> Self {
+        Self { program, env }
+    }
+
+    fn command(&self, repository: &Path, args: &[&str]) -> Program {
+        let place = format!("--git-dir={}", repository.display());
+        let mut all = vec![place.as_str()];
+        all.extend(args);
+        let mut program = Program::new(&self.program, &all).env(&self.env).timeout(GIT_LIMIT);
+        program.limit = usize::MAX;
+        program
+    }
+
+    async fn bytes(&self, program: Program) -> Result<Vec<u8>, Halt> {
+        let what = format!("git {}", program.args.get(1..).unwrap_or(&[]).join(" "));
+        let ended = program.run().await.map_err(|error| Halt::environment(format!("git cannot be started: {error}")))?;
+        if ended.ok() { Ok(ended.stdout) } else { Err(Halt::harness(format!("`{what}` failed ({}): {}", ended.how(), ended.said()))) }
+    }
+
+    /// Standard output of a git command in a repository.
+    ///
+    /// # Errors
+    /// When git does not exit with 0.
+    pub async fn run(&self, repository: &Path, args: &[&str]) -> Result<String, Halt> {
+        let bytes = self.bytes(self.command(repository, args)).await?;
+        Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+    }
+
+    /// `git --version`.
+    ///
+    /// # Errors
+    /// When git cannot be run.
+    pub async fn version(&self) -> Result<String, Halt> {
+        let program = Program::new(&self.program, &["--version"]).env(&self.env);
+        let text = String::from_utf8_lossy(&self.bytes(program).await?).trim().to_owned();
+        Ok(text.trim_start_matches("git version ").to_owned())
+    }
+
+    /// Makes a bare repository whose `main` has one first commit. An existing one is left as it is.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn seed_origin(&self, origin: &Path, rig: &str) -> Result<(), Halt> {
+        if origin.exists() {
+            return Ok(());
+        }
+        let place = origin.display().to_string();
+        self.bytes(Program::new(&self.program, &["init", "-q", "--bare", "-b", "main", &place]).env(&self.env)).await?;
+        let mut tree = self.command(origin, &["mktree"]);
+        tree.stdin = Some(Vec::new());
+        let tree = String::from_utf8_lossy(&self.bytes(tree).await?).trim().to_owned();
+        let message = format!("First commit of {rig}");
+        let commit = self.run(origin, &["commit-tree", &tree, "-m", &message]).await?;
+        self.run(origin, &["update-ref", "refs/heads/main", &commit]).await.map(drop)
+    }
+
+    async fn is_ancestor(&self, repository: &Path, objects: Option<&Path>, old: &str, new: &str) -> bool {
+        let mut program = self.command(repository, &["merge-base", "--is-ancestor", old, new]);
+        lend(&mut program, objects);
+        program.run().await.is_ok_and(|ended| ended.ok())
+    }
+
+    async fn borrow(&self, repository: &Path, objects: Option<&Path>, args: &[&str]) -> Result<String, Halt> {
+        let mut program = self.command(repository, args);
+        lend(&mut program, objects);
+        Ok(String::from_utf8_lossy(&self.bytes(program).await?).trim_end().to_owned())
+    }
+
+    /// How `commit` stands to a target branch with this `head` and these earlier heads (oldest first). `objects` is the
+    /// repository that has the commit while the origin does not have it yet.
+    ///
+    /// A commit that was on the branch before anybody could have submitted it is no work of its own: otherwise "done without a
+    /// commit" would look merged.
+    ///
+    /// # Errors
+    /// When git cannot read the repositories.
+    pub async fn standing(&self, origin: &Path, objects: Option<&Path>, commit: &str, head: &str, heads: &[String]) -> Result<Standing, Halt> {
+        if self.is_ancestor(origin, objects, commit, head).await {
+            return self.standing_of_ancestor(origin, commit, heads).await;
+        }
+        let base = self.borrow(origin, objects, &["merge-base", commit, head]).await.unwrap_or_default();
+        let range = |tip: &str| if base.is_empty() { tip.to_owned() } else { format!("{base}..{tip}") };
+        let count = self.borrow(origin, objects, &["rev-list", "--count", "--no-merges", &range(commit)]).await?;
+        let own = self.patch_ids(origin, objects, &range(commit)).await?;
+        let there = self.patch_ids(origin, objects, &range(head)).await?;
+        let mut twin = own.last().and_then(|(id, _)| find(&there, id));
+        if !own.iter().all(|(id, _)| find(&there, id).is_some()) {
+            twin = self.whole_change(origin, objects, &base, commit).await?.and_then(|id| find(&there, &id));
+        }
+        Ok(Standing { own_commits: count.parse().unwrap_or(0), merged_as: twin.map(|sha| (sha, "same change (patch id)")) })
+    }
+
+    async fn standing_of_ancestor(&self, origin: &Path, commit: &str, heads: &[String]) -> Result<Standing, Halt> {
+        let mut before = None;
+        for head in heads {
+            if self.is_ancestor(origin, None, commit, head).await {
+                break;
+            }
+            before = Some(head);
+        }
+        let Some(before) = before else { return Ok(Standing::default()) };
+        let count = self.run(origin, &["rev-list", "--count", &format!("{before}..{commit}")]).await?;
+        let own_commits = count.parse().unwrap_or(0);
+        let merged_as = (own_commits > 0).then(|| (commit.to_owned(), "same commit"));
+        Ok(Standing { own_commits, merged_as })
+    }
+
+    /// Patch ids of a range's commits with the commits, oldest first. Commits without a change have none.
+    async fn patch_ids(&self, repository: &Path, objects: Option<&Path>, range: &str) -> Result<Vec<(String, String)>, Halt> {
+        let log = self.borrow(repository, objects, &["log", "-p", "--reverse", "--no-merges", "--no-color", range]).await?;
+        self.ids_of(repository, log).await
+    }
+
+    async fn whole_change(&self, repository: &Path, objects: Option<&Path>, base: &str, commit: &str) -> Result<Option<String>, Halt> {
+        if base.is_empty() {
+            return Ok(None);
+        }
+        let diff = self.borrow(repository, objects, &["diff", "--no-color", base, commit]).await?;
+        Ok(self.ids_of(repository, diff).await?.into_iter().next().map(|(id, _)| id))
+    }
+
+    async fn ids_of(&self, repository: &Path, mut patch: String) -> Result<Vec<(String, String)>, Halt> {
+        patch.push('\n');
+        let mut program = self.command(repository, &["patch-id", "--stable"]);
+        program.stdin = Some(patch.into_bytes());
+        let out = self.bytes(program).await?;
+        let text = String::from_utf8_lossy(&out).into_owned();
+        Ok(text.lines().filter_map(|line| line.split_once(' ')).map(|(id, sha)| (id.to_owned(), sha.to_owned())).collect())
+    }
+
+    /// The commit that a branch or hash names, in a repository or the one that lends its objects.
+    pub async fn resolve(&self, repository: &Path, name: &str) -> Option<String> {
+        let name = format!("{name}^{{commit}}");
+        self.run(repository, &["rev-parse", "--verify", "-q", &name]).await.ok().filter(|sha| !sha.is_empty())
+    }
+
+    /// What a rig's origin holds.
+    ///
+    /// # Errors
+    /// When git cannot read the repository; a missing one is an empty answer.
+    pub async fn rig(&self, origin: &Path, rig: &str, target: &str) -> Result<RigGit, Halt> {
+        let mut answer = RigGit { rig: rig.into(), target: target.into(), head: None, commits: Vec::new(), files: Vec::new(), branches: BTreeMap::new(), rewound: Vec::new() };
+        if !origin.is_dir() {
+            return Ok(answer);
+        }
+        let refs = self.run(origin, &["for-each-ref", "--format=%(refname:short) %(objectname)", "refs/heads"]).await?;
+        answer.branches = refs.lines().filter_map(|line| line.rsplit_once(' ')).map(|(name, sha)| (name.to_owned(), sha.to_owned())).collect();
+        answer.head = answer.branches.remove(target);
+        if let Some(head) = answer.head.clone() {
+            answer.commits = self.commits(origin, &head).await?;
+            answer.files = self.files(origin, &head).await?;
+            for old in heads(origin, target) {
+                if old != head && !answer.rewound.contains(&old) && !self.is_ancestor(origin, None, &old, &head).await {
+                    answer.rewound.push(old);
+                }
+            }
+        }
+        Ok(answer)
+    }
+
+    async fn commits(&self, origin: &Path, head: &str) -> Result<Vec<Commit>, Halt> {
+        let log = self.run(origin, &["log", "--name-only", "-z", "--no-color", "--format=%x01%H%x02%an%x02%ae%x02%aI%x02%s%x02", head]).await?;
+        Ok(log.split('\x01').filter_map(parse_commit).collect())
+    }
+
+    async fn files(&self, origin: &Path, head: &str) -> Result<Vec<GitFile>, Halt> {
+        let list = self.run(origin, &["ls-tree", "-r", "-l", "-z", head]).await?;
+        let mut files = Vec::new();
+        for (about, path) in list.split('\0').filter_map(|entry| entry.split_once('\t')) {
+            if let [mode, kind, object, size] = about.split_whitespace().collect::<Vec<_>>()[..] {
+                let content = if kind == "blob" { self.bytes(self.command(origin, &["cat-file", "blob", object])).await? } else { Vec::new() };
+                files.push(GitFile { path: path.into(), mode: mode.into(), size: size.parse().unwrap_or(0), sha256: sha256(&content) });
+            }
+        }
+        Ok(files)
+    }
+
+    /// Writes the whole history of an origin as a bundle, and the tree of its target branch as plain files.
+    ///
+    /// # Errors
+    /// When git or the disk refuses. An origin without the branch leaves nothing.
+    pub async fn keep(&self, origin: &Path, target: &str, bundle: &Path, tree: &Path) -> Result<(), Halt> {
+        fs::create_dir_all(tree).map_err(|error| Halt::io("make", tree, &error))?;
+        if head(origin, target).is_none() {
+            return Ok(());
+        }
+        let place = bundle.display().to_string();
+        self.run(origin, &["bundle", "create", "-q", &place, "--all"]).await?;
+        self.clone_tree(origin, target, tree).await
+    }
+
+    async fn clone_tree(&self, origin: &Path, target: &str, tree: &Path) -> Result<(), Halt> {
+        let work = format!("--work-tree={}", tree.display());
+        let index = tree.with_extension("index");
+        let mut program = self.command(origin, &[&work, "read-tree", &format!("refs/heads/{target}")]);
+        program.env.insert("GIT_INDEX_FILE".into(), index.display().to_string());
+        self.bytes(program).await?;
+        let mut program = self.command(origin, &[&work, "checkout-index", "-a", "-f"]);
+        program.env.insert("GIT_INDEX_FILE".into(), index.display().to_string());
+        program.cwd = Some(tree.to_owned());
+        self.bytes(program).await?;
+        fs::remove_file(&index).map_err(|error| Halt::io("remove", &index, &error))
+    }
+
+    /// Clones a bundle's target branch.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn clone_bundle(&self, bundle: &Path, target: &str, folder: &Path) -> Result<(), Halt> {
+        let (from, to) = (bundle.display().to_string(), folder.display().to_string());
+        let program = Program::new(&self.program, &["clone", "-q", "--template=", "-b", target, &from, &to]).env(&self.env).timeout(GIT_LIMIT);
+        self.bytes(program).await.map(drop)
+    }
+}
+
+fn lend(program: &mut Program, objects: Option<&Path>) {
+    if let Some(repository) = objects {
+        program.env.insert("GIT_ALTERNATE_OBJECT_DIRECTORIES".into(), repository.join("objects").display().to_string());
+    }
+}
+
+fn find(there: &[(String, String)], id: &str) -> Option<String> {
+    there.iter().rev().find(|(other, _)| other == id).map(|(_, sha)| sha.clone())
+}
+
+fn parse_commit(entry: &str) -> Option<Commit> {
+    let mut fields = entry.splitn(6, '\x02');
+    let mut next = || fields.next().map(str::to_owned);
+    let (sha, author, email, at, subject) = (next()?, next()?, next()?, next()?, next()?);
+    let files = next()?.split(['\0', '\n']).filter(|path| !path.is_empty()).map(str::to_owned).collect();
+    Some(Commit { sha, author, email, at: at.parse::<chrono::DateTime<chrono::FixedOffset>>().ok()?.into(), subject, files })
+}
+
+/// The head of a branch of a bare repository, read from its files: cheap enough for every look.
+pub fn head(repository: &Path, branch: &str) -> Option<String> {
+    let name = format!("refs/heads/{branch}");
+    if let Ok(text) = fs::read_to_string(repository.join(&name)) {
+        return Some(text.trim().to_owned()).filter(|sha| sha.len() >= 40);
+    }
+    let packed = fs::read_to_string(repository.join("packed-refs")).ok()?;
+    packed.lines().find_map(|line| line.split_once(' ').filter(|(_, refname)| *refname == name)).map(|(sha, _)| sha.to_owned())
+}
+
+/// Every head that a branch ever had by its reflog, oldest first, each once.
+pub fn heads(repository: &Path, branch: &str) -> Vec<String> {
+    let log = fs::read_to_string(repository.join("logs/refs/heads").join(branch)).unwrap_or_default();
+    let both = log.lines().flat_map(|line| line.split(' ').take(2).map(str::to_owned).collect::<Vec<_>>());
+    let mut seen = BTreeSet::new();
+    both.filter(|sha| sha.chars().any(|c| c != '0') && seen.insert(sha.clone())).collect()
+}
+

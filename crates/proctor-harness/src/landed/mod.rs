@@ -1,0 +1,237 @@
+//! Whether everything has landed: the clauses, read from the town's state and from git, all at the same moment.
+//!
+//! The town's word is taken for what only the town knows (issues, convoy, sessions); what is merged and pushed, git decides.
+
+pub mod git;
+pub mod signs;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use proctor_judge::evidence::{Bead, Delivery, Sign, Time};
+use proctor_judge::plan::Clause;
+
+use crate::halt::Halt;
+use crate::town::Snapshot;
+use git::{Git, Standing};
+use signs::{Reading, SignLog};
+
+/// The branch that work is merged to.
+pub const TARGET: &str = "main";
+
+/// A standing is a function of these: origin, submitted commit, head of the target branch.
+type StandingKey = (PathBuf, String, String);
+
+/// Looks at clauses.
+pub struct Landed {
+    git: Git,
+    origins: PathBuf,
+    convoy: String,
+    clauses: Vec<Clause>,
+    log: SignLog,
+    known: BTreeMap<StandingKey, Standing>,
+    commits: BTreeMap<String, (String, String)>,
+}
+
+/// One look at all clauses.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Whether all clauses hold.
+    pub landed: bool,
+    /// The clauses.
+    pub readings: Vec<Reading>,
+    /// Those that changed since the look before.
+    pub changed: Vec<Reading>,
+    /// What became of each tracked issue's work.
+    pub deliveries: Vec<Delivery>,
+}
+
+impl Landed {
+    /// Looks for the convoy of that title; `origins` is the folder of bare repositories.
+    pub fn new(git: Git, origins: &Path, convoy: &str, clauses: &[Clause]) -> Self {
+        Self {
+            git,
+            origins: origins.to_owned(),
+            convoy: convoy.into(),
+            clauses: clauses.to_vec(),
+            log: SignLog::default(),
+            known: BTreeMap::new(),
+            commits: BTreeMap::new(),
+        }
+    }
+
+    /// The signs so far.
+    pub fn signs(&self) -> &[Sign] {
+        self.log.rows()
+    }
+
+    /// Since when a clause has held without a break.
+    pub fn since(&self, clause: Clause) -> Option<Time> {
+        self.log.since(clause)
+    }
+
+    /// The origin of a rig.
+    pub fn origin(&self, rig: &str) -> PathBuf {
+        self.origins.join(format!("{rig}.git"))
+    }
+
+    /// Reads all clauses from one state of the town. `merge_repository` gives a rig's repository inside the town.
+    ///
+    /// # Errors
+    /// When git cannot be run.
+    pub async fn look(&mut self, state: &Snapshot, merge_repository: impl Fn(&str) -> Option<PathBuf>, at: Time) -> Result<Look, Halt> {
+        let tracked = self.tracked(state);
+        let mut deliveries = Vec::new();
+        let mut merged_somewhere = Vec::new();
+        for issue in &tracked {
+            let inside = issue.rig.as_deref().and_then(&merge_repository);
+            let (delivery, merged) = self.delivery(state, issue, inside.as_deref()).await?;
+            deliveries.push(delivery);
+            merged_somewhere.push(merged);
+        }
+        let readings: Vec<Reading> = self.clauses.iter().map(|clause| self.read(*clause, state, &tracked, &deliveries, &merged_somewhere)).collect();
+        let changed = self.log.take(&readings, at);
+        Ok(Look { landed: readings.iter().all(|reading| reading.value), readings, changed, deliveries })
+    }
+
+    /// The issues that the convoy tracks; one that the town does not show counts as open and nameless.
+    fn tracked(&self, state: &Snapshot) -> Vec<Bead> {
+        let convoy = state.convoys.iter().filter(|c| c.title == self.convoy).max_by_key(|c| c.created_at);
+        let bead = |id: &String| state.beads.iter().find(|bead| bead.id == *id).cloned().unwrap_or_else(|| unseen(id));
+        convoy.into_iter().flat_map(|convoy| convoy.tracked.iter().map(bead)).collect()
+    }
+
+    async fn delivery(&mut self, state: &Snapshot, issue: &Bead, inside: Option<&Path>) -> Result<(Delivery, bool), Halt> {
+        let rig = issue.rig.clone().unwrap_or_default();
+        let origin = self.origin(&rig);
+        let (worker, branch, commit) = self.submission(state, issue, &origin, inside).await;
+        let mut delivery = Delivery {
+            issue: issue.id.clone(),
+            rig,
+            worker,
+            branch,
+            submitted: commit.clone(),
+            own_commits: 0,
+            merged: false,
+            merged_as: None,
+            how: None,
+        };
+        let Some(commit) = commit else { return Ok((delivery, false)) };
+        let (on_origin, on_own) = (git::head(&origin, TARGET), inside.and_then(|inside| git::head(inside, TARGET)));
+        let pushed = self.standing(&origin, inside, &commit, on_origin.as_deref()).await?;
+        delivery.own_commits = pushed.own_commits;
+        delivery.merged = pushed.merged_as.is_some();
+        let mut merged = delivery.merged;
+        if !merged && pushed.own_commits > 0 && on_own != on_origin {
+            merged = self.standing(&origin, inside, &commit, on_own.as_deref()).await?.merged_as.is_some();
+        }
+        if let Some((sha, how)) = pushed.merged_as {
+            (delivery.merged_as, delivery.how) = (Some(sha), Some(how.to_owned()));
+        }
+        Ok((delivery, merged))
+    }
+
+    async fn standing(&mut self, origin: &Path, inside: Option<&Path>, commit: &str, head: Option<&str>) -> Result<Standing, Halt> {
+        let Some(head) = head else { return Ok(Standing::default()) };
+        let key = (origin.to_owned(), commit.to_owned(), head.to_owned());
+        if let Some(known) = self.known.get(&key) {
+            return Ok(known.clone());
+        }
+        let standing = self.git.standing(origin, inside, commit, head, &git::heads(origin, TARGET)).await?;
+        self.known.insert(key, standing.clone());
+        Ok(standing)
+    }
+
+    /// Who submitted what for an issue: the newest merge request that counts, else the branch of the newest session that held it.
+    async fn submission(&mut self, state: &Snapshot, issue: &Bead, origin: &Path, inside: Option<&Path>) -> (Option<String>, Option<String>, Option<String>) {
+        let requests = state.merge_requests.iter().filter(|mr| mr.issue == issue.id);
+        let request = requests.max_by_key(|mr| (mr.status == "merged", mr.created_at));
+        let session = state.sessions.iter().filter(|s| s.issue.as_deref() == Some(&issue.id)).max_by_key(|s| s.started_at);
+        let worker = request.map(|mr| mr.worker.clone()).or_else(|| session.map(|s| s.agent.clone())).or_else(|| issue.assignee.clone());
+        let branch = request.map(|mr| mr.branch.clone()).or_else(|| session.and_then(|s| s.branch.clone()));
+        let mut commit = request.and_then(|mr| mr.commit.clone());
+        if let (None, Some(branch)) = (&commit, &branch) {
+            commit = self.branch_head(&issue.id, branch, origin, inside).await;
+        }
+        (worker, branch, commit)
+    }
+
+    /// The head of a worker's branch. Towns delete branches after merging, so the last head seen is remembered.
+    async fn branch_head(&mut self, issue: &str, branch: &str, origin: &Path, inside: Option<&Path>) -> Option<String> {
+        for place in inside.into_iter().chain([origin]) {
+            if let Some(head) = git::head(place, branch) {
+                self.commits.insert(issue.to_owned(), (branch.to_owned(), head.clone()));
+                return Some(head);
+            }
+        }
+        self.commits.get(issue).filter(|(of, _)| of == branch).map(|(_, head)| head.clone())
+    }
+
+    fn read(&self, clause: Clause, state: &Snapshot, tracked: &[Bead], deliveries: &[Delivery], merged: &[bool]) -> Reading {
+        let total = tracked.len();
+        let counted = |clause, source, missing: Vec<String>| {
+            let detail = if missing.is_empty() { String::new() } else { format!("missing: {}", missing.join(", ")) };
+            let now = if total == 0 { "no convoy".to_owned() } else { format!("{}/{total}", total - missing.len()) };
+            Reading { clause, value: total > 0 && missing.is_empty(), now, source, detail }
+        };
+        match clause {
+            Clause::IssuesClosed => {
+                let open = tracked.iter().filter(|bead| bead.status != "closed").map(|bead| format!("{} {}", bead.id, bead.status));
+                counted(clause, "bead store", open.collect())
+            }
+            Clause::Merged => {
+                let missing = deliveries.iter().zip(merged).filter(|(_, merged)| !**merged).map(|(delivery, _)| what_is_missing(delivery));
+                counted(clause, "git", missing.collect())
+            }
+            Clause::Pushed => counted(clause, "git", deliveries.iter().filter(|d| !d.merged).map(what_is_missing).collect()),
+            Clause::NoWorkerBusy => busy(clause, state),
+            Clause::ConvoyClosed => self.convoy_closed(clause, state),
+        }
+    }
+
+    fn convoy_closed(&self, clause: Clause, state: &Snapshot) -> Reading {
+        let convoy = state.convoys.iter().filter(|c| c.title == self.convoy).max_by_key(|c| c.created_at);
+        let value = convoy.is_some_and(|c| c.status == "closed");
+        let now = match convoy {
+            None => "no convoy".to_owned(),
+            Some(_) if value => "yes".to_owned(),
+            Some(convoy) => convoy.status.clone(),
+        };
+        let detail = convoy.map(|c| format!("{} {}", c.id, c.status)).unwrap_or_default();
+        Reading { clause, value, now, source: "bead store", detail }
+    }
+}
+
+fn what_is_missing(delivery: &Delivery) -> String {
+    let Delivery { issue, rig, .. } = delivery;
+    match (&delivery.branch, &delivery.submitted) {
+        (Some(branch), Some(_)) if delivery.own_commits == 0 => format!("{issue} ({branch} has no commit of its own)"),
+        (Some(branch), Some(sha)) => format!("{issue} ({branch} at {} is not on {rig} {TARGET})", sha.get(..7).unwrap_or(sha)),
+        _ => format!("{issue} (nothing submitted)"),
+    }
+}
+
+fn busy(clause: Clause, state: &Snapshot) -> Reading {
+    let workers = state.agents.iter().filter(|agent| agent.role == "polecat" && agent.state == "working");
+    let busy: Vec<String> = workers.map(|agent| agent.agent.replace("/polecats/", "/")).collect();
+    let now = if busy.is_empty() { "yes".to_owned() } else { format!("{} busy", busy.join(", ")) };
+    Reading { clause, value: busy.is_empty(), now, source: "sessions", detail: busy.join(", ") }
+}
+
+fn unseen(id: &str) -> Bead {
+    Bead {
+        id: id.into(),
+        title: String::new(),
+        kind: String::new(),
+        status: "unknown to the town".into(),
+        priority: 0,
+        assignee: None,
+        rig: None,
+        created_by: String::new(),
+        created_at: Time::UNIX_EPOCH,
+        closed_at: None,
+        close_reason: None,
+        closed_by: None,
+        description: String::new(),
+    }
+}

@@ -1,0 +1,196 @@
+//! The built-in town, driven as a foreign one would be: `B/bin/gt`, `B/bin/bd`, files, signals. Calls: `docs/seams.md`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Snapshot, Town};
+use crate::halt::Halt;
+use crate::landed::git::Git;
+use crate::process::{Ended, Program};
+use crate::scenario::{RigsBy, Spec};
+
+/// How long a call to `gt` may take unless it waits for an agent.
+const CALL_LIMIT: Duration = Duration::from_secs(20);
+
+/// The built-in town of one run.
+pub struct Builtin {
+    root: PathBuf,
+    env: std::sync::RwLock<BTreeMap<String, String>>,
+    git: Git,
+    rigs: Vec<(String, Option<String>)>,
+    prepared: bool,
+    name: String,
+}
+
+impl Builtin {
+    /// A town below the base directory `root`. `env` is its environment so far; see [`Builtin::fix_environment`].
+    pub fn new(root: &Path, env: BTreeMap<String, String>, git: Git, spec: &Spec) -> Self {
+        Self {
+            root: root.to_owned(),
+            env: std::sync::RwLock::new(env),
+            git,
+            rigs: spec.rig.iter().map(|rig| (rig.name.clone(), rig.prefix.clone())).collect(),
+            prepared: spec.rigs == RigsBy::Prepared,
+            name: spec.name.clone(),
+        }
+    }
+
+    /// Fixes the environment of everything that the town starts from now on. Called in phase 3, before the town starts.
+    pub fn fix_environment(&self, env: BTreeMap<String, String>) {
+        *self.env.write().unwrap_or_else(std::sync::PoisonError::into_inner) = env;
+    }
+
+    fn env(&self) -> BTreeMap<String, String> {
+        self.env.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn town(&self) -> PathBuf {
+        self.root.join("town")
+    }
+
+    fn program(&self, args: &[&str]) -> Program {
+        let town = self.town();
+        let cwd = if town.is_dir() { town } else { self.root.clone() };
+        Program::new(self.root.join("bin/gt"), args).env(&self.env()).cwd(cwd).timeout(CALL_LIMIT)
+    }
+
+    async fn call(&self, program: Program) -> Result<Ended, Halt> {
+        let what = format!("gt {}", program.args.join(" "));
+        let ended = program.run().await.map_err(|error| Halt::harness(format!("`{what}` cannot be started: {error}")))?;
+        if ended.ok() {
+            return Ok(ended);
+        }
+        let said = ended.said();
+        let halt = Halt::harness(format!("`{what}` failed ({}): {said}", ended.how()));
+        let full = said.contains("No space left") || said.contains("disk is full") || said.contains("Read-only file system");
+        Err(if full { Halt { kind: proctor_judge::evidence::StopKind::Environment, ..halt } } else { halt })
+    }
+
+    async fn gt(&self, args: &[&str]) -> Result<Ended, Halt> {
+        self.call(self.program(args)).await
+    }
+
+    fn write_settings(&self) -> Result<(), Halt> {
+        let launch = self.root.join("bin/agent-launch");
+        let settings = json!({"type": "town-settings", "version": 1, "default_agent": "launch",
+            "role_agents": {"mayor": "launch", "polecat": "launch"},
+            "agents": {"launch": {"provider": "launch", "command": launch, "args": [], "env": {}, "prompt_mode": "arg",
+                "hooks": {"provider": "scripted"},
+                "tmux": {"process_names": ["agent-launch", "proctor-agent"], "ready_prompt_prefix": "❯ ", "ready_delay_ms": 0}}}});
+        let folder = self.town().join("settings");
+        let file = folder.join("config.json");
+        let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&file, format!("{settings:#}\n")));
+        written.map_err(|error| Halt::io("write", &file, &error))
+    }
+
+    async fn prepare_rigs(&self) -> Result<(), Halt> {
+        for (name, prefix) in &self.rigs {
+            let origin = self.root.join("origins").join(format!("{name}.git"));
+            self.git.seed_origin(&origin, name).await?;
+            let url = format!("file://{}", origin.display());
+            let mut args = vec!["rig", "add", name, &url];
+            args.extend(prefix.iter().flat_map(|prefix| ["--prefix", prefix.as_str()]));
+            self.gt(&args).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_output(&self, args: &[&str], file: &Path) -> Result<(), Halt> {
+        let text = match self.gt(args).await {
+            Ok(ended) => ended.out(),
+            Err(halt) => format!("{halt}\n"),
+        };
+        fs::write(file, text).map_err(|error| Halt::io("write", file, &error))
+    }
+}
+
+impl Town for Builtin {
+    fn name(&self) -> &'static str {
+        "builtin"
+    }
+
+    async fn prepare(&self) -> Result<Vec<(String, String)>, Halt> {
+        let town = self.town().display().to_string();
+        self.gt(&["install", &town, "--name", &self.name]).await?;
+        self.write_settings()?;
+        if self.prepared {
+            self.prepare_rigs().await?;
+        }
+        let by = if self.prepared { "made before the mayor starts" } else { "made by the mayor" };
+        Ok(vec![("town".into(), town), ("rigs".into(), by.into())])
+    }
+
+    async fn start(&self, limit: Duration) -> Result<(), Halt> {
+        self.call(self.program(&["mayor", "start"]).timeout(limit)).await.map(drop)
+    }
+
+    async fn deliver(&self, text: &str) -> Result<(), Halt> {
+        let mut program = self.program(&["nudge", "mayor", "--mode", "immediate", "--stdin"]);
+        program.stdin = Some(text.as_bytes().to_vec());
+        self.call(program).await.map(drop)
+    }
+
+    async fn observe(&self) -> Result<Snapshot, Halt> {
+        let mut program = self.program(&["snapshot", "--json"]);
+        program.limit = usize::MAX;
+        parse_snapshot(&self.call(program).await?.stdout)
+    }
+
+    fn events_file(&self) -> PathBuf {
+        self.town().join(".events.jsonl")
+    }
+
+    fn merge_repository(&self, rig: &str) -> Option<PathBuf> {
+        let places = [".repo.git", "mayor/rig/.git", "refinery/rig/.git"];
+        places.iter().map(|place| self.town().join(rig).join(place)).find(|place| place.is_dir())
+    }
+
+    fn quiet(&self, state: &Snapshot) -> bool {
+        state.agents.iter().all(|agent| agent.state != "working")
+    }
+
+    async fn collect(&self, raw: &Path, transcripts: &Path) -> Result<(), Halt> {
+        for (from, to) in [(self.events_file(), "events.jsonl"), (self.town().join("daemon/daemon.log"), "daemon.log")] {
+            if from.exists() {
+                let to = raw.join(to);
+                fs::copy(&from, &to).map_err(|error| Halt::io("write", &to, &error))?;
+            }
+        }
+        self.keep_output(&["agents", "list", "--json"], &raw.join("gt-agents.json")).await?;
+        self.keep_output(&["sessions", "--json"], &raw.join("gt-sessions.json")).await?;
+        self.keep_output(&["convoy", "list", "--json"], &raw.join("gt-convoys.json")).await?;
+        copy_flat(&self.town().join(".runtime/transcripts"), transcripts)
+    }
+
+    async fn stop(&self) -> Result<(), Halt> {
+        if !self.town().is_dir() {
+            return Ok(());
+        }
+        self.gt(&["down"]).await.map(drop)
+    }
+}
+
+fn copy_flat(from: &Path, to: &Path) -> Result<(), Halt> {
+    for entry in fs::read_dir(from).into_iter().flatten().flatten() {
+        let target = to.join(entry.file_name());
+        fs::copy(entry.path(), &target).map_err(|error| Halt::io("write", &target, &error))?;
+    }
+    Ok(())
+}
+
+/// Reads `gt snapshot --json`. What telemetry an agent owes is the harness's knowledge, so a town need not state it.
+fn parse_snapshot(bytes: &[u8]) -> Result<Snapshot, Halt> {
+    let wrong = |error: serde_json::Error| Halt::harness(format!("`gt snapshot --json` has another form: {error}"));
+    let mut value: Value = serde_json::from_slice(bytes).map_err(wrong)?;
+    for agent in value.get_mut("agents").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(agent) = agent.as_object_mut() {
+            agent.entry("telemetry").or_insert_with(|| json!(""));
+            agent.entry("program").or_insert_with(|| json!(""));
+        }
+    }
+    serde_json::from_value(value).map_err(wrong)
+}

@@ -1,0 +1,55 @@
+//! The scenario that is shipped: it and every case of its selftest are without problems, every finding that a case expects
+//! can arise, and the table in the documentation says the same.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first thing that is not as it must be")]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use proctor_harness::scenario::{CaseSpec, Files, Scenario, load};
+
+fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn crypto_tales() -> Scenario {
+    let files = Files::from_dir(&repository().join("scenarios/crypto-tales")).expect("the shipped scenario can be read");
+    load(&files).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+#[test]
+fn every_case_of_sabotage_is_a_scenario_without_problems() {
+    let scenario = crypto_tales();
+    assert!(scenario.cases.len() >= 13, "only {} cases", scenario.cases.len());
+    for name in scenario.cases.keys() {
+        let laid_over = scenario.with_case(name).expect("a case that the scenario lists");
+        assert!(laid_over.is_ok(), "{name}: {:#?}", laid_over.err());
+    }
+}
+
+#[test]
+fn a_finding_that_a_case_expects_is_a_check_or_one_that_the_judge_makes() {
+    let scenario = crypto_tales();
+    let checks: BTreeSet<&str> = scenario.spec.check.iter().map(|c| c.id.as_str()).collect();
+    let made_by_judge = ["landed.", "identity.", "process."];
+    for (name, case) in &scenario.cases {
+        let Some(finding) = case.expect.finding.as_deref() else { continue };
+        let known = checks.contains(finding) || made_by_judge.iter().any(|family| finding.starts_with(family));
+        assert!(known, "{name} expects {finding}, which nothing makes");
+    }
+}
+
+#[test]
+fn the_documentation_lists_every_case_with_what_must_come_of_it() {
+    let scenario = crypto_tales();
+    let page = std::fs::read_to_string(repository().join("docs/selftest.md")).expect("docs/selftest.md");
+    let rows: BTreeSet<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let wanted: BTreeSet<String> = scenario.cases.iter().map(|(name, case)| row(name, case)).collect();
+    let wanted: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
+    assert_eq!(rows, wanted);
+}
+
+fn row(name: &str, case: &CaseSpec) -> String {
+    let only = if case.expect.only { " *only*" } else { "" };
+    let finding = case.expect.finding.as_ref().map_or_else(|| "–".to_owned(), |finding| format!("`{finding}`{only}"));
+    format!("| `{name}` | {} | `{}` | {finding} |", case.title, case.expect.outcome)
+}
