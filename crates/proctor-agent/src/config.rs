@@ -76,11 +76,7 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self {
-            tries: 10,
-            first: Duration::from_millis(200),
-            longest: Duration::from_secs(5),
-        }
+        Self { tries: 10, first: Duration::from_millis(200), longest: Duration::from_secs(5) }
     }
 }
 

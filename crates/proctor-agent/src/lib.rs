@@ -4,10 +4,20 @@
 //! Messages API, and tells what it does through OpenTelemetry as Claude Code does. It reads no environment, and leaves exiting
 //! to its caller.
 
+mod client;
 mod config;
+mod events;
+mod input;
+mod message;
+mod price;
 mod run;
+mod screen;
+mod sse;
 mod stop;
 mod terminal;
+mod tool;
+mod turn;
+mod window;
 
 pub use config::{Config, Credential, Retry, Surroundings, Telemetry, default_system_prompt};
 pub use run::{ExitStatus, run};

@@ -30,22 +30,13 @@ impl Stop {
     #[must_use]
     pub fn wait_for(&self, limit: Duration) -> bool {
         let asked = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (asked, _) = self
-            .0
-            .1
-            .wait_timeout_while(asked, limit, |asked| !*asked)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (asked, _) = self.0.1.wait_timeout_while(asked, limit, |asked| !*asked).unwrap_or_else(PoisonError::into_inner);
         *asked
     }
 
     /// Waits until the end is asked for.
     pub fn wait(&self) {
         let asked = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(
-            self.0
-                .1
-                .wait_while(asked, |asked| !*asked)
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        drop(self.0.1.wait_while(asked, |asked| !*asked).unwrap_or_else(PoisonError::into_inner));
     }
 }

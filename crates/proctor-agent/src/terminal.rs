@@ -40,11 +40,7 @@ impl RawMode {
         let terminal = fd.as_fd().try_clone_to_owned()?;
         let before = termios::tcgetattr(&terminal)?;
         let mut mode = before.clone();
-        mode.input_modes -= InputModes::ICRNL
-            | InputModes::INLCR
-            | InputModes::IGNCR
-            | InputModes::IXON
-            | InputModes::ISTRIP;
+        mode.input_modes -= InputModes::ICRNL | InputModes::INLCR | InputModes::IGNCR | InputModes::IXON | InputModes::ISTRIP;
         mode.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN;
         mode.special_codes[SpecialCodeIndex::VMIN] = 1;
         mode.special_codes[SpecialCodeIndex::VTIME] = 0;
