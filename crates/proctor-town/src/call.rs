@@ -12,6 +12,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::Telemetry;
+use crate::caller::Caller;
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -35,6 +36,18 @@ pub struct Call {
     pub run_ids: RunIds,
     /// Where events and measurements go.
     pub telemetry: Telemetry,
+}
+
+impl Call {
+    pub(crate) fn caller(&self) -> Caller {
+        Caller {
+            env: self.env.clone(),
+            cwd: self.cwd.clone(),
+            clock: Arc::clone(&self.clock),
+            run_ids: Arc::clone(&self.run_ids),
+            telemetry: self.telemetry.clone(),
+        }
+    }
 }
 
 impl fmt::Debug for Call {

@@ -1,10 +1,18 @@
 //! Gas Town's log events and metrics, under its own names.
 //!
 //! The edge builds the providers with their resource and exporter and flushes them; this module only emits. Without providers
-//! nothing is emitted.
+//! nothing is emitted. A record carries `run.id`, the life of the agent it is about: the caller's own, or, where an agent is
+//! started, the started one's (the real `gt` puts the caller's there).
 
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
+use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
+
+use crate::caller::Caller;
 
 /// Where a command's events and measurements go. The default goes nowhere.
 #[derive(Clone, Debug, Default)]
@@ -13,4 +21,124 @@ pub struct Telemetry {
     pub logs: Option<SdkLoggerProvider>,
     /// Metrics; absent when `GT_OTEL_METRICS_URL` (for `bd`: `BD_OTEL_METRICS_URL`) is not set.
     pub metrics: Option<SdkMeterProvider>,
+}
+
+const LOGGER: &str = "gastown";
+const METER: &str = "github.com/steveyegge/gastown";
+const DAEMON_METER: &str = "github.com/steveyegge/gastown/daemon";
+const BD_METER: &str = "github.com/steveyegge/beads/storage";
+
+/// How an operation ended, for events that say so.
+pub(crate) type Outcome<'a> = Result<(), &'a str>;
+
+/// One log event in the making.
+pub(crate) struct Record<'a> {
+    body: &'static str,
+    run_id: Option<&'a str>,
+    outcome: Option<Outcome<'a>>,
+    attributes: Vec<(&'static str, AnyValue)>,
+}
+
+/// Begins a log event.
+pub(crate) fn record<'a>(body: &'static str) -> Record<'a> {
+    Record { body, run_id: None, outcome: None, attributes: Vec::new() }
+}
+
+impl<'a> Record<'a> {
+    /// Adds an attribute.
+    pub(crate) fn with(mut self, key: &'static str, value: impl Into<AnyValue>) -> Self {
+        self.attributes.push((key, value.into()));
+        self
+    }
+
+    /// Says how it ended: `status` and `error`.
+    pub(crate) fn ended(mut self, outcome: Outcome<'a>) -> Self {
+        self.outcome = Some(outcome);
+        self
+    }
+
+    /// Names the agent's life it is about, when that is not the caller's own.
+    pub(crate) fn of_run(mut self, run_id: &'a str) -> Self {
+        self.run_id = Some(run_id);
+        self
+    }
+}
+
+/// `ok` or `error`, as the label `status` has it.
+pub(crate) fn status(outcome: &Outcome<'_>) -> &'static str {
+    if outcome.is_ok() { "ok" } else { "error" }
+}
+
+impl Caller {
+    /// Emits a log event.
+    pub(crate) fn emit(&self, event: Record<'_>) {
+        let Some(provider) = &self.telemetry.logs else { return };
+        let logger = provider.logger(LOGGER);
+        let mut record = logger.create_log_record();
+        record.set_body(AnyValue::from(event.body));
+        let failed = matches!(event.outcome, Some(Err(_)));
+        record.set_severity_number(if failed { Severity::Error } else { Severity::Info });
+        if let Some(run_id) = event.run_id.or_else(|| self.var("GT_RUN")) {
+            record.add_attribute("run.id", run_id.to_string());
+        }
+        for (key, value) in event.attributes {
+            record.add_attribute(key, value);
+        }
+        if let Some(outcome) = event.outcome {
+            record.add_attribute("status", status(&outcome));
+            record.add_attribute("error", outcome.err().unwrap_or_default().to_string());
+        }
+        logger.emit(record);
+    }
+
+    /// Adds one to a counter of `gt`.
+    pub(crate) fn count(&self, name: &'static str, labels: &[KeyValue]) {
+        self.count_on(METER, name, labels);
+    }
+
+    /// Adds one to a counter of the daemon.
+    pub(crate) fn count_daemon(&self, name: &'static str, labels: &[KeyValue]) {
+        self.count_on(DAEMON_METER, name, labels);
+    }
+
+    fn count_on(&self, meter: &'static str, name: &'static str, labels: &[KeyValue]) {
+        if let Some(provider) = &self.telemetry.metrics {
+            provider.meter(meter).u64_counter(name).build().add(1, labels);
+        }
+    }
+
+    /// A bead operation that the real `gt` would do by calling `bd`: event `bd.call` and its two metrics.
+    pub(crate) fn bd_call(&self, args: &[&str], took: Duration, outcome: Outcome<'_>) {
+        let subcommand = args.first().copied().unwrap_or_default();
+        let milliseconds = took.as_millis() as f64;
+        let event = record("bd.call").with("subcommand", subcommand.to_string()).with("args", args.join(" "));
+        self.emit(event.with("duration_ms", milliseconds).ended(outcome));
+        let labels = [KeyValue::new("status", status(&outcome)), KeyValue::new("subcommand", subcommand.to_string())];
+        self.count("gastown.bd.calls.total", &labels);
+        if let Some(provider) = &self.telemetry.metrics {
+            let histogram = provider.meter(METER).f64_histogram("gastown.bd.duration_ms").with_unit("ms").build();
+            histogram.record(milliseconds, &labels);
+        }
+    }
+
+    /// A `bd` command that used the store: `bd.storage.operations` and its duration.
+    pub(crate) fn bd_storage(&self, operation: &'static str, took: Duration, failed: bool) {
+        let Some(provider) = &self.telemetry.metrics else { return };
+        let meter = provider.meter(BD_METER);
+        let labels = [KeyValue::new("db.operation", operation)];
+        meter.u64_counter("bd.storage.operations").build().add(1, &labels);
+        let histogram = meter.f64_histogram("bd.storage.operation.duration").with_unit("ms").build();
+        histogram.record(took.as_secs_f64() * 1000.0, &labels);
+        if failed {
+            meter.u64_counter("bd.storage.errors").build().add(1, &labels);
+        }
+    }
+
+    /// How many issues have each status: gauge `bd.issue.count`.
+    pub(crate) fn bd_issue_count(&self, status: &str, count: u64) {
+        if let Some(provider) = &self.telemetry.metrics {
+            let gauge = provider.meter(BD_METER).u64_gauge("bd.issue.count").build();
+            gauge.record(count, &[KeyValue::new("status", status.to_string())]);
+        }
+    }
 }

@@ -1,0 +1,150 @@
+//! The merge queue of a rig: one request at a time is rebased, pushed, verified and recorded; only then its issue closes.
+//!
+//! All of it happens in the refinery's worktree, on a detached head, with the identity of the rig's refinery.
+
+use std::path::PathBuf;
+use std::sync::{Arc, mpsc};
+
+use super::{Daemon, locked};
+use crate::agents;
+use crate::caller::short_address;
+use crate::error::{Result, TownError};
+use crate::git::Git;
+use crate::mail::Letter;
+use crate::merges::{self, MergeRequest};
+use crate::town::Town;
+
+/// How often a push may lose against somebody else's before the request is given back.
+const PUSHES: u32 = 5;
+
+enum Merged {
+    As(String),
+    Conflict(String),
+}
+
+impl Daemon {
+    /// Wakes the merge thread of a rig, making it when there is none.
+    pub(crate) fn wake_queue(self: &Arc<Self>, rig: &str) {
+        let mut queues = locked(&self.queues);
+        let sender = queues.entry(rig.to_string()).or_insert_with(|| {
+            let (sender, wake) = mpsc::channel();
+            let (daemon, rig) = (Arc::clone(self), rig.to_string());
+            std::thread::spawn(move || daemon.keep_queue(&rig, &wake));
+            sender
+        });
+        let _ = sender.send(());
+    }
+
+    /// Takes up what was submitted while no daemon ran.
+    pub(super) fn resume_queues(self: &Arc<Self>) -> Result<()> {
+        let town = self.town()?;
+        for rig in town.rigs()? {
+            if !merges::waiting(&town.db, &rig.name)?.is_empty() {
+                self.wake_queue(&rig.name);
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_queue(self: &Arc<Self>, rig: &str, wake: &mpsc::Receiver<()>) {
+        while wake.recv().is_ok() {
+            if let Err(error) = self.empty_queue(rig) {
+                self.log(&format!("merge queue of {rig}: {error}"));
+            }
+        }
+    }
+
+    fn empty_queue(self: &Arc<Self>, rig: &str) -> Result<()> {
+        let mut town = self.town()?;
+        while let Some(mr) = merges::waiting(&town.db, rig)?.into_iter().next() {
+            let refinery = format!("{rig}/refinery");
+            town.change_as(&refinery, "gt", |change| {
+                change.event("merge_start", serde_json::json!({ "mr": mr.id, "bead": mr.issue, "rig": rig }));
+                Ok(())
+            })?;
+            match self.merge(&town, &mr) {
+                Ok(Merged::As(commit)) => self.record_merge(&mut town, &mr, &commit)?,
+                Ok(Merged::Conflict(reason)) => self.hand_back(&mut town, &mr, "conflict", &reason)?,
+                Err(error) => self.hand_back(&mut town, &mr, "rejected", &error.to_string())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn merge(&self, town: &Town, mr: &MergeRequest) -> Result<Merged> {
+        let dir: PathBuf = town.rig_dir(&mr.rig).join("refinery/rig");
+        let name = format!("{}/refinery", mr.rig);
+        let git = Git::new(&self.caller, &dir, &name);
+        let upstream = format!("origin/{}", mr.target);
+        let mut last = String::new();
+        for _ in 0..PUSHES {
+            git.run(&["fetch", "--quiet", "origin"])?;
+            git.run(&["checkout", "--quiet", "--force", "--detach", &mr.commit])?;
+            if let Err(error) = git.run(&["rebase", "--quiet", &upstream]) {
+                let files = git.run(&["diff", "--name-only", "--diff-filter=U"]).unwrap_or_default();
+                git.run(&["rebase", "--abort"])?;
+                let files = files.lines().collect::<Vec<_>>().join(", ");
+                let reason = if files.is_empty() { error.to_string() } else { format!("conflict in {files}") };
+                return Ok(Merged::Conflict(reason));
+            }
+            let head = git.run(&["rev-parse", "HEAD"])?;
+            match git.run(&["push", "--quiet", "origin", &format!("HEAD:refs/heads/{}", mr.target)]) {
+                Ok(_) => return self.verify(&git, mr, head),
+                Err(error) => last = error.to_string(),
+            }
+        }
+        Err(TownError::Refused { message: format!("push to {} failed: {last}", mr.target), hint: None })
+    }
+
+    /// Believes the origin, not the push.
+    fn verify(&self, git: &Git<'_>, mr: &MergeRequest, head: String) -> Result<Merged> {
+        let there = git.run(&["ls-remote", "origin", &format!("refs/heads/{}", mr.target)])?;
+        if there.split_whitespace().next() != Some(head.as_str()) {
+            git.run(&["fetch", "--quiet", "origin"])?;
+            git.run(&["merge-base", "--is-ancestor", &head, &format!("origin/{}", mr.target)])?;
+        }
+        Ok(Merged::As(head))
+    }
+
+    fn record_merge(&self, town: &mut Town, mr: &MergeRequest, commit: &str) -> Result<()> {
+        let refinery = format!("{}/refinery", mr.rig);
+        town.change_as(&refinery, "gt", |change| change.merged(mr, commit))?;
+        self.log(&format!("merged {} ({}) as {commit}", mr.id, mr.issue));
+        let dir = town.rig_repo(&mr.rig);
+        let git = Git::new(&self.caller, &dir, &refinery);
+        // The work is on the target now; its own branch is only kept when somebody pushed more to it meanwhile.
+        let lease = format!("--force-with-lease=refs/heads/{}:{}", mr.branch, mr.commit);
+        if let Err(error) = git.run(&["push", "--quiet", &lease, "origin", &format!(":refs/heads/{}", mr.branch)]) {
+            self.log(&format!("branch {} stays: {error}", mr.branch));
+        }
+        Ok(())
+    }
+
+    /// Gives a request back to its worker: status, mail and a nudge; an issue whose worker is gone is open again.
+    fn hand_back(&self, town: &mut Town, mr: &MergeRequest, status: &str, reason: &str) -> Result<()> {
+        let session = agents::last_session(&town.db, &mr.worker)?.filter(agents::Session::alive);
+        let letter = Letter {
+            from: format!("{}/refinery", mr.rig),
+            to: short_address(&mr.worker),
+            subject: format!("FIX_NEEDED: {}", mr.issue),
+            body: format!(
+                "{} was not merged: {reason}.\n\ngit fetch origin && git rebase origin/{}\nSolve it, commit, and run `gt done` again.",
+                mr.id, mr.target
+            ),
+            priority: 1,
+            kind: "task".to_string(),
+            ..Letter::default()
+        };
+        let alive = session.is_some();
+        town.change_as(&letter.from.clone(), "gt", |change| {
+            change.not_merged(mr, status, reason, alive)?;
+            change.send_mail(&letter)?;
+            Ok(())
+        })?;
+        self.log(&format!("{} {status}: {reason}", mr.id));
+        if let Some(life) = session.and_then(|session| self.life(&session.session)) {
+            life.send(&format!("{}\n\n{}", letter.subject, letter.body), true)?;
+        }
+        Ok(())
+    }
+}
