@@ -130,11 +130,12 @@ impl Lanes {
         Page { total: inside.len(), offset, events }
     }
 
-    /// Where in a selection the event stands; absent when it is not in it.
+    /// Where among a selection's events in the window the event stands; absent when it is not among them.
     #[must_use]
-    pub fn rank(&self, selection: &[u32], id: &str) -> Option<usize> {
+    pub fn rank(&self, selection: &[u32], window: Option<Window>, id: &str) -> Option<usize> {
         let (index, _) = self.event(id)?;
-        selection.binary_search(&u32::try_from(index).ok()?).ok()
+        let wanted = u32::try_from(index).ok()?;
+        self.inside(selection, window).position(|other| other == wanted)
     }
 
     /// Counts a selection's events in `buckets` equal parts of the window.
