@@ -273,7 +273,7 @@ fn at_prompt(tail: &[u8], prompt: &str) -> bool {
     let mut text = text.trim_end();
     while let Some(start) = text.rfind('\u{1b}') {
         let sequence = &text[start + 1..];
-        let whole = sequence.starts_with('[') && sequence[1..].find(|c: char| c.is_ascii_alphabetic()) == Some(sequence.len() - 2);
+        let whole = sequence.starts_with('[') && sequence.len() >= 2 && sequence[1..].find(|c: char| c.is_ascii_alphabetic()) == Some(sequence.len() - 2);
         if !whole {
             break;
         }
