@@ -224,8 +224,16 @@ impl Change<'_> {
             "INSERT INTO sessions(session, run_id, agent, role, rig, command, started_at, issue, branch, transcript) \
              VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
             params![
-                birth.session, birth.run_id, birth.agent, birth.role, birth.rig, command, self.now, birth.issue,
-                birth.branch, transcript
+                birth.session,
+                birth.run_id,
+                birth.agent,
+                birth.role,
+                birth.rig,
+                command,
+                self.now,
+                birth.issue,
+                birth.branch,
+                transcript
             ],
         )?;
         let n = self.tx.last_insert_rowid();

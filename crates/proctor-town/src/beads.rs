@@ -151,8 +151,20 @@ impl Change<'_> {
              created_by, created_at, updated_at, parent, owner) \
              VALUES(?1,?2,?3,?4,?5,?6,'open',?7,?8,?9,?10,?11,?12,?12,?13,?14)",
             params![
-                id, new.title, new.description, new.design, new.acceptance, new.notes, new.priority, new.kind,
-                new.assignee, new.rig, self.actor, self.now, new.parent, owner
+                id,
+                new.title,
+                new.description,
+                new.design,
+                new.acceptance,
+                new.notes,
+                new.priority,
+                new.kind,
+                new.assignee,
+                new.rig,
+                self.actor,
+                self.now,
+                new.parent,
+                owner
             ],
         )?;
         for label in &new.labels {

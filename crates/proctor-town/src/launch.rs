@@ -149,8 +149,21 @@ fn claude_telemetry(env: &mut BTreeMap<String, String>) {
 /// An environment without the identity of the agent that it may belong to, so that a daemon started by an agent is nobody.
 pub(crate) fn without_identity(env: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     const OWN: [&str; 15] = [
-        "GT_ROLE", "GT_RIG", "GT_POLECAT", "GT_CREW", "GT_SESSION", "GT_AGENT", "GT_RUN", "GT_BRANCH", "GT_POLECAT_PATH",
-        "BD_ACTOR", "BEADS_ACTOR", "BEADS_AGENT_NAME", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GT_PROCESS_NAMES",
+        "GT_ROLE",
+        "GT_RIG",
+        "GT_POLECAT",
+        "GT_CREW",
+        "GT_SESSION",
+        "GT_AGENT",
+        "GT_RUN",
+        "GT_BRANCH",
+        "GT_POLECAT_PATH",
+        "BD_ACTOR",
+        "BEADS_ACTOR",
+        "BEADS_AGENT_NAME",
+        "GIT_AUTHOR_NAME",
+        "GIT_AUTHOR_EMAIL",
+        "GT_PROCESS_NAMES",
     ];
     let mut kept = env.clone();
     kept.retain(|key, _| !OWN.contains(&key.as_str()) && !key.starts_with("GIT_COMMITTER_"));
@@ -186,11 +199,9 @@ mod tests {
 
     #[test]
     fn the_beacon_says_who_and_what() {
-        assert!(
-            launch().beacon("2026-01-02T03:04").starts_with(
-                "[GAS TOWN] polecat furiosa (rig: alice) <- witness • 2026-01-02T03:04 • assigned:al-k3x\n\nRun `gt prime --hook`"
-            )
-        );
+        assert!(launch().beacon("2026-01-02T03:04").starts_with(
+            "[GAS TOWN] polecat furiosa (rig: alice) <- witness • 2026-01-02T03:04 • assigned:al-k3x\n\nRun `gt prime --hook`"
+        ));
     }
 
     #[test]

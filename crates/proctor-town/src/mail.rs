@@ -132,7 +132,15 @@ impl Change<'_> {
             "INSERT INTO mail(id, sender, recipient, subject, body, at, priority, type, thread, reply_to) \
              VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10)",
             params![
-                id, letter.from, letter.to, letter.subject, letter.body, self.now, letter.priority, letter.kind, thread,
+                id,
+                letter.from,
+                letter.to,
+                letter.subject,
+                letter.body,
+                self.now,
+                letter.priority,
+                letter.kind,
+                thread,
                 letter.reply_to
             ],
         )?;

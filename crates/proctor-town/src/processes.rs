@@ -65,9 +65,8 @@ fn belonging(leader: u32, variable: &str) -> Vec<Leftover> {
 
 /// Blocks until the child has ended, without reaping it, so that its number stays taken; says how it ended.
 pub(crate) fn wait_for_end(pid: u32) -> String {
-    let status = to_pid(pid).and_then(|pid| {
-        waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).ok().flatten()
-    });
+    let status =
+        to_pid(pid).and_then(|pid| waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).ok().flatten());
     match status {
         Some(status) => match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) => format!("exit {code}"),

@@ -127,12 +127,8 @@ pub(crate) fn page(db: &Connection, bead: &Bead) -> Result<String> {
     if let (Some(at), Some(reason)) = (&bead.closed_at, &bead.close_reason) {
         let _ = writeln!(text, "Closed: {at} · {reason}");
     }
-    let sections = [
-        ("DESCRIPTION", &bead.description),
-        ("DESIGN", &bead.design),
-        ("NOTES", &bead.notes),
-        ("ACCEPTANCE", &bead.acceptance),
-    ];
+    let sections =
+        [("DESCRIPTION", &bead.description), ("DESIGN", &bead.design), ("NOTES", &bead.notes), ("ACCEPTANCE", &bead.acceptance)];
     for (name, content) in sections.into_iter().filter(|(_, content)| !content.is_empty()) {
         let _ = write!(text, "\n{name}\n{content}\n");
     }

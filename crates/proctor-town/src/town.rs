@@ -141,9 +141,8 @@ impl Town {
     /// All rigs, by name.
     pub(crate) fn rigs(&self) -> Result<Vec<Rig>> {
         let mut query = self.db.prepare("SELECT name, prefix, url, branch FROM rigs ORDER BY name")?;
-        let rows = query.query_map([], |row| {
-            Ok(Rig { name: row.get(0)?, prefix: row.get(1)?, url: row.get(2)?, branch: row.get(3)? })
-        })?;
+        let rows = query
+            .query_map([], |row| Ok(Rig { name: row.get(0)?, prefix: row.get(1)?, url: row.get(2)?, branch: row.get(3)? }))?;
         Ok(rows.collect::<std::result::Result<_, _>>()?)
     }
 

@@ -57,9 +57,7 @@ fn a_worker_that_does_all_by_itself_ends_done() {
     town.ok(&["sling", &issue, "bob"]);
     let (rig, name) = polecat(&town);
     town.ok(&["nudge", &format!("{rig}/{name}"), "go", "--mode", "immediate"]);
-    town.until("the worker ends", |town| {
-        town.json(&["sessions", "--json"])[0]["exit"] == "exit 0"
-    });
+    town.until("the worker ends", |town| town.json(&["sessions", "--json"])[0]["exit"] == "exit 0");
     assert_eq!(town.json(&["agents", "list", "--json"])[0]["state"], "stalled");
     assert!(town.events().contains(&"session_death".to_string()));
     let agent = format!("{rig}/polecats/{name}");

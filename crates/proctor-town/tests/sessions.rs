@@ -61,7 +61,8 @@ fn an_agent_knows_itself_and_gets_its_beacon() {
     if !has_git() {
         return;
     }
-    let script = "printf 'role=%s rig=%s pwd=%s beacon=%s\\n' \"$GT_ROLE\" \"$GT_RIG\" \"$PWD\" \"$1\"; printf '❯ '; cat >/dev/null";
+    let script =
+        "printf 'role=%s rig=%s pwd=%s beacon=%s\\n' \"$GT_ROLE\" \"$GT_RIG\" \"$PWD\" \"$1\"; printf '❯ '; cat >/dev/null";
     let town = Town::with_agents(WAITS, script);
     town.rig("alice");
     let issue = town.issue("alice", "Who");

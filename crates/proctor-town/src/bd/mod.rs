@@ -32,7 +32,13 @@ const SETUP: &[Verb] = &[
         path: "init",
         usage: "",
         about: "Sets up beads: a town has its store already",
-        flags: &["p|prefix=P  Accepted", "skip-hooks  Accepted", "skip-agents  Accepted", "non-interactive  Accepted", "server  Accepted"],
+        flags: &[
+            "p|prefix=P  Accepted",
+            "skip-hooks  Accepted",
+            "skip-agents  Accepted",
+            "non-interactive  Accepted",
+            "server  Accepted",
+        ],
         run: settle::init,
     },
     Verb { path: "version", usage: "", about: "Shows the version", flags: &[], run: settle::version },
@@ -75,8 +81,26 @@ fn priority(text: &str) -> Result<u8> {
 /// The kind of bead that `name` means.
 fn kind(name: &str) -> Result<&str> {
     const KINDS: [&str; 20] = [
-        "bug", "feature", "task", "epic", "chore", "decision", "message", "molecule", "gate", "spike", "story", "milestone",
-        "event", "agent", "role", "rig", "convoy", "slot", "queue", "merge-request",
+        "bug",
+        "feature",
+        "task",
+        "epic",
+        "chore",
+        "decision",
+        "message",
+        "molecule",
+        "gate",
+        "spike",
+        "story",
+        "milestone",
+        "event",
+        "agent",
+        "role",
+        "rig",
+        "convoy",
+        "slot",
+        "queue",
+        "merge-request",
     ];
     let name = match name {
         "enhancement" | "feat" => "feature",

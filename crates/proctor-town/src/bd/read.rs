@@ -46,7 +46,8 @@ pub(super) const VERBS: &[Verb] = &[
     Verb { path: "status", usage: "", about: "Counts issues by status", flags: &["all  Accepted"], run: status },
 ];
 
-const SHOW_BD: &[&str] = &["short  One line each", "long  Accepted", "include-comments  Comments in the JSON", "include-dependents  Accepted"];
+const SHOW_BD: &[&str] =
+    &["short  One line each", "long  Accepted", "include-comments  Comments in the JSON", "include-dependents  Accepted"];
 
 /// `bd show`, also `gt show`.
 pub(crate) fn show(call: &mut Invocation) -> Result<Output> {
@@ -172,7 +173,11 @@ fn blocked(call: &mut Invocation) -> Result<Output> {
         row["blocked_by"] = by.into();
         rows.push(row);
     }
-    if call.args.has("json") { say_json(&rows) } else { Ok(say(if text.is_empty() { "No blocked issues.".into() } else { text })) }
+    if call.args.has("json") {
+        say_json(&rows)
+    } else {
+        Ok(say(if text.is_empty() { "No blocked issues.".into() } else { text }))
+    }
 }
 
 fn search(call: &mut Invocation) -> Result<Output> {

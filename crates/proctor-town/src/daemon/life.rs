@@ -225,8 +225,7 @@ impl Life {
         state.stop_reason.get_or_insert_with(|| reason.to_string());
         processes::signal_group(self.pid, false);
         let alive = |state: &mut State| state.ended.is_none();
-        let (state, timeout) =
-            self.changed.wait_timeout_while(state, GRACE, alive).unwrap_or_else(PoisonError::into_inner);
+        let (state, timeout) = self.changed.wait_timeout_while(state, GRACE, alive).unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
             processes::signal_group(self.pid, true);
             let _ = self.changed.wait_timeout_while(state, 2 * GRACE, alive);
@@ -273,7 +272,9 @@ fn at_prompt(tail: &[u8], prompt: &str) -> bool {
     let mut text = text.trim_end();
     while let Some(start) = text.rfind('\u{1b}') {
         let sequence = &text[start + 1..];
-        let whole = sequence.starts_with('[') && sequence.len() >= 2 && sequence[1..].find(|c: char| c.is_ascii_alphabetic()) == Some(sequence.len() - 2);
+        let whole = sequence.starts_with('[')
+            && sequence.len() >= 2
+            && sequence[1..].find(|c: char| c.is_ascii_alphabetic()) == Some(sequence.len() - 2);
         if !whole {
             break;
         }

@@ -31,7 +31,13 @@ pub(super) const VERBS: &[Verb] = &[
         run: list,
     },
     Verb { path: "convoy status", usage: "[convoy]", about: "Shows a convoy", flags: &["json  Print JSON"], run: status },
-    Verb { path: "convoy check", usage: "[convoy]", about: "Closes convoys that are complete", flags: &["dry-run  Only say which"], run: check },
+    Verb {
+        path: "convoy check",
+        usage: "[convoy]",
+        about: "Closes convoys that are complete",
+        flags: &["dry-run  Only say which"],
+        run: check,
+    },
     Verb {
         path: "convoy close",
         usage: "<convoy>",
@@ -178,10 +184,8 @@ fn close(call: &mut Invocation) -> Result<Output> {
     let mut town = call.town()?;
     let convoy = convoys::find(&town.db, &call.need(0, "<convoy>")?)?;
     let open = convoys::tracked(&town.db, &convoy.id)?;
-    let open: Vec<String> = open
-        .into_iter()
-        .filter(|id| matches!(beads::get(&town.db, id), Ok(Some(bead)) if bead.status != "closed"))
-        .collect();
+    let open: Vec<String> =
+        open.into_iter().filter(|id| matches!(beads::get(&town.db, id), Ok(Some(bead)) if bead.status != "closed")).collect();
     if !open.is_empty() && !call.args.has("force") {
         let message = format!("convoy {} has {} open issue(s): {}", convoy.id, open.len(), open.join(", "));
         return refused_hint(message, "close it anyway with --force");

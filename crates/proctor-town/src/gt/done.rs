@@ -134,7 +134,8 @@ fn completed(town: &mut Town, work: &Work) -> Result<Output> {
         "✓ Work submitted to merge queue\n  MR ID: {id}\n  Source: {branch}\n  Target: {}\n  Issue: {}\n  Commits: {own}\n",
         work.target, work.issue
     ));
-    let stderr = if merging { String::new() } else { "⚠ daemon is not running: the merge waits for `gt daemon start`\n".into() };
+    let stderr =
+        if merging { String::new() } else { "⚠ daemon is not running: the merge waits for `gt daemon start`\n".into() };
     Ok(Output { stderr, ..say(text) })
 }
 

@@ -15,7 +15,13 @@ use crate::town::Town;
 pub(super) const VERBS: &[Verb] = &[
     Verb { path: "mayor start", usage: "", about: "Starts the mayor", flags: &["agent=AGENT  Agent to play it"], run: start },
     Verb { path: "mayor stop", usage: "", about: "Ends the mayor's session", flags: &[], run: stop },
-    Verb { path: "mayor restart", usage: "", about: "Stops and starts the mayor", flags: &["agent=AGENT  Agent to play it"], run: restart },
+    Verb {
+        path: "mayor restart",
+        usage: "",
+        about: "Stops and starts the mayor",
+        flags: &["agent=AGENT  Agent to play it"],
+        run: restart,
+    },
     Verb {
         path: "mayor status",
         usage: "",
@@ -35,7 +41,13 @@ pub(super) const VERBS: &[Verb] = &[
         run: daemon_logs,
     },
     Verb { path: "daemon run", usage: "", about: "Runs the daemon in the foreground", flags: &[], run: daemon_run },
-    Verb { path: "up", usage: "", about: "Starts daemon and mayor", flags: &["q|quiet  Say nothing", "json  Print JSON"], run: up },
+    Verb {
+        path: "up",
+        usage: "",
+        about: "Starts daemon and mayor",
+        flags: &["q|quiet  Say nothing", "json  Print JSON"],
+        run: up,
+    },
     Verb {
         path: "down",
         usage: "",

@@ -18,7 +18,13 @@ use crate::merges::{self, MergeRequest};
 use crate::town::Town;
 
 pub(super) const VERBS: &[Verb] = &[
-    Verb { path: "snapshot", usage: "", about: "Prints all state, read at one moment", flags: &["json  Print JSON (always)"], run: snapshot },
+    Verb {
+        path: "snapshot",
+        usage: "",
+        about: "Prints all state, read at one moment",
+        flags: &["json  Print JSON (always)"],
+        run: snapshot,
+    },
     Verb { path: "sessions", usage: "", about: "Lists every session the town had", flags: &["json  Print JSON"], run: sessions },
     Verb {
         path: "feed",

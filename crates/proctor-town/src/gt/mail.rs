@@ -47,7 +47,13 @@ pub(super) const VERBS: &[Verb] = &[
         flags: &["json  Print JSON", "u|unread  Only unread ones", "a|all  All (default)", WHO_IDENTITY, WHO_ADDRESS],
         run: inbox,
     },
-    Verb { path: "mail read", usage: "<id|n>", about: "Shows a message and marks it read", flags: &["json  Print JSON"], run: read },
+    Verb {
+        path: "mail read",
+        usage: "<id|n>",
+        about: "Shows a message and marks it read",
+        flags: &["json  Print JSON"],
+        run: read,
+    },
     Verb { path: "mail peek", usage: "", about: "Shows the first unread message", flags: &[], run: peek },
     Verb {
         path: "mail check",
@@ -64,7 +70,13 @@ pub(super) const VERBS: &[Verb] = &[
         run: reply,
     },
     Verb { path: "mail thread", usage: "<thread|id>", about: "Shows a conversation", flags: &["json  Print JSON"], run: thread },
-    Verb { path: "mail search", usage: "<text>", about: "Finds messages in your inbox", flags: &["json  Print JSON"], run: search },
+    Verb {
+        path: "mail search",
+        usage: "<text>",
+        about: "Finds messages in your inbox",
+        flags: &["json  Print JSON"],
+        run: search,
+    },
     Verb { path: "mail archive", usage: "<id...>", about: "Takes messages out of the inbox", flags: &[], run: archive },
     Verb { path: "mail delete", usage: "<id...>", about: "Takes messages out of the inbox", flags: &[], run: archive },
     Verb { path: "mail mark-read", usage: "<id...>", about: "Marks messages read", flags: &[], run: mark_read },
@@ -151,8 +163,7 @@ fn post(town: &mut Town, letter: Letter, notify: bool) -> Result<Message> {
     report(town, "send", &sent);
     let session = agents::last_session(&town.db, &long_address(&sent.to))?.filter(Session::alive);
     if let Some(session) = session.filter(|_| notify && sent.to != sent.from) {
-        let text =
-            format!("📬 You have new mail from {}. Subject: {}. Run 'gt mail inbox' to read.", sent.from, sent.subject);
+        let text = format!("📬 You have new mail from {}. Subject: {}. Run 'gt mail inbox' to read.", sent.from, sent.subject);
         // The mail is delivered; a recipient that cannot be told finds it.
         let _ = client::ask(town, &Ask::Type { session: session.session, text, when_idle: true });
     }
@@ -192,7 +203,8 @@ fn inbox(call: &mut Invocation) -> Result<Output> {
     }
     for (n, message) in messages.iter().enumerate() {
         let mark = if message.read { "○" } else { "●" };
-        let _ = writeln!(text, "  {}. {mark} {}\n     {} from {} · {}", n + 1, message.subject, message.id, message.from, message.at);
+        let _ =
+            writeln!(text, "  {}. {mark} {}\n     {} from {} · {}", n + 1, message.subject, message.id, message.from, message.at);
     }
     Ok(say(text))
 }

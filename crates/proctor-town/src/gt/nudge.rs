@@ -153,7 +153,8 @@ fn escalate(call: &mut Invocation) -> Result<Output> {
         Ok(id)
     })?;
     if call.args.has("json") {
-        let row = json!({ "id": id, "severity": severity, "actions": ["bead", "mail:mayor"], "targets": ["mayor"], "status": "ok" });
+        let row =
+            json!({ "id": id, "severity": severity, "actions": ["bead", "mail:mayor"], "targets": ["mayor"], "status": "ok" });
         return say_json(&row);
     }
     Ok(say(format!("✓ Escalation created: {id}\n  Severity: {severity}\n  Mailed: mayor")))

@@ -21,7 +21,11 @@ pub(super) const VERBS: &[Verb] = &[
         path: "mq list",
         usage: "<rig>",
         about: "Lists merge requests",
-        flags: &["json  Print JSON", "status=STATUS  open (default), merged, conflict, rejected, superseded or all", "ready  Accepted"],
+        flags: &[
+            "json  Print JSON",
+            "status=STATUS  open (default), merged, conflict, rejected, superseded or all",
+            "ready  Accepted",
+        ],
         run: list,
     },
     Verb { path: "mq status", usage: "<id>", about: "Shows a merge request", flags: &["json  Print JSON"], run: status },
@@ -29,12 +33,34 @@ pub(super) const VERBS: &[Verb] = &[
         path: "mq reject",
         usage: "<rig> <id>",
         about: "Gives a merge request back to its worker",
-        flags: &["r|reason=TEXT  Why", "stdin  Read the reason from standard input", "notify  Accepted; the worker is always told"],
+        flags: &[
+            "r|reason=TEXT  Why",
+            "stdin  Read the reason from standard input",
+            "notify  Accepted; the worker is always told",
+        ],
         run: reject,
     },
-    Verb { path: "refinery status", usage: "[rig]", about: "Says whether the merge queue runs", flags: &["json  Print JSON"], run: refinery },
-    Verb { path: "refinery queue", usage: "<rig>", about: "Lists what waits to be merged", flags: &["json  Print JSON"], run: list },
-    Verb { path: "refinery ready", usage: "<rig>", about: "Lists what waits to be merged", flags: &["json  Print JSON"], run: ready },
+    Verb {
+        path: "refinery status",
+        usage: "[rig]",
+        about: "Says whether the merge queue runs",
+        flags: &["json  Print JSON"],
+        run: refinery,
+    },
+    Verb {
+        path: "refinery queue",
+        usage: "<rig>",
+        about: "Lists what waits to be merged",
+        flags: &["json  Print JSON"],
+        run: list,
+    },
+    Verb {
+        path: "refinery ready",
+        usage: "<rig>",
+        about: "Lists what waits to be merged",
+        flags: &["json  Print JSON"],
+        run: ready,
+    },
 ];
 
 fn rig_name(call: &Invocation, town: &Town) -> Result<String> {
@@ -144,4 +170,3 @@ fn refinery(call: &mut Invocation) -> Result<Output> {
     let state = if running { "running" } else { "not running" };
     Ok(say(format!("Refinery of {rig} is {state} (part of the daemon)\n  Queue: {waiting}")))
 }
-

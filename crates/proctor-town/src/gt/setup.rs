@@ -39,8 +39,7 @@ pub(super) const VERBS: &[Verb] = &[
     },
 ];
 
-const FOLDERS: [&str; 8] =
-    ["mayor", "deacon", "plugins", "settings", "daemon", "logs", ".runtime/transcripts", ".beads"];
+const FOLDERS: [&str; 8] = ["mayor", "deacon", "plugins", "settings", "daemon", "logs", ".runtime/transcripts", ".beads"];
 
 fn install(call: &mut Invocation) -> Result<Output> {
     let given = call.args.word(0).unwrap_or(".");

@@ -26,7 +26,13 @@ pub(super) const VERBS: &[Verb] = &[
         flags: &["json  Print JSON", "fast  Accepted; it is always fast", "v|verbose  Accepted"],
         run: status,
     },
-    Verb { path: "ready", usage: "", about: "Lists work that can be begun", flags: &["json  Print JSON", "rig=RIG  Only this rig's"], run: ready },
+    Verb {
+        path: "ready",
+        usage: "",
+        about: "Lists work that can be begun",
+        flags: &["json  Print JSON", "rig=RIG  Only this rig's"],
+        run: ready,
+    },
     Verb { path: "show", usage: "<id...>", about: "Shows beads", flags: bd::SHOW, run: bd::show },
     Verb { path: "close", usage: "<id...>", about: "Closes beads", flags: bd::CLOSE, run: bd::close },
 ];

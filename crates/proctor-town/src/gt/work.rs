@@ -43,10 +43,21 @@ pub(super) const VERBS: &[Verb] = &[
         path: "handoff",
         usage: "[bead]",
         about: "Mails yourself what the next session must know",
-        flags: &["s|subject=TEXT  Subject", "m|message=TEXT  Message", "stdin  Read the message from standard input", "y|yes  Accepted"],
+        flags: &[
+            "s|subject=TEXT  Subject",
+            "m|message=TEXT  Message",
+            "stdin  Read the message from standard input",
+            "y|yes  Accepted",
+        ],
         run: handoff,
     },
-    Verb { path: "heartbeat", usage: "", about: "Says that you live", flags: &["state=STATE  working, idle, exiting or stuck"], run: heartbeat },
+    Verb {
+        path: "heartbeat",
+        usage: "",
+        about: "Says that you live",
+        flags: &["state=STATE  working, idle, exiting or stuck"],
+        run: heartbeat,
+    },
 ];
 
 fn target(call: &Invocation, town: &Town, word: usize) -> String {
@@ -90,7 +101,8 @@ fn hook_status(call: &mut Invocation) -> Result<Output> {
 
 fn hook_json(town: &Town, address: &str, bead: Option<&Bead>) -> Result<Value> {
     let role = address.split('/').nth(1).map_or(address, |kind| if kind == "polecats" { "polecat" } else { kind });
-    let mut row = json!({ "target": address, "role": role, "agent_bead_id": address.replace('/', "-"), "has_work": bead.is_some() });
+    let mut row =
+        json!({ "target": address, "role": role, "agent_bead_id": address.replace('/', "-"), "has_work": bead.is_some() });
     if let Some(bead) = bead {
         row["pinned_bead"] = render::issue(&town.db, bead)?;
         row["next_action"] = "Work on the bead, commit, then run: gt done".into();
@@ -154,8 +166,7 @@ fn prime(call: &mut Invocation) -> Result<Output> {
     let address = town.agent();
     let at_start = call.args.has("hook");
     town.caller.emit(record("prime").with("role", address.clone()).with("hook_mode", at_start).ended(Ok(())));
-    let labels =
-        [KeyValue::new("status", "ok"), KeyValue::new("role", address.clone()), KeyValue::new("hook_mode", at_start)];
+    let labels = [KeyValue::new("status", "ok"), KeyValue::new("role", address.clone()), KeyValue::new("hook_mode", at_start)];
     town.caller.count("gastown.prime.total", &labels);
     let bead = hooked_bead(&town, &address)?;
     if call.args.has("json") || call.args.has("state") {

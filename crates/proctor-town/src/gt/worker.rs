@@ -32,9 +32,27 @@ pub(super) const VERBS: &[Verb] = &[
         flags: &["all  All of the rig", "f|force  Also with unmerged work", "dry-run  Only say which"],
         run: nuke,
     },
-    Verb { path: "peek", usage: "<agent> [lines]", about: "Shows the end of a session's output", flags: &["n|lines=N  Number of lines (default 100)"], run: peek },
-    Verb { path: "agents", usage: "", about: "Lists agents", flags: &["json  Print JSON", "a|all  Also stopped ones"], run: list_agents },
-    Verb { path: "agents list", usage: "", about: "Lists agents", flags: &["json  Print JSON", "a|all  Also stopped ones"], run: list_agents },
+    Verb {
+        path: "peek",
+        usage: "<agent> [lines]",
+        about: "Shows the end of a session's output",
+        flags: &["n|lines=N  Number of lines (default 100)"],
+        run: peek,
+    },
+    Verb {
+        path: "agents",
+        usage: "",
+        about: "Lists agents",
+        flags: &["json  Print JSON", "a|all  Also stopped ones"],
+        run: list_agents,
+    },
+    Verb {
+        path: "agents list",
+        usage: "",
+        about: "Lists agents",
+        flags: &["json  Print JSON", "a|all  Also stopped ones"],
+        run: list_agents,
+    },
 ];
 
 fn polecats(town: &Town, rig: Option<&str>) -> Result<Vec<Agent>> {
@@ -73,7 +91,8 @@ fn list(call: &mut Invocation) -> Result<Output> {
     for (agent, row) in found.iter().zip(&rows) {
         let icon = if row["session_running"] == true { "●" } else { "○" };
         let issue = agent.issue.as_deref().unwrap_or("-");
-        let _ = writeln!(text, "  {icon} {}  {}  {issue}", short_address(&agent.agent), row["state"].as_str().unwrap_or_default());
+        let _ =
+            writeln!(text, "  {icon} {}  {}  {issue}", short_address(&agent.agent), row["state"].as_str().unwrap_or_default());
     }
     Ok(say(text))
 }
