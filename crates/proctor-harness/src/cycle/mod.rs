@@ -3,21 +3,37 @@
 //! The telemetry environment is fixed in phase 3, before anything of the town starts; delivery of the prompt is proven by
 //! receipt; whatever must be executed for judging is executed in phase 7. `run.json` exists however the run ends.
 
+mod agents;
+mod collect;
+mod live;
+mod lock;
 mod progress;
+mod recorder;
+mod run;
 mod services;
+mod setup;
+mod wait;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proctor_judge::evidence::{RunRecord, Time};
+use proctor_judge::evidence::{RunRecord, SCHEMA_VERSION, Time};
 
+pub use recorder::PHASES;
 pub use progress::{AgentLive, Cancel, ClauseLive, Happening, Progress, Totals};
 pub use services::{AgentCounts, GatewaySpec, Services, TelemetryAddresses};
 
+use crate::halt::Halt;
 use crate::launch::Override;
 use crate::scenario::Scenario;
+use crate::{clean, linux, process};
+use recorder::Recorder;
+use run::Run;
+
+/// How often orphans are collected.
+const REAP_EVERY: Duration = Duration::from_millis(100);
 
 /// Gives the time of day.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -74,10 +90,31 @@ pub struct RunEnd {
 
 /// Runs phases 1 to 7. It always returns; what went wrong stands in the record.
 pub async fn run<S: Services>(request: Request, services: Arc<S>, progress: impl Fn(Progress) + Send + Sync + 'static, cancel: Cancel) -> RunEnd {
-    let _ = (services, &progress, cancel);
-    progress(Progress::Doing("starting".into()));
-    let record = RunRecord {
-        schema: proctor_judge::evidence::SCHEMA_VERSION,
+    let report = request.report.clone();
+    let record = first_record(&request);
+    let rec = match Recorder::create(&report, record.clone(), Arc::clone(&request.clock), Arc::new(progress)) {
+        Ok(rec) => rec,
+        Err(halt) => {
+            let record = RunRecord { stopped: Some(halt.stopped(1)), ended_at: Some((request.clock)()), ..record };
+            return RunEnd { record, report, evidence: false, kept: None };
+        }
+    };
+    let _reaping = Reaping::begin();
+    let mut run = Run::new(request, services, cancel, rec);
+    let mut ended = run.until_landed().await;
+    let collected = run.collect_or_break_off(&ended).await;
+    // What ended the run first is its reason; a failure of collecting counts only where nothing failed before.
+    if ended.is_ok() {
+        ended = collected;
+    }
+    run.finish(ended).await
+}
+
+fn first_record(request: &Request) -> RunRecord {
+    let mut versions = linux::machine();
+    versions.extend(request.versions.clone());
+    RunRecord {
+        schema: SCHEMA_VERSION,
         id: request.id.clone(),
         run_id: request.run_id.clone(),
         scenario: request.scenario.spec.name.clone(),
@@ -92,8 +129,87 @@ pub async fn run<S: Services>(request: Request, services: Arc<S>, progress: impl
         stopped: None,
         delivery: None,
         leftovers: Vec::new(),
-        versions: request.versions.clone(),
+        versions,
         notes: BTreeMap::new(),
-    };
-    RunEnd { record, report: request.report, evidence: false, kept: None }
+    }
+}
+
+impl<S: Services> Run<S> {
+    /// Phase 7, until a person asks a second time.
+    async fn collect_or_break_off(&mut self, ended: &Result<(), Halt>) -> Result<(), Halt> {
+        self.rec.begin(7)?;
+        let second = self.cancel.clone();
+        let outcome = tokio::select! {
+            outcome = self.collect(ended.as_ref().copied()) => outcome,
+            () = second.reached(2) => Err(Halt::cancelled()),
+        };
+        // A request to end during phase 7 ends the run as cancelled even though collecting went on as far as it could.
+        let outcome = if ended.is_ok() && self.cancel.level() > 0 { Err(Halt::cancelled()) } else { outcome };
+        let provider = self.services.tracer_provider();
+        match outcome {
+            Ok(done) => self.rec.end(Ok(done), provider.as_ref()),
+            Err(halt) => {
+                self.rec.end(Err(&halt), provider.as_ref())?;
+                Err(halt)
+            }
+        }
+    }
+
+    async fn finish(mut self, ended: Result<(), Halt>) -> RunEnd {
+        let phase = ended.as_ref().err().map(|_| self.phase_of_the_end());
+        self.rec.record.stopped = ended.err().map(|halt| halt.stopped(phase.unwrap_or(7)));
+        self.rec.record.ended_at = Some(self.rec.now());
+        if let Some(stopped) = self.rec.record.stopped.clone() {
+            self.rec.log(&format!("stopped in phase {}: {}", stopped.phase, stopped.message));
+        }
+        self.rec.end_spans();
+        if self.services_begun {
+            self.services.stop().await;
+        }
+        let kept = self.let_go().await;
+        let saved = self.rec.save();
+        RunEnd { record: self.rec.record, report: self.request.report, evidence: saved.is_ok(), kept }
+    }
+
+    /// The first phase that did not do what it is for.
+    fn phase_of_the_end(&self) -> u8 {
+        self.rec.record.phases.iter().find(|phase| !phase.ok).map_or(self.rec.phase(), |phase| phase.number)
+    }
+
+    /// Ends what is left and removes the base directory, unless the town is kept.
+    async fn let_go(&mut self) -> Option<PathBuf> {
+        let root = self.base.take()?.root().to_owned();
+        if self.request.keep_town {
+            return Some(root);
+        }
+        let removed = tokio::task::spawn_blocking(move || clean::inspect(&root).map_or(Ok(()), |left| clean::remove(&left))).await;
+        if let Ok(Err(halt)) = removed {
+            self.rec.log(&format!("not removed: {halt}"));
+            self.rec.record.notes.insert("not_removed".into(), halt.message);
+        }
+        None
+    }
+}
+
+/// Collects orphans that this process was given, for as long as the run lasts.
+struct Reaping(tokio::task::JoinHandle<()>);
+
+impl Reaping {
+    fn begin() -> Self {
+        // Without it orphans of the town go to the system's first process; the scan of the environment finds them all the same.
+        _ = linux::become_subreaper();
+        Self(tokio::spawn(async {
+            let mut reaper = linux::Reaper::default();
+            loop {
+                tokio::time::sleep(REAP_EVERY).await;
+                reaper.collect(&process::own());
+            }
+        }))
+    }
+}
+
+impl Drop for Reaping {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

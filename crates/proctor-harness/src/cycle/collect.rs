@@ -1,0 +1,258 @@
+//! Phase 7: everything that judging needs, brought to disk in the order in which it comes to rest.
+//!
+//! Agents quiet, then telemetry flushed, then the end state, git, transcripts, exercises; the town stopped; leftovers looked for.
+//! It is done as far as possible however the run ended.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proctor_judge::evidence::{Leftover, RigGit, path};
+use tokio::time::{Instant, sleep};
+
+use super::lock::Lock;
+use super::recorder::{Done, Tell, write_json, write_rows};
+use super::run::Run;
+use super::{Progress, Services, agents};
+use crate::clean;
+use crate::exercise::python::Python;
+use crate::exercise::{self, Ground};
+use crate::halt::Halt;
+use crate::landed::TARGET;
+use crate::launch::telemetry_key;
+use crate::linux;
+use crate::process;
+use crate::town::{Snapshot, Town};
+
+/// How often agents are asked whether they rest.
+const QUIET_POLL: Duration = Duration::from_millis(25);
+/// How long a process that outlived the town may take to end.
+const LEFTOVER_GRACE: Duration = Duration::from_millis(500);
+
+impl<S: Services> Run<S> {
+    /// Phase 7. `ended` is how phases 1 to 6 ended.
+    pub(crate) async fn collect(&mut self, ended: Result<(), &Halt>) -> Result<Done, Halt> {
+        let mut first = None;
+        if self.state.is_some() && ended.is_ok() {
+            keep(&mut first, self.wait_until_quiet().await);
+        }
+        keep(&mut first, self.keep_git().await);
+        let exercises = self.exercises(ended);
+        let ground = self.ground(ended).await;
+        keep(&mut first, ground.as_ref().map(drop).map_err(Clone::clone));
+        let (done, stopped) = {
+            let work = run_exercises(ground.ok().flatten(), exercises, self.rec.evidence.join(path::EXERCISE), self.cancel.clone(), self.rec.teller());
+            tokio::join!(work, self.stop_and_read())
+        };
+        keep(&mut first, stopped);
+        let count = *done.as_ref().unwrap_or(&0);
+        keep(&mut first, done.map(drop));
+        keep(&mut first, self.write_rows());
+        keep(&mut first, self.look_for_leftovers().await);
+        keep(&mut first, self.write_lock().await);
+        first.map_or_else(|| Ok(self.summed_up(count)), Err)
+    }
+
+    fn summed_up(&self, exercises: usize) -> Done {
+        let state = self.state.as_ref();
+        let (agents, mail, beads) = state.map_or((0, 0, 0), |s| (s.agents.len(), s.mail.len(), s.beads.len()));
+        let events = self.live.totals.events;
+        let detail = format!("{events} events · {agents} agents · {exercises} exercises");
+        let facts = [("events", events as usize), ("agents", agents), ("mails", mail), ("beads", beads), ("exercises", exercises), ("leftovers", self.rec.record.leftovers.len())];
+        facts.iter().fold(Done::new(detail), |done, (label, value)| done.fact(label, value.to_string()))
+    }
+
+    /// Waits until no agent works, and looks a last time: what landed must still be there.
+    async fn wait_until_quiet(&mut self) -> Result<(), Halt> {
+        let until = Instant::now() + self.request.scenario.spec.timeouts.quiet.0;
+        loop {
+            let look = self.look().await;
+            let quiet = self.state.as_ref().is_some_and(|state| self.town.as_ref().is_some_and(|town| town.quiet(state)));
+            if quiet || Instant::now() >= until {
+                return look.map(drop);
+            }
+            sleep(QUIET_POLL).await;
+        }
+    }
+
+    async fn keep_git(&mut self) -> Result<(), Halt> {
+        let (Some(git), Some(landed)) = (&self.git, &self.landed) else { return Ok(()) };
+        let folder = self.rec.evidence.join(path::GIT);
+        let mut rows: Vec<RigGit> = Vec::new();
+        for rig in &self.request.scenario.spec.rig {
+            let origin = landed.origin(&rig.name);
+            rows.push(git.rig(&origin, &rig.name, TARGET).await?);
+            git.keep(&origin, TARGET, &folder.join(format!("{}.bundle", rig.name)), &folder.join(&rig.name).join("tree")).await?;
+        }
+        write_rows(&self.rec.evidence.join(path::GIT_RIGS), &rows)?;
+        write_rows(&self.rec.evidence.join(path::DELIVERIES), &self.deliveries)?;
+        write_rows(&self.rec.evidence.join(path::SIGNS), landed.signs())
+    }
+
+    /// The exercises, each with the reason why it is not done, if there is one.
+    fn exercises(&self, ended: Result<(), &Halt>) -> Vec<(exercise_of::Exercise, Option<String>)> {
+        let why = ended.err().map(|halt| match halt.kind {
+            proctor_judge::evidence::StopKind::Timeout => "not landed".to_owned(),
+            proctor_judge::evidence::StopKind::Cancelled => "the run was cancelled".to_owned(),
+            _ => format!("the run ended before: {}", halt.message),
+        });
+        self.request.scenario.spec.exercise.iter().map(|e| (e.clone(), why.clone())).collect()
+    }
+
+    async fn ground(&mut self, ended: Result<(), &Halt>) -> Result<Option<Ground>, Halt> {
+        if ended.is_err() || self.request.scenario.spec.exercise.is_empty() {
+            return Ok(None);
+        }
+        self.rec.tell(Progress::Doing("waiting for the runtime of the deliverables".into()));
+        let python: Option<Python> = tokio::select! {
+            ready = self.runtime.ready() => ready?,
+            () = self.cancel.reached(1) => return Err(Halt::cancelled()),
+        };
+        let (Some(python), Some(git)) = (python, &self.git) else { return Ok(None) };
+        self.rec.record.versions.insert("python".into(), python.version.clone());
+        let spec = Arc::new(self.request.scenario.spec.clone());
+        let ground = Ground { spec, work: self.root()?.join("work"), python: python.program, clock: Arc::clone(&self.rec.clock) };
+        ground.prepare(&self.request.scenario.files, git, &self.rec.evidence.join(path::GIT)).await?;
+        Ok(Some(ground))
+    }
+
+    /// Stops the town, flushes telemetry, and reads the end state.
+    async fn stop_and_read(&mut self) -> Result<(), Halt> {
+        let Some(town) = &self.town else { return Ok(()) };
+        let mut first = None;
+        if !self.request.keep_town {
+            keep(&mut first, town.stop().await);
+        }
+        if self.services_begun {
+            keep(&mut first, self.services.flush().await);
+            let counts = self.services.counts().await;
+            self.live.counts(&counts);
+        }
+        // States as they were before the town was stopped: a worker that hung must not look stopped.
+        let before = self.state.take();
+        match town.observe().await {
+            Ok(after) => self.state = Some(with_states_of(after, before)),
+            Err(_) if before.is_some() => self.state = before,
+            Err(halt) => keep(&mut first, Err(halt)),
+        }
+        let (raw, transcripts) = (self.rec.evidence.join(path::RAW), self.rec.evidence.join(path::TRANSCRIPTS));
+        keep(&mut first, town.collect(&raw, &transcripts).await);
+        let events = crate::town::new_events(&town.events_file(), &mut self.events_read);
+        keep(&mut first, self.take_events(&events));
+        first.map_or(Ok(()), Err)
+    }
+
+    fn write_rows(&mut self) -> Result<(), Halt> {
+        let mut state = self.state.clone().unwrap_or_default();
+        self.name_programs(&mut state);
+        let file = |name: &str| self.rec.evidence.join(name);
+        write_rows(&file(path::BEADS), &state.beads)?;
+        write_rows(&file(path::CONVOYS), &state.convoys)?;
+        write_rows(&file(path::MAIL), &state.mail)?;
+        write_rows(&file(path::MERGE_REQUESTS), &state.merge_requests)?;
+        write_rows(&file(path::AGENTS), &state.agents)?;
+        write_rows(&file(path::SESSIONS), &state.sessions)?;
+        let faults = agents::fault_rows(&self.request.scenario.spec.fault, &self.live.fired, &state);
+        write_rows(&file(path::FAULTS), &faults)
+    }
+
+    /// Which program played an agent, and what telemetry it owes, only the harness knows.
+    fn name_programs(&self, state: &mut Snapshot) {
+        let plan = self.request.scenario.plan();
+        for agent in &mut state.agents {
+            let entry = self.table.as_ref().and_then(|table| table.entry(&agent.agent).ok());
+            agent.program = entry.map_or_else(|| agent.program.clone(), |(_, entry)| entry.program.clone());
+            agent.telemetry = telemetry_key(entry.map_or("", |(_, entry)| &entry.program), plan.telemetry.keys().map(String::as_str));
+        }
+    }
+
+    /// Ends what outlived the town and names it.
+    pub(crate) async fn look_for_leftovers(&mut self) -> Result<(), Halt> {
+        if self.request.keep_town {
+            return Ok(());
+        }
+        let (id, root) = (self.request.id.clone(), self.root()?);
+        let found = tokio::task::spawn_blocking(move || {
+            let left = clean::processes_of(&id, &root, &adopted(&root), &BTreeSet::new());
+            let stubborn = clean::end_all(&left.iter().map(|p| p.pid).collect::<Vec<_>>(), LEFTOVER_GRACE);
+            (left, stubborn)
+        });
+        let (left, stubborn) = found.await.map_err(|error| Halt::harness(error.to_string()))?;
+        for process in left {
+            self.rec.note("leftover", format!("ended {} {}", process.pid, process.command), std::collections::BTreeMap::new())?;
+            let ended = !stubborn.contains(&process.pid);
+            self.rec.record.leftovers.push(Leftover { pid: process.pid, command: process.command, agent: process.agent, ended });
+        }
+        Ok(())
+    }
+
+    async fn write_lock(&mut self) -> Result<(), Halt> {
+        if let Some(kib) = linux::proportional_memory_kib(std::process::id()) {
+            self.rec.record.notes.insert("proctor_memory_kib".into(), kib.to_string());
+        }
+        let python = self.runtime.ready().now_or_never().and_then(Result::ok).flatten();
+        let (scenario, seed, programs) = (self.request.scenario.clone(), self.request.seed, self.programs.clone());
+        let lock = tokio::task::spawn_blocking(move || Lock::of(&scenario.spec.name, seed, &scenario.files, &programs, python.as_ref()));
+        let lock = lock.await.map_err(|error| Halt::harness(error.to_string()))?;
+        write_json(&self.request.report.join("lock.json"), &lock)
+    }
+}
+
+use crate::scenario::spec as exercise_of;
+use futures::FutureExt;
+
+/// Remembers the first failure; collecting goes on all the same.
+fn keep(first: &mut Option<Halt>, outcome: Result<(), Halt>) {
+    if let Err(halt) = outcome {
+        first.get_or_insert(halt);
+    }
+}
+
+/// Children of this process that the kernel gave it because their parents ended, and that stand in the run's base directory.
+fn adopted(root: &Path) -> BTreeSet<u32> {
+    let (me, own) = (std::process::id(), process::own());
+    let below = |pid: u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd: PathBuf| cwd.starts_with(root));
+    let children = linux::processes().into_iter().filter(|p| p.parent == me && p.state != 'Z' && !own.contains(&p.pid));
+    children.map(|p| p.pid).filter(|pid| below(*pid)).collect()
+}
+
+fn with_states_of(mut after: Snapshot, before: Option<Snapshot>) -> Snapshot {
+    for old in before.into_iter().flat_map(|before| before.agents) {
+        if let Some(agent) = after.agents.iter_mut().find(|agent| agent.agent == old.agent) {
+            agent.state = old.state;
+            agent.issue = agent.issue.take().or(old.issue);
+        }
+    }
+    after
+}
+
+async fn run_exercises(
+    ground: Option<Ground>,
+    exercises: Vec<(exercise_of::Exercise, Option<String>)>,
+    folder: PathBuf,
+    cancel: super::Cancel,
+    tell: Tell,
+) -> Result<usize, Halt> {
+    let write = |record: &proctor_judge::evidence::ExerciseRecord| {
+        let folder = folder.join(exercise::folder_name(&record.name));
+        std::fs::create_dir_all(&folder).map_err(|error| Halt::io("make", &folder, &error))?;
+        write_json(&folder.join("record.json"), record)
+    };
+    let Some(ground) = ground else {
+        for (one, why) in &exercises {
+            write(&exercise::not_done(one, why.as_deref().unwrap_or("the runtime of the deliverables is not there")))?;
+        }
+        return Ok(0);
+    };
+    let all: Vec<exercise_of::Exercise> = exercises.into_iter().map(|(exercise, _)| exercise).collect();
+    let mut count = 0;
+    ground
+        .run(&all, &cancel, |record| {
+            count += 1;
+            tell(Progress::Doing(format!("exercise {count} of {}: {}", all.len(), record.name)));
+            write(&record)
+        })
+        .await?;
+    Ok(count)
+}

@@ -1,0 +1,181 @@
+//! The run as it goes: its parts so far, the order of its phases, and how it ends in every case.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use proctor_judge::evidence::{Delivery, Exchange};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::live::Live;
+use super::recorder::{Done, Recorder};
+use super::{Cancel, Request, Services};
+use crate::base::Base;
+use crate::exercise::python::{self, Python, Wanted};
+use crate::halt::Halt;
+use crate::landed::Landed;
+use crate::landed::git::Git;
+use crate::launch::AgentTable;
+use crate::town::Snapshot;
+use crate::town::builtin::Builtin;
+
+/// A run in progress.
+pub(crate) struct Run<S> {
+    pub(crate) request: Request,
+    pub(crate) services: Arc<S>,
+    pub(crate) cancel: Cancel,
+    pub(crate) rec: Recorder,
+    pub(crate) base: Option<Base>,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) git: Option<Git>,
+    pub(crate) town: Option<Builtin>,
+    pub(crate) table: Option<AgentTable>,
+    pub(crate) landed: Option<Landed>,
+    pub(crate) live: Live,
+    pub(crate) exchanges: Option<UnboundedReceiver<Exchange>>,
+    pub(crate) events_read: u64,
+    pub(crate) failed_looks: u32,
+    pub(crate) state: Option<Snapshot>,
+    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) runtime: RuntimeInTheMaking,
+    pub(crate) services_begun: bool,
+    /// Name of a program, its path and version.
+    pub(crate) programs: BTreeMap<String, (String, String)>,
+}
+
+impl<S: Services> Run<S> {
+    pub(crate) fn new(request: Request, services: Arc<S>, cancel: Cancel, rec: Recorder) -> Self {
+        let runtime = RuntimeInTheMaking::begin(&request);
+        let version = request.versions.get("proctor").cloned().unwrap_or_default();
+        let programs = BTreeMap::from([("proctor".to_owned(), (request.proctor.display().to_string(), version))]);
+        Self {
+            request,
+            services,
+            cancel,
+            rec,
+            base: None,
+            env: BTreeMap::new(),
+            git: None,
+            town: None,
+            table: None,
+            landed: None,
+            live: Live::default(),
+            exchanges: None,
+            events_read: 0,
+            failed_looks: 0,
+            state: None,
+            deliveries: Vec::new(),
+            runtime,
+            services_begun: false,
+            programs,
+        }
+    }
+
+    pub(crate) fn root(&self) -> Result<PathBuf, Halt> {
+        self.base.as_ref().map(|base| base.root().to_owned()).ok_or_else(|| Halt::harness("the run has no base directory"))
+    }
+
+    pub(crate) fn town(&self) -> Result<&Builtin, Halt> {
+        self.town.as_ref().ok_or_else(|| Halt::harness("the town was not prepared"))
+    }
+
+    pub(crate) fn landing_limit(&self) -> Duration {
+        self.request.landing_timeout.unwrap_or(self.request.scenario.spec.timeouts.landing.0)
+    }
+
+    /// Phases 1 to 6; ends at the first halt, and at once when a person asks.
+    pub(crate) async fn until_landed(&mut self) -> Result<(), Halt> {
+        let cancel = self.cancel.clone();
+        let outcome = tokio::select! {
+            outcome = self.phases() => outcome,
+            () = cancel.reached(1) => Err(Halt::cancelled()),
+        };
+        if let Err(halt) = &outcome {
+            let provider = self.services.tracer_provider();
+            self.rec.end(Err(halt), provider.as_ref())?;
+        }
+        outcome
+    }
+
+    async fn phases(&mut self) -> Result<(), Halt> {
+        self.rec.begin(1)?;
+        let done = self.reset_telemetry()?;
+        self.done(done)?;
+        self.rec.begin(2)?;
+        let done = self.reset_town().await?;
+        self.done(done)?;
+        self.rec.begin(3)?;
+        let done = self.start_telemetry().await?;
+        self.done(done)?;
+        self.rec.begin(4)?;
+        let done = self.start_town().await?;
+        self.done(done)?;
+        self.rec.begin(5)?;
+        let done = self.inject_prompt().await?;
+        self.done(done)?;
+        self.rec.begin(6)?;
+        let done = self.wait_for_landing().await?;
+        self.done(done)
+    }
+
+    pub(crate) fn done(&mut self, done: Done) -> Result<(), Halt> {
+        let provider = self.services.tracer_provider();
+        self.rec.end(Ok(done), provider.as_ref())
+    }
+}
+
+/// The runtime of the deliverables, made beside phases 1 to 6 because making it the first time takes a while.
+#[derive(Clone)]
+pub(crate) struct RuntimeInTheMaking {
+    making: Option<Shared<BoxFuture<'static, Result<Python, Halt>>>>,
+}
+
+impl RuntimeInTheMaking {
+    fn begin(request: &Request) -> Self {
+        let spec = &request.scenario.spec;
+        let Some(runtime) = spec.runtime.as_ref().filter(|_| !spec.exercise.is_empty()) else { return Self { making: None } };
+        let wanted = Wanted {
+            named: request.python.clone(),
+            packages: runtime.packages.clone(),
+            cache: request.cache.clone(),
+            environment: request.environment.clone(),
+        };
+        let task = AbortOnDrop(tokio::spawn(async move { python::provide(&wanted).await }));
+        let making = async move { task.wait().await }.boxed().shared();
+        Self { making: Some(making) }
+    }
+
+    /// The runtime; absent when the scenario needs none.
+    pub(crate) async fn ready(&self) -> Result<Option<Python>, Halt> {
+        match &self.making {
+            Some(making) => making.clone().await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Comes back only when the runtime cannot be made.
+    pub(crate) async fn failed(&self) -> Halt {
+        match self.ready().await {
+            Err(halt) => halt,
+            Ok(_) => std::future::pending().await,
+        }
+    }
+}
+
+/// A task that ends with whoever waits for it.
+struct AbortOnDrop(tokio::task::JoinHandle<Result<Python, Halt>>);
+
+impl AbortOnDrop {
+    async fn wait(mut self) -> Result<Python, Halt> {
+        (&mut self.0).await.map_err(|error| Halt::harness(format!("making the runtime broke off: {error}")))?
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

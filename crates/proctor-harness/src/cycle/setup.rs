@@ -1,0 +1,217 @@
+//! Phases 1 to 5: a fresh store, a fresh town, listeners and the fixed environment, the coordinator, the prompt.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use proctor_judge::evidence::{Exchange, Receipt, path};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::live::one_line;
+use super::recorder::{Done, write_json};
+use super::run::Run;
+use super::{GatewaySpec, Services, agents};
+use crate::base::{Base, ENVIRONMENT, town_environment};
+use crate::halt::Halt;
+use crate::landed::Landed;
+use crate::landed::git::{GITCONFIG, Git};
+use crate::linux;
+use crate::town::builtin::Builtin;
+use crate::town::{Town, new_events};
+
+/// How often a prompt is sent before it counts as lost.
+const DELIVERIES: u32 = 3;
+/// How often the store is asked whether the prompt arrived, for agents without a model.
+const RECEIPT_POLL: Duration = Duration::from_millis(100);
+/// Characters of the prompt that must be found in a request.
+const MARKER: usize = 120;
+
+impl<S: Services> Run<S> {
+    /// Phase 1.
+    pub(crate) fn reset_telemetry(&mut self) -> Result<Done, Halt> {
+        let mut plan = self.request.scenario.plan();
+        plan.landing_timeout_s = self.landing_limit().as_secs_f64();
+        write_json(&self.rec.evidence.join(path::PLAN), &plan)?;
+        let done = Done::new("fresh store").fact("store", "evidence/telemetry");
+        Ok(done.fact("run", self.request.run_id.clone()))
+    }
+
+    /// Phase 2.
+    pub(crate) async fn reset_town(&mut self) -> Result<Done, Halt> {
+        let mut base = Base::create(&self.request.cache, &self.request.id, &self.request.report, self.rec.now())?;
+        let made = self.fill_base(&mut base);
+        let root = base.root().to_owned();
+        self.base = Some(base);
+        made?;
+        let env = town_environment(&root, &self.request.id, self.request.seed);
+        let path = self.request.environment.get("PATH").map_or("/usr/bin:/bin", String::as_str);
+        let program = linux::find_program("git", path).ok_or_else(|| Halt::environment(format!("no git was found in {path}")).hint("install git"))?;
+        let git = Git::new(program.clone(), env.clone());
+        let version = git.version().await?;
+        self.programs.insert("git".into(), (program.display().to_string(), version.clone()));
+        self.rec.record.versions.insert("git".into(), version);
+        let spec = &self.request.scenario.spec;
+        let town = Builtin::new(&root, env.clone(), git.clone(), spec);
+        self.landed = Some(Landed::new(git.clone(), &root.join("origins"), &spec.convoy, &spec.landed.clauses));
+        self.git = Some(git);
+        self.env = env;
+        let facts = town.prepare().await;
+        self.town = Some(town);
+        let mut done = Done::new(format!("fresh town, seed {}", self.request.seed)).fact("base directory", root.display().to_string());
+        done.facts.extend(facts?);
+        self.rec.record.notes.insert("base".into(), root.display().to_string());
+        Ok(done)
+    }
+
+    fn fill_base(&self, base: &mut Base) -> Result<(), Halt> {
+        let now = self.rec.now();
+        for folder in ["bin", "origins", "home", "tmp", "rt", "work"] {
+            base.folder(folder, now)?;
+        }
+        for name in ["gt", "bd", "proctor-agent", "agent-launch"] {
+            base.link(&format!("bin/{name}"), &self.request.proctor, now)?;
+        }
+        let config = base.path("home/.gitconfig");
+        fs::write(&config, GITCONFIG).map_err(|error| Halt::io("write", &config, &error))?;
+        let scenario = base.folder("scenario", now)?;
+        self.request.scenario.files.write_to(&scenario).map_err(|error| Halt::io("write", &scenario, &error))
+    }
+
+    /// Phase 3. From here on the environment of everything in the town is fixed.
+    pub(crate) async fn start_telemetry(&mut self) -> Result<Done, Halt> {
+        let root = self.root()?;
+        self.note_listeners()?;
+        self.services_begun = true;
+        let addresses = self.services.start_telemetry(self.rec.evidence.join(path::TELEMETRY)).await?;
+        let spec = self.request.scenario.spec.clone();
+        let faults = root.join("faults.json");
+        write_json(&faults, &agents::gateway_faults(&spec.fault))?;
+        let gateway = GatewaySpec { script: root.join("scenario").join(&spec.script), faults, journal: self.rec.evidence.join("gateway") };
+        let gateway = self.services.start_gateway(gateway).await?;
+        self.exchanges = Some(self.services.exchanges());
+        let search = self.request.environment.get("PATH").cloned().unwrap_or_default();
+        let table = agents::table(&spec, &self.request.agents, &root, &search, &gateway, &addresses.otlp)?;
+        write_json(&root.join("agents.json"), &table)?;
+        self.table = Some(table);
+        self.env.insert("GT_OTEL_METRICS_URL".into(), addresses.metrics.clone());
+        self.env.insert("GT_OTEL_LOGS_URL".into(), addresses.logs.clone());
+        self.env.insert("OTEL_RESOURCE_ATTRIBUTES".into(), format!("proctor.run.id={}", self.request.run_id));
+        write_json(&root.join(ENVIRONMENT), &self.env)?;
+        self.town()?.fix_environment(self.env.clone());
+        let ports = [("metrics", &addresses.metrics), ("logs", &addresses.logs), ("otlp", &addresses.otlp), ("gateway", &gateway)];
+        let detail: Vec<String> = ports.iter().map(|(name, url)| format!("{name} {}", port(url))).collect();
+        let mut done = Done::new(detail.join(" · "));
+        for (name, url) in ports {
+            self.rec.record.notes.insert(name.into(), url.clone());
+            done = done.fact(name, url.clone());
+        }
+        Ok(done)
+    }
+
+    fn note_listeners(&mut self) -> Result<(), Halt> {
+        let now = self.rec.now();
+        let base = self.base.as_mut().ok_or_else(|| Halt::harness("the town was not prepared"))?;
+        base.note("listener", "telemetry, in this process", now)?;
+        base.note("listener", "gateway, in this process", now)
+    }
+
+    /// Phase 4.
+    pub(crate) async fn start_town(&mut self) -> Result<Done, Halt> {
+        let now = self.rec.now();
+        if let Some(base) = &mut self.base {
+            base.note("process", "gt mayor start: the town's daemon and the mayor", now)?;
+        }
+        let limit = self.request.scenario.spec.timeouts.start.0;
+        let program = self.table.as_ref().and_then(|table| table.entry("mayor").ok()).map(|(_, entry)| entry.program.clone()).unwrap_or_default();
+        self.town()?.start(limit).await?;
+        Ok(Done::new("mayor listens").fact("mayor", program))
+    }
+
+    /// Phase 5.
+    pub(crate) async fn inject_prompt(&mut self) -> Result<Done, Halt> {
+        let text = self.prompt()?;
+        let limit = self.request.scenario.spec.timeouts.receipt.0;
+        let before = self.services.counts().await.get("mayor").map_or(0, |counts| counts.prompts);
+        let sent_at = self.rec.now();
+        self.rec.record.delivery = Some(Receipt { bytes: text.len() as u64, sent_at, received_at: None, proof: None });
+        let mut proof = None;
+        for delivery in 0..DELIVERIES {
+            if delivery > 0 {
+                self.rec.note("prompt_resent", "the prompt was sent again", BTreeMap::new())?;
+            }
+            self.town()?.deliver(&text).await?;
+            proof = self.receipt(&text, before, Instant::now() + limit / DELIVERIES).await?;
+            if proof.is_some() {
+                break;
+            }
+        }
+        let proof = proof.ok_or_else(|| lost(limit))?;
+        let received_at = self.rec.now();
+        self.rec.record.delivery = Some(Receipt { bytes: text.len() as u64, sent_at, received_at: Some(received_at), proof: Some(proof.clone()) });
+        self.rec.note("receipt", format!("the mayor has the prompt: {proof}"), BTreeMap::new())?;
+        let size = format!("{:.1} kB", text.len() as f64 / 1000.0);
+        Ok(Done::new(format!("{size}, received ({proof})")).fact("bytes", text.len().to_string()).fact("proof", proof))
+    }
+
+    fn prompt(&self) -> Result<String, Halt> {
+        let origins = self.root()?.join("origins").display().to_string();
+        Ok(self.request.scenario.prompt.replace("{{origins}}", &origins))
+    }
+
+    /// Waits for what only a mayor that has the prompt can cause: a model request with the prompt in it, one more prompt event, or,
+    /// for a program without either, something that it did in the town.
+    async fn receipt(&mut self, text: &str, prompts_before: u64, until: Instant) -> Result<Option<String>, Halt> {
+        let marker: String = plain(text).chars().take(MARKER).collect();
+        let sent_at = self.rec.now();
+        loop {
+            tokio::select! {
+                exchange = next_exchange(&mut self.exchanges) => {
+                    self.take_exchange(&exchange)?;
+                    if exchange.agent == "mayor" && plain(&exchange.asked).contains(&marker) {
+                        return Ok(Some(format!("mayor's model request {}", self.live.exchanges_of("mayor"))));
+                    }
+                }
+                () = sleep(RECEIPT_POLL) => {
+                    if self.services.counts().await.get("mayor").is_some_and(|counts| counts.prompts > prompts_before) {
+                        return Ok(Some("user_prompt event".into()));
+                    }
+                    let events = new_events(&self.town()?.events_file(), &mut self.events_read);
+                    let acted = events.iter().find(|e| e.actor == "mayor" && e.ts > sent_at && !["nudge", "session_start"].contains(&e.kind.as_str()));
+                    let proof = acted.map(|event| format!("the mayor's first act: {}", event.kind));
+                    self.take_events(&events)?;
+                    if proof.is_some() {
+                        return Ok(proof);
+                    }
+                }
+                () = sleep_until(until) => return Ok(None),
+            }
+        }
+    }
+}
+
+/// The next exchange; never, when there is no gateway any more.
+pub(crate) async fn next_exchange(exchanges: &mut Option<tokio::sync::mpsc::UnboundedReceiver<Exchange>>) -> Exchange {
+    if let Some(receiver) = exchanges
+        && let Some(exchange) = receiver.recv().await
+    {
+        return exchange;
+    }
+    *exchanges = None;
+    std::future::pending().await
+}
+
+fn lost(limit: Duration) -> Halt {
+    let message = format!("the prompt was typed {DELIVERIES} times, but nothing shows within {} s that the mayor received it", limit.as_secs_f64());
+    Halt::harness(message).hint("see evidence/transcripts/ for what the mayor's terminal showed; a slow program needs a longer `timeouts.receipt`")
+}
+
+/// A text with its white space made plain, since terminals and JSON change it.
+fn plain(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `:40213` of `http://127.0.0.1:40213/v1/logs`.
+fn port(url: &str) -> String {
+    let host = url.split("//").nth(1).unwrap_or(url).split('/').next().unwrap_or(url);
+    host.rsplit_once(':').map_or_else(|| one_line(url), |(_, port)| format!(":{port}"))
+}

@@ -1,0 +1,190 @@
+//! Phase 6: waiting until everything has landed, by signs and not by sleeping.
+//!
+//! The town's event file and the origins' refs are watched; each change is followed by a look at the state itself. A slow poll is
+//! the safety net. An end that nothing can avert any more is noticed at once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use proctor_judge::evidence::{Exchange, StopKind, path};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::live::provider_gave_up;
+use super::recorder::{Done, write_rows};
+use super::run::Run;
+use super::setup::next_exchange;
+use super::{ClauseLive, Happening, Progress, Services, agents};
+use crate::halt::Halt;
+use crate::landed::Look;
+use crate::landed::signs::name;
+use crate::launch::BUILTIN;
+use crate::linux::Watcher;
+use crate::town::{Snapshot, Town, TownEvent, new_events};
+
+/// How often the state is looked at when nothing tells of a change.
+const POLL: Duration = Duration::from_millis(500);
+/// Exit code of the built-in agent when its provider gave up (docs/seams.md).
+const PROVIDER_EXIT: &str = "exit 3";
+/// Failed looks in a row after which the town counts as broken.
+const LOOKS: u32 = 8;
+
+impl<S: Services> Run<S> {
+    /// Phase 6.
+    pub(crate) async fn wait_for_landing(&mut self) -> Result<Done, Halt> {
+        let limit = self.landing_limit();
+        let until = Instant::now() + limit;
+        let mut watcher = Watcher::new().map_err(|error| Halt::environment(format!("the town cannot be watched: {error}")).hint("raise fs.inotify.max_user_instances"))?;
+        loop {
+            self.watch(&watcher)?;
+            let look = self.look().await?;
+            if let Some(look) = look.filter(|look| look.landed) {
+                return Ok(landed(&look));
+            }
+            if !self.hint(&mut watcher, until).await? {
+                return Err(self.timed_out(limit));
+            }
+        }
+    }
+
+    fn watch(&self, watcher: &Watcher) -> Result<(), Halt> {
+        let root = self.root()?;
+        let origins = root.join("origins");
+        let mut places = vec![self.town()?.events_file(), origins.clone()];
+        let rigs = std::fs::read_dir(&origins).into_iter().flatten().flatten();
+        places.extend(rigs.flat_map(|rig| [rig.path(), rig.path().join("refs/heads")]));
+        let watch = |place: &Path| watcher.watch(place).map_err(|error| Halt::environment(format!("{} cannot be watched: {error}", place.display())).hint("raise fs.inotify.max_user_watches"));
+        places.iter().try_for_each(|place| watch(place))
+    }
+
+    /// Waits for the next reason to look; `false` when time is up.
+    async fn hint(&mut self, watcher: &mut Watcher, until: Instant) -> Result<bool, Halt> {
+        let poll = sleep(POLL);
+        tokio::pin!(poll);
+        loop {
+            tokio::select! {
+                changed = watcher.changed() => {
+                    changed.map_err(|error| Halt::environment(format!("the town cannot be watched: {error}")))?;
+                    return Ok(true);
+                }
+                exchange = next_exchange(&mut self.exchanges) => self.take_exchange(&exchange)?,
+                halt = self.runtime.failed() => return Err(halt),
+                () = &mut poll => {
+                    let counts = self.services.counts().await;
+                    self.live.counts(&counts);
+                    self.show();
+                    return Ok(true);
+                }
+                () = sleep_until(until) => return Ok(false),
+            }
+        }
+    }
+
+    pub(crate) fn take_exchange(&mut self, exchange: &Exchange) -> Result<(), Halt> {
+        let for_ever = agents::for_ever(&self.request.scenario.spec.fault);
+        let taken = self.live.exchange(exchange, &for_ever);
+        self.rec.tell(Progress::Agents(self.live.rows()));
+        taken
+    }
+
+    pub(crate) fn take_events(&mut self, events: &[TownEvent]) -> Result<(), Halt> {
+        for event in events {
+            let values: BTreeMap<String, serde_json::Value> = event.payload.clone();
+            let text = event_text(event);
+            self.rec.happened(Happening { at: event.ts, kind: event.kind.clone(), actor: event.actor.clone(), text, values })?;
+        }
+        Ok(())
+    }
+
+    fn show(&self) {
+        self.rec.tell(Progress::Agents(self.live.rows()));
+        self.rec.tell(Progress::Totals(self.live.totals));
+    }
+
+    /// Looks at the town and at git. A town that cannot be read for a moment (it is busy) is looked at again.
+    pub(crate) async fn look(&mut self) -> Result<Option<Look>, Halt> {
+        let state = match self.town()?.observe().await {
+            Ok(state) => state,
+            Err(halt) if self.failed_looks + 1 >= LOOKS => return Err(halt),
+            Err(halt) => {
+                self.failed_looks += 1;
+                self.rec.log(&format!("look failed: {halt}"));
+                return Ok(None);
+            }
+        };
+        self.failed_looks = 0;
+        let events = new_events(&self.town()?.events_file(), &mut self.events_read);
+        self.take_events(&events)?;
+        if self.live.state(&state) {
+            self.show();
+        }
+        let at = self.rec.now();
+        let (Some(landed), Some(town)) = (&mut self.landed, &self.town) else { return Ok(None) };
+        let look = landed.look(&state, |rig| town.merge_repository(rig), at).await?;
+        self.tell_clauses(&look)?;
+        let gone = self.provider_is_gone(&state);
+        self.state = Some(state);
+        self.deliveries.clone_from(&look.deliveries);
+        match gone {
+            Some(halt) if !look.landed => Err(halt),
+            _ => Ok(Some(look)),
+        }
+    }
+
+    fn tell_clauses(&mut self, look: &Look) -> Result<(), Halt> {
+        if look.changed.is_empty() {
+            return Ok(());
+        }
+        for reading in &look.changed {
+            let values = BTreeMap::from([("clause".into(), name(reading.clause).into()), ("value".into(), reading.value.into()), ("now".into(), reading.now.clone().into())]);
+            self.rec.note("clause", format!("{} {}", name(reading.clause), reading.now), values)?;
+        }
+        let Some(landed) = &self.landed else { return Ok(()) };
+        let row = |r: &crate::landed::signs::Reading| ClauseLive { clause: name(r.clause).into(), value: r.value, now: r.now.clone(), since: landed.since(r.clause) };
+        self.rec.tell(Progress::Clauses(look.readings.iter().map(row).collect()));
+        write_rows(&self.rec.evidence.join(path::SIGNS), landed.signs())
+    }
+
+    /// A built-in agent ended because its provider did not answer any more.
+    fn provider_is_gone(&self, state: &Snapshot) -> Option<Halt> {
+        let builtin = |agent: &str| self.table.as_ref().and_then(|table| table.entry(agent).ok()).is_some_and(|(_, entry)| entry.program == BUILTIN);
+        let session = state.sessions.iter().find(|s| s.exit.as_deref() == Some(PROVIDER_EXIT) && builtin(&s.agent))?;
+        Some(provider_gave_up(&session.agent, "it used up its retries and ended"))
+    }
+
+    fn timed_out(&self, limit: Duration) -> Halt {
+        let latest = |clause: &proctor_judge::plan::Clause| {
+            let rows = self.landed.as_ref().map(|landed| landed.signs()).unwrap_or_default();
+            rows.iter().rev().find(|row| row.clause == name(*clause)).map(|row| format!("{} {}", words(name(*clause)), row.now))
+        };
+        let state: Vec<String> = self.request.scenario.spec.landed.clauses.iter().filter_map(latest).collect();
+        Halt::new(StopKind::Timeout, format!("not landed after {} s: {}", limit.as_secs_f64(), state.join(" · ")))
+    }
+}
+
+fn words(clause: &str) -> &str {
+    match clause {
+        "issues_closed" => "closed",
+        "no_worker_busy" => "no worker busy",
+        "convoy_closed" => "convoy closed",
+        other => other,
+    }
+}
+
+fn landed(look: &Look) -> Done {
+    let short = |reading: &crate::landed::signs::Reading| match (name(reading.clause), reading.now.as_str()) {
+        ("convoy_closed", "yes") => "convoy closed".to_owned(),
+        ("no_worker_busy", "yes") => "no worker busy".to_owned(),
+        (clause, now) => format!("{} {now}", words(clause)),
+    };
+    let mut done = Done::new(look.readings.iter().map(short).collect::<Vec<_>>().join(" · "));
+    for reading in &look.readings {
+        done = done.fact(words(name(reading.clause)), format!("{} ({})", reading.now, reading.source));
+    }
+    done
+}
+
+fn event_text(event: &TownEvent) -> String {
+    let values: Vec<String> = event.payload.iter().map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect();
+    super::live::one_line(&format!("{} {}", event.actor, values.join(" ")))
+}
