@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proctor_harness::cycle::Cancel;
-use proctor_harness::launch::Override;
-use proctor_harness::scenario::Span;
+use proctor_harness::launch::{LaunchError, Override};
+use proctor_harness::scenario::spec::{Span, SpanError};
 use proctor_judge::Outcome;
 
 use super::ReportsArg;
@@ -40,13 +40,13 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Town::Builtin)]
     town: Town,
     /// Program that plays a role: mayor, polecat, or polecat:RIG; `builtin` is Proctor's own (repeatable)
-    #[arg(long = "agent", value_name = "ROLE=COMMAND")]
+    #[arg(long = "agent", value_name = "ROLE=COMMAND", value_parser = parse_agent)]
     agents: Vec<Override>,
     /// Seed of the ids that the built-in town gives out
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
     /// How long landing may take, such as 90s, 10m, 1h [default: the scenario's]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     timeout: Option<Span>,
     /// The same in seconds, as a variable
     #[arg(long, hide = true, env = "CONVOY_TIMEOUT", value_name = "SECONDS")]
@@ -68,6 +68,19 @@ pub(crate) struct Args {
     /// Port of the model gateway [default: any free one]
     #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
     gateway_port: u16,
+}
+
+/// The error says how a time is written.
+fn parse_time(text: &str) -> Result<Span, String> {
+    text.parse().map_err(|error| format!("{error}\nhint: {}", SpanError::hint()))
+}
+
+/// The error says how an agent is named.
+fn parse_agent(text: &str) -> Result<Override, String> {
+    text.parse().map_err(|error: LaunchError| match error.hint() {
+        Some(hint) => format!("{error}\nhint: {hint}"),
+        None => error.to_string(),
+    })
 }
 
 /// The towns that can be tested.

@@ -148,3 +148,121 @@ fn status_message(message: &str) -> Vec<u8> {
     body.extend_from_slice(message.as_bytes());
     body
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    use proctor_store::{Options, TimeRange};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::services::listener::Listener;
+
+    const RECORD: &str = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[
+        {"timeUnixNano":"1795329578000000000","body":{"stringValue":"sling"}}]}]}]}"#;
+
+    /// A listening receiver over an empty store.
+    struct Receiver {
+        store: Arc<Store>,
+        listener: Listener,
+        _dir: TempDir,
+    }
+
+    impl Receiver {
+        async fn start() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Arc::new(Store::create(&dir.path().join("store"), Options::default()).unwrap());
+            let listener = Listener::open("test", "--port", 0, routes(Arc::clone(&store))).await.unwrap();
+            Self { store, listener, _dir: dir }
+        }
+
+        /// Sends raw bytes after the request line and gives the whole answer.
+        async fn send(&self, path: &str, headers: &str, body: &[u8]) -> String {
+            let address = self.listener.url().replace("http://", "");
+            let mut request = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n").into_bytes();
+            request.extend_from_slice(body);
+            let exchange = move || {
+                let mut stream = TcpStream::connect(address).unwrap();
+                stream.write_all(&request).unwrap();
+                let mut answer = Vec::new();
+                stream.read_to_end(&mut answer).unwrap();
+                String::from_utf8_lossy(&answer).into_owned()
+            };
+            tokio::task::spawn_blocking(exchange).await.unwrap()
+        }
+
+        async fn send_json(&self, path: &str) -> String {
+            let headers = format!("content-type: application/json\r\ncontent-length: {}\r\n", RECORD.len());
+            self.send(path, &headers, RECORD.as_bytes()).await
+        }
+
+        fn agents(&self) -> Vec<Option<String>> {
+            let records = self.store.logs(TimeRange::ALL);
+            records.iter().map(|record| record.agent.as_deref().map(str::to_owned)).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn logs_come_in_by_every_path_and_under_an_agents_address() {
+        let receiver = Receiver::start().await;
+        for path in [
+            "/v1/logs",
+            "/insert/opentelemetry/v1/logs",
+            "/agents/alice%2Fpolecats%2Ffuriosa/v1/logs",
+            "/agents/mayor/insert/opentelemetry/v1/logs",
+        ] {
+            let answer = receiver.send_json(path).await;
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("{}"), "{path}: {answer}");
+        }
+        let agents = receiver.agents();
+        let expected = [None, None, Some("alice/polecats/furiosa"), Some("mayor")];
+        assert_eq!(agents, expected.map(|agent| agent.map(str::to_owned)));
+    }
+
+    #[tokio::test]
+    async fn a_chunked_body_is_read_whole() {
+        let receiver = Receiver::start().await;
+        let (first, second) = RECORD.split_at(40);
+        let body = format!("{:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\n\r\n", first.len(), second.len());
+        let headers = "content-type: application/json\r\ntransfer-encoding: chunked\r\n";
+        let answer = receiver.send("/v1/logs", headers, body.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(receiver.agents().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_empty_protobuf_body_is_an_empty_request() {
+        let receiver = Receiver::start().await;
+        let headers = "content-type: application/x-protobuf\r\ncontent-length: 0\r\n";
+        for path in ["/v1/traces", "/v1/metrics", "/opentelemetry/api/v1/push", "/opentelemetry/v1/metrics"] {
+            let answer = receiver.send(path, headers, b"").await;
+            assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_speaks_the_requests_encoding_and_is_counted() {
+        let receiver = Receiver::start().await;
+        let json = "content-type: application/json\r\ncontent-length: 1\r\n";
+        let answer = receiver.send("/v1/logs", json, b"{").await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        assert!(answer.contains("{\"message\":"), "{answer}");
+        let other = "content-type: text/plain\r\ncontent-length: 1\r\n";
+        let answer = receiver.send("/v1/logs", other, b"x").await;
+        assert!(answer.starts_with("HTTP/1.1 415") && answer.contains("\u{12}"), "{answer}");
+        assert_eq!(receiver.store.stats().rejected.values().sum::<u64>(), 2);
+        assert!(receiver.agents().is_empty());
+    }
+
+    #[test]
+    fn a_status_message_has_its_length_as_a_varint() {
+        assert_eq!(status_message("no"), [0x12, 2, b'n', b'o']);
+        let long = status_message(&"x".repeat(300));
+        assert_eq!(long[..3], [0x12, 0xac, 0x02]);
+        assert_eq!(long.len(), 303);
+    }
+}

@@ -152,3 +152,68 @@ fn prometheus(result: Result<String, QueryError>) -> Response {
 fn bad_parameter(message: &str) -> Response {
     prometheus(Err(QueryError::at(1, 1, message)))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+
+    use proctor_store::{Options, Signal};
+
+    use super::*;
+    use crate::services::listener::Listener;
+
+    const RECORD: &str = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[
+        {"timeUnixNano":"1795329578000000000","body":{"stringValue":"sling"}},
+        {"timeUnixNano":"1795329579000000000","body":{"stringValue":"mail"}}]}]}]}"#;
+
+    /// Status and body of a GET, from a server over a store with two records.
+    async fn get(path: &'static str) -> (u16, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::create(&dir.path().join("store"), Options::default()).unwrap();
+        store.ingest(Signal::Logs, RECORD.as_bytes(), Some("application/json"), None, None, chrono::Utc::now()).unwrap();
+        let now: Arc<dyn Fn() -> Time + Send + Sync> = Arc::new(chrono::Utc::now);
+        let router = routes(Queries { store: Arc::new(store), now });
+        let listener = Listener::open("test", "--port", 0, router).await.unwrap();
+        let url = format!("{}{path}", listener.url());
+        let fetched = tokio::task::spawn_blocking(move || {
+            let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+            let mut answer = agent.get(url).call().unwrap();
+            (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+        });
+        let answer = fetched.await.unwrap();
+        listener.close().await;
+        answer
+    }
+
+    #[tokio::test]
+    async fn logsql_answers_in_lines_of_json() {
+        let (status, body) = get("/select/logsql/query?query=sling").await;
+        assert_eq!(status, 200);
+        let row: serde_json::Value = serde_json::from_str(body.trim()).unwrap();
+        assert_eq!(row["_msg"], "sling");
+    }
+
+    #[tokio::test]
+    async fn a_limit_keeps_the_newest_rows() {
+        let (_, body) = get("/select/logsql/query?query=*&limit=1").await;
+        assert!(body.contains("mail") && !body.contains("sling"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn health_is_ok() {
+        assert_eq!(get("/health").await, (200, "OK".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_query_or_parameter_is_a_bad_request() {
+        for path in [
+            "/select/logsql/query?query=%28",
+            "/select/logsql/query?query=*&limit=x",
+            "/api/v1/query?query=up&time=soon",
+            "/prometheus/api/v1/query_range?query=up&step=x",
+        ] {
+            let (status, body) = get(path).await;
+            assert_eq!(status, 400, "{path}: {body}");
+        }
+    }
+}

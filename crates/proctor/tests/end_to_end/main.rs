@@ -1,0 +1,17 @@
+//! The real binary in a cleared environment: real processes, real git, real signals.
+//!
+//! Every test has a home, a cache and a working directory of its own and shares nothing with the machine's user.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a failing unwrap is a failing test, and a skipped test says so"
+)]
+
+mod bad_luck;
+mod passing;
+mod sandbox;
+mod signals;
+mod towns;
+mod usage;
