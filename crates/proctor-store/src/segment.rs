@@ -6,7 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray, UInt64Array};
+use arrow_array::{
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray, UInt64Array,
+};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
@@ -171,15 +173,17 @@ fn distribution(value: &PointValue) -> Option<String> {
 }
 
 fn events(span: &Span) -> String {
-    let events = span.events.iter().map(|event| {
-        json!({"time": event.time.to_rfc3339(), "name": event.name, "attributes": event.attributes.to_json()})
-    });
+    let events = span
+        .events
+        .iter()
+        .map(|event| json!({"time": event.time.to_rfc3339(), "name": event.name, "attributes": event.attributes.to_json()}));
     events.collect::<serde_json::Value>().to_string()
 }
 
 fn links(span: &Span) -> String {
-    let links = span.links.iter().map(|link| {
-        json!({"trace_id": link.trace_id, "span_id": link.span_id, "attributes": link.attributes.to_json()})
-    });
+    let links = span
+        .links
+        .iter()
+        .map(|link| json!({"trace_id": link.trace_id, "span_id": link.span_id, "attributes": link.attributes.to_json()}));
     links.collect::<serde_json::Value>().to_string()
 }

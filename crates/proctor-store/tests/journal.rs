@@ -35,7 +35,8 @@ fn files(dir: &Path) -> Vec<(String, u64, std::time::SystemTime)> {
 fn an_acknowledged_request_can_be_read_by_another_process_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let live = store(dir.path());
-    live.ingest(Signal::Logs, &Logs::of([log(1, "one"), log(2, "two")]), Some("application/json"), None, Some("mayor"), at(9)).unwrap();
+    live.ingest(Signal::Logs, &Logs::of([log(1, "one"), log(2, "two")]), Some("application/json"), None, Some("mayor"), at(9))
+        .unwrap();
     // The writer is neither sealed nor dropped: this is what a `kill -9` leaves.
     let read = Store::open_read_only(dir.path()).unwrap();
     assert_eq!(bodies(&read), ["one", "two"]);
@@ -98,7 +99,8 @@ fn a_folder_without_a_store_is_named() {
 fn refused_requests_are_counted_also_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let live = store(dir.path());
-    let send = |body: &[u8], kind: &str, encoding: Option<&str>| live.ingest(Signal::Logs, body, Some(kind), encoding, None, at(1));
+    let send =
+        |body: &[u8], kind: &str, encoding: Option<&str>| live.ingest(Signal::Logs, body, Some(kind), encoding, None, at(1));
     assert!(matches!(send(b"\xff\xff", "application/x-protobuf", None), Err(IngestError::Malformed { .. })));
     assert!(matches!(send(b"{", "application/json", None), Err(IngestError::Malformed { .. })));
     assert!(matches!(send(b"", "text/plain", None), Err(IngestError::ContentType(_))));
@@ -175,7 +177,8 @@ fn who_waits_is_told_of_new_rows() {
     live.subscribe(move |seq| tell.send(seq).unwrap());
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| live.wait_past(1, Duration::from_secs(60)));
-        live.ingest(Signal::Logs, &Logs::of([log(1, "one"), log(2, "two")]), Some("application/json"), None, None, at(1)).unwrap();
+        live.ingest(Signal::Logs, &Logs::of([log(1, "one"), log(2, "two")]), Some("application/json"), None, None, at(1))
+            .unwrap();
         assert_eq!(waiter.join().unwrap(), 2);
     });
     assert_eq!(told.recv().unwrap(), 2);

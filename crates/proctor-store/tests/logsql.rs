@@ -17,7 +17,12 @@ fn store() -> (tempfile::TempDir, Store) {
     let gt = [
         log_with(1, 9, "session.start", &[("session_id", "hq-mayor"), ("n", "1")]),
         log_with(2, 9, "polecat.spawn", &[("name", "furiosa"), ("status", "ok"), ("n", "2")]),
-        log_with(3, 17, "bd.call", &[("subcommand", "create"), ("args", "create gt-b7 --type task"), ("status", "error"), ("n", "3")]),
+        log_with(
+            3,
+            17,
+            "bd.call",
+            &[("subcommand", "create"), ("args", "create gt-b7 --type task"), ("status", "error"), ("n", "3")],
+        ),
         log_with(4, 9, "bd.call", &[("subcommand", "update"), ("args", "update gt-b70"), ("duration_ms", "120"), ("n", "4")]),
         log_with(5, 9, "prime.context", &[("role", "eve/witness"), ("duration_ms", "9"), ("n", "5")]),
         log_with(6, 13, "Something in Words", &[("empty", ""), ("n", "6")]),
@@ -35,7 +40,8 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 fn found(store: &Store, query: &str) -> String {
-    let answer = store.logsql(query, TimeRange::ALL, None).unwrap_or_else(|error| panic!("{query}\n{error}\n{}", error.caret(query)));
+    let answer =
+        store.logsql(query, TimeRange::ALL, None).unwrap_or_else(|error| panic!("{query}\n{error}\n{}", error.caret(query)));
     answer.rows.iter().map(|row| row["n"].as_str()).collect()
 }
 
@@ -110,7 +116,8 @@ fn filters_find_what_they_should() {
 }
 
 fn answered(store: &Store, query: &str) -> String {
-    let answer = store.logsql(query, TimeRange::ALL, None).unwrap_or_else(|error| panic!("{query}\n{error}\n{}", error.caret(query)));
+    let answer =
+        store.logsql(query, TimeRange::ALL, None).unwrap_or_else(|error| panic!("{query}\n{error}\n{}", error.caret(query)));
     let row = |row: &logsql::Row| row.iter().map(|(name, text)| format!("{name}={text}")).collect::<Vec<_>>().join(" ");
     answer.rows.iter().map(row).collect::<Vec<_>>().join("; ")
 }
@@ -174,7 +181,7 @@ fn an_error_points_at_its_place_and_says_what_is_not_there() {
 
 #[test]
 fn deep_nesting_is_refused_not_crashed_on() {
-    for nested in ["(".repeat(100_000), "!".repeat(100_000), "a:".repeat(100_000)] {
+    for nested in ["(".repeat(10_000), "!".repeat(10_000), "a:".repeat(10_000)] {
         assert!(logsql::parse(&nested).unwrap_err().message.contains("levels deep"));
     }
 }

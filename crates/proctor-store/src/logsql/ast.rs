@@ -18,11 +18,17 @@ pub(super) enum Filter {
     And(Vec<Filter>),
     Or(Vec<Filter>),
     Not(Box<Filter>),
-    Field { name: String, test: Test },
+    Field {
+        name: String,
+        test: Test,
+    },
     /// Range of `_time`.
     Time(TimeSpan),
     /// `_time:5m`: the last five minutes, `offset` before now.
-    Recent { nanos: i64, offset: i64 },
+    Recent {
+        nanos: i64,
+        offset: i64,
+    },
 }
 
 /// What a field's text must be like. An absent field has the empty text.
@@ -45,9 +51,15 @@ pub(super) enum Test {
     /// Phrases in this order.
     Sequence(Vec<String>),
     /// Number range; `true` where the end belongs to it.
-    Range { from: (f64, bool), to: (f64, bool) },
+    Range {
+        from: (f64, bool),
+        to: (f64, bool),
+    },
     /// Length in characters.
-    Length { from: u64, to: u64 },
+    Length {
+        from: u64,
+        to: u64,
+    },
 }
 
 /// A comparison sign.
@@ -113,7 +125,6 @@ pub(super) enum FunctionKind {
     UniqValues,
     Values,
 }
-
 
 /// Used by the parser for `_time:[from, to]`.
 pub(super) fn span(from: Option<Moment>, to: Option<Moment>) -> Filter {

@@ -71,8 +71,17 @@ impl Named for LogRecord {
 /// The whole row of a record, empty values left out.
 pub(super) fn row(record: &LogRecord) -> Row {
     const STORE: [&str; 11] = [
-        "_time", "_msg", "_stream", "_stream_id", "severity", "trace_id", "span_id", "event_name", "scope.name",
-        "proctor.agent", "proctor.agent.contradicted",
+        "_time",
+        "_msg",
+        "_stream",
+        "_stream_id",
+        "severity",
+        "trace_id",
+        "span_id",
+        "event_name",
+        "scope.name",
+        "proctor.agent",
+        "proctor.agent.contradicted",
     ];
     let given = record.resource.iter().chain(record.attributes.iter());
     let mut row: Row = given.map(|(name, value)| (name.to_owned(), value.to_string())).collect();

@@ -53,9 +53,8 @@ impl Token {
 }
 
 /// Longest first, so that `>=` is not read as `>`.
-const SIGNS: [&str; 22] = [
-    ">=", "<=", "!=", "!~", "=~", "(", ")", "[", "]", "{", "}", ",", "|", ":", "=", "!", "~", "*", "<", ">", "-", ";",
-];
+const SIGNS: [&str; 22] =
+    [">=", "<=", "!=", "!~", "=~", "(", ")", "[", "]", "{", "}", ",", "|", ":", "=", "!", "~", "*", "<", ">", "-", ";"];
 
 /// Splits `query` into tokens; the last one is [`Kind::End`].
 pub(super) fn tokens(query: &str) -> Result<Vec<Token>, QueryError> {
@@ -115,7 +114,8 @@ impl Lexer {
     }
 
     fn sign(&mut self) -> Option<Kind> {
-        let sign = SIGNS.into_iter().find(|sign| sign.chars().enumerate().all(|(i, c)| self.chars.get(self.at + i) == Some(&c)))?;
+        let sign =
+            SIGNS.into_iter().find(|sign| sign.chars().enumerate().all(|(i, c)| self.chars.get(self.at + i) == Some(&c)))?;
         self.at += sign.len();
         Some(Kind::Sign(sign))
     }

@@ -62,7 +62,7 @@ fn has_phrase(text: &str, phrase: &str) -> bool {
     if phrase.is_empty() {
         return text.is_empty();
     }
-    text.match_indices(phrase).any(|(at, _)| starts_on_border(text, phrase, at) && ends_on_border(text, phrase, at)) 
+    text.match_indices(phrase).any(|(at, _)| starts_on_border(text, phrase, at) && ends_on_border(text, phrase, at))
         || overlapping(text, phrase)
 }
 
@@ -94,7 +94,9 @@ fn has_prefix(text: &str, prefix: &str) -> bool {
 fn in_sequence(text: &str, phrases: &[String]) -> bool {
     let mut rest = text;
     for phrase in phrases {
-        let found = rest.match_indices(phrase.as_str()).find(|(at, _)| starts_on_border(rest, phrase, *at) && ends_on_border(rest, phrase, *at));
+        let found = rest
+            .match_indices(phrase.as_str())
+            .find(|(at, _)| starts_on_border(rest, phrase, *at) && ends_on_border(rest, phrase, *at));
         let Some((at, _)) = found else { return false };
         rest = &rest[at + phrase.len()..];
     }
@@ -130,8 +132,15 @@ pub(super) fn number(text: &str) -> Option<f64> {
 
 fn size(text: &str) -> Option<f64> {
     const UNITS: [(&str, f64); 9] = [
-        ("KiB", 1024.0), ("MiB", 1_048_576.0), ("GiB", 1_073_741_824.0), ("KB", 1e3), ("MB", 1e6), ("GB", 1e9), ("K", 1e3),
-        ("M", 1e6), ("B", 1.0),
+        ("KiB", 1024.0),
+        ("MiB", 1_048_576.0),
+        ("GiB", 1_073_741_824.0),
+        ("KB", 1e3),
+        ("MB", 1e6),
+        ("GB", 1e9),
+        ("K", 1e3),
+        ("M", 1e6),
+        ("B", 1.0),
     ];
     UNITS.iter().find_map(|(unit, factor)| Some(text.strip_suffix(unit)?.parse::<f64>().ok()? * factor))
 }

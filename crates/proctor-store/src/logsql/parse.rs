@@ -151,7 +151,9 @@ impl Parser {
             let sign = self.next();
             let value = self.next();
             let (Kind::Quoted(text) | Kind::Word(text)) = &value.kind else {
-                return Err(value.error(format!("expected a value, found {}", value.shown())).hinted("{service.name=\"gastown\"}"));
+                return Err(value
+                    .error(format!("expected a value, found {}", value.shown()))
+                    .hinted("{service.name=\"gastown\"}"));
             };
             let filter = |test| Filter::Field { name: name.clone(), test };
             parts.push(match &sign.kind {
@@ -176,7 +178,9 @@ impl Parser {
         match &token.kind {
             Kind::Sign("*") if field == MESSAGE && !self.glued() => Ok(Filter::All),
             Kind::Sign("*") if !self.glued() => Ok(filter(Test::NotEmpty)),
-            Kind::Sign("*") => Err(token.error("text after `*` is not there yet").hinted("use a regular expression: field:~\".*text\"")),
+            Kind::Sign("*") => {
+                Err(token.error("text after `*` is not there yet").hinted("use a regular expression: field:~\".*text\""))
+            }
             Kind::Sign("=") => self.exact().map(filter),
             Kind::Sign("!=") => Ok(Filter::Not(Box::new(filter(self.exact()?)))),
             Kind::Sign("~" | "=~") => self.regex_test().map(filter),
@@ -253,10 +257,16 @@ impl Parser {
             "re" => self.single().and_then(|text| regex(&text, token)).map(Test::Regex),
             "range" => self.number_range(),
             "len_range" => self.length_range(token),
-            "string_range" | "ipv4_range" | "value_type" | "eq_field" | "le_field" | "lt_field" | "contains_common_case"
-            | "equals_common_case" | "json_array_contains_any" | "pattern_match" => {
-                Err(token.error(format!("the filter `{name}()` is not there yet")))
-            }
+            "string_range"
+            | "ipv4_range"
+            | "value_type"
+            | "eq_field"
+            | "le_field"
+            | "lt_field"
+            | "contains_common_case"
+            | "equals_common_case"
+            | "json_array_contains_any"
+            | "pattern_match" => Err(token.error(format!("the filter `{name}()` is not there yet"))),
             _ => {
                 let error = token.error(format!("there is no filter `{name}()`"));
                 Err(error.hinted("there are in, contains_any, contains_all, seq, i, exact, re, range, len_range"))
@@ -458,6 +468,10 @@ fn number(bound: &Bound) -> Result<f64, QueryError> {
 }
 
 fn moment(bound: &Bound) -> Result<(i64, i64), QueryError> {
-    let error = || bound.error(format!("`{}` is not a time", bound.text)).hinted("2026-11-22, 2026-11-22T06:39:38Z, or a duration such as 5m");
+    let error = || {
+        bound
+            .error(format!("`{}` is not a time", bound.text))
+            .hinted("2026-11-22, 2026-11-22T06:39:38Z, or a duration such as 5m")
+    };
     time::stretch(&bound.text).ok_or_else(error)
 }

@@ -8,9 +8,36 @@ use crate::error::QueryError;
 
 /// Pipes of VictoriaLogs that the store knows by name and does not have yet.
 const LATER: [&str; 30] = [
-    "block_stats", "blocks_count", "collapse_nums", "copy", "cp", "decolorize", "drop_empty_fields", "extract", "extract_regexp",
-    "facets", "field_names", "field_values", "first", "format", "hash", "join", "json_array_len", "last", "len", "math", "eval",
-    "pack_json", "pack_logfmt", "replace", "replace_regexp", "sample", "stream_context", "top", "union", "unpack_json",
+    "block_stats",
+    "blocks_count",
+    "collapse_nums",
+    "copy",
+    "cp",
+    "decolorize",
+    "drop_empty_fields",
+    "extract",
+    "extract_regexp",
+    "facets",
+    "field_names",
+    "field_values",
+    "first",
+    "format",
+    "hash",
+    "join",
+    "json_array_len",
+    "last",
+    "len",
+    "math",
+    "eval",
+    "pack_json",
+    "pack_logfmt",
+    "replace",
+    "replace_regexp",
+    "sample",
+    "stream_context",
+    "top",
+    "union",
+    "unpack_json",
 ];
 
 impl Parser {
@@ -93,7 +120,8 @@ impl Parser {
         let token = self.next();
         let Some(kind) = word(&token).and_then(|name| function_kind(&name)) else {
             let error = token.error(format!("there is no figure {}", token.shown()));
-            return Err(error.hinted("there are count, count_empty, count_uniq, sum, min, max, avg, quantile, median, uniq_values, values"));
+            return Err(error
+                .hinted("there are count, count_empty, count_uniq, sum, min, max, avg, quantile, median, uniq_values, values"));
         };
         let mut fields = self.arguments()?;
         let kind = if word(&token).as_deref() == Some("quantile") { quantile(&mut fields, &token)? } else { kind };
@@ -237,7 +265,8 @@ fn function_kind(name: &str) -> Option<FunctionKind> {
 
 fn quantile(fields: &mut Vec<String>, token: &Token) -> Result<FunctionKind, QueryError> {
     let part = fields.first().and_then(|text| text.parse::<f64>().ok()).filter(|part| (0.0..=1.0).contains(part));
-    let part = part.ok_or_else(|| token.error("the first argument is a number from 0 to 1").hinted("quantile(0.95, duration_ms)"))?;
+    let part =
+        part.ok_or_else(|| token.error("the first argument is a number from 0 to 1").hinted("quantile(0.95, duration_ms)"))?;
     fields.remove(0);
     Ok(FunctionKind::Quantile(part))
 }

@@ -13,11 +13,18 @@ use crate::error::QueryError;
 use crate::record::{LogRecord, Time, time_to_nanos};
 
 /// Answers `query` over `records`, which are in order of time. `now` is what `_time:5m` counts back from.
-pub(crate) fn run(query: &Query, records: &[Arc<LogRecord>], now: Option<Time>, limit: Option<usize>) -> Result<Answer, QueryError> {
+pub(crate) fn run(
+    query: &Query,
+    records: &[Arc<LogRecord>],
+    now: Option<Time>,
+    limit: Option<usize>,
+) -> Result<Answer, QueryError> {
     let newest = records.last().map(|record| record.time);
     let context = Context { now: now.or(newest).map_or(0, time_to_nanos) };
-    let mut kept: Vec<&Arc<LogRecord>> =
-        records.iter().filter(|record| context.passes(&query.filter, record.as_ref(), Some(time_to_nanos(record.time)))).collect();
+    let mut kept: Vec<&Arc<LogRecord>> = records
+        .iter()
+        .filter(|record| context.passes(&query.filter, record.as_ref(), Some(time_to_nanos(record.time))))
+        .collect();
     let total = kept.len();
     if query.pipes.is_empty() {
         kept.drain(..total - limit.unwrap_or(total).min(total));
@@ -103,7 +110,11 @@ fn uniq(rows: &[Row], by: &[String], hits: bool) -> Vec<Row> {
 fn order(a: &Row, b: &Row, by: &[SortKey]) -> Ordering {
     if by.is_empty() {
         let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-        return names.into_iter().map(|name| natural(&a.field(name), &b.field(name))).find(|order| order.is_ne()).unwrap_or(Ordering::Equal);
+        return names
+            .into_iter()
+            .map(|name| natural(&a.field(name), &b.field(name)))
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal);
     }
     let each = by.iter().map(|key| {
         let order = natural(&a.field(&key.field), &b.field(&key.field));

@@ -119,7 +119,12 @@ impl<'a> Intake<'a> {
 
     fn metric(&mut self, metric: wire::Metric, resource: &Arc<Attributes>, scope: &Arc<Scope>) {
         let about = |kind, temporality| {
-            Arc::new(Metric { name: metric.name.clone(), unit: metric.unit.clone(), kind, temporality: temporality_of(temporality) })
+            Arc::new(Metric {
+                name: metric.name.clone(),
+                unit: metric.unit.clone(),
+                kind,
+                temporality: temporality_of(temporality),
+            })
         };
         let mut raw = Vec::new();
         if let Some(gauge) = metric.gauge {
@@ -195,7 +200,11 @@ impl<'a> Intake<'a> {
     }
 
     fn event(&mut self, event: wire::SpanEvent) -> SpanEvent {
-        SpanEvent { time: self.or_received(event.time_unix_nano), name: event.name, attributes: self.attributes(event.attributes) }
+        SpanEvent {
+            time: self.or_received(event.time_unix_nano),
+            name: event.name,
+            attributes: self.attributes(event.attributes),
+        }
     }
 
     fn link(&mut self, link: wire::SpanLink) -> SpanLink {

@@ -67,7 +67,8 @@ impl SeriesSet {
         for point in points {
             let names = known.entry(Arc::as_ptr(&point.metric)).or_insert_with(|| naming::names(&point.metric)).clone();
             let origin = &point.origin;
-            let labels = naming::labels(&point.attributes, &origin.resource, origin.agent.as_deref(), origin.contradicted.as_deref());
+            let labels =
+                naming::labels(&point.attributes, &origin.resource, origin.agent.as_deref(), origin.contradicted.as_deref());
             groups.entry(Identity { names, labels }).or_default().push(point);
         }
         let mut series = Vec::new();
@@ -234,7 +235,8 @@ impl Distribution {
 }
 
 fn histogram(identity: &Identity, points: &[&MetricPoint], out: &mut Vec<Stored>) {
-    let scale = points.iter().filter_map(|point| if let PointValue::Exponential(h) = &point.value { Some(h.scale) } else { None }).min();
+    let scale =
+        points.iter().filter_map(|point| if let PointValue::Exponential(h) = &point.value { Some(h.scale) } else { None }).min();
     let mut lives: Lives<Distribution> = Lives::default();
     let mut total = Distribution::default();
     let mut steps: Vec<(i64, Distribution)> = Vec::with_capacity(points.len() + 1);

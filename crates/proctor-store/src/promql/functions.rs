@@ -131,8 +131,14 @@ impl Arguments<'_> {
     fn limited(&self, name: &str) -> Result<Vec<Element>, QueryError> {
         let all = self.vector(0)?;
         Ok(match name {
-            "clamp_min" => mapped(all, { let least = self.scalar(1)?; move |value| value.max(least) }),
-            "clamp_max" => mapped(all, { let most = self.scalar(1)?; move |value| value.min(most) }),
+            "clamp_min" => mapped(all, {
+                let least = self.scalar(1)?;
+                move |value| value.max(least)
+            }),
+            "clamp_max" => mapped(all, {
+                let most = self.scalar(1)?;
+                move |value| value.min(most)
+            }),
             "clamp" => {
                 let (least, most) = (self.scalar(1)?, self.scalar(2)?);
                 if least > most { Vec::new() } else { mapped(all, |value| value.max(least).min(most)) }
@@ -225,7 +231,8 @@ fn sorted(mut all: Vec<Element>, descending: bool) -> Vec<Element> {
 fn histogram_quantile(part: f64, all: Vec<Element>, at: i64) -> Vec<Element> {
     let mut groups: BTreeMap<Labels, Vec<(f64, f64)>> = BTreeMap::new();
     for mut element in all {
-        let bound = element.labels.remove("le").and_then(|text| if text == "+Inf" { Some(f64::INFINITY) } else { text.parse().ok() });
+        let bound =
+            element.labels.remove("le").and_then(|text| if text == "+Inf" { Some(f64::INFINITY) } else { text.parse().ok() });
         element.labels.remove(METRIC_NAME);
         if let Some(bound) = bound {
             groups.entry(element.labels).or_default().push((bound, element.value));

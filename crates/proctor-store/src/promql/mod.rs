@@ -128,7 +128,8 @@ pub(crate) fn series(set: &SeriesSet, selectors: &[&str], range: TimeRange) -> R
     let mut found: BTreeMap<usize, Labels> = BTreeMap::new();
     for selector in selectors {
         let Expr::VectorSelector(parsed) = parse::parse(selector)? else {
-            return Err(QueryError::at(1, selector.chars().count(), "expected a selector").hinted("gastown_bd_calls_total{status=\"ok\"}"));
+            return Err(QueryError::at(1, selector.chars().count(), "expected a selector")
+                .hinted("gastown_bd_calls_total{status=\"ok\"}"));
         };
         let selected = select::select(set, &parsed).into_iter().filter(|one| alive(one.at));
         found.extend(selected.map(|one| (one.at, one.labels)));

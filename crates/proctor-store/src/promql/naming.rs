@@ -178,7 +178,12 @@ mod tests {
     #[test]
     fn people_may_leave_the_units_word_out_or_write_the_unit_as_sent() {
         let names = named("bd.ai.request.duration", "ms", MetricKind::Histogram);
-        for name in ["bd_ai_request_duration_milliseconds", "bd_ai_request_duration", "bd_ai_request_duration_ms", "bd.ai.request.duration"] {
+        for name in [
+            "bd_ai_request_duration_milliseconds",
+            "bd_ai_request_duration",
+            "bd_ai_request_duration_ms",
+            "bd.ai.request.duration",
+        ] {
             assert!(names.iter().any(|own| own == name), "{name} not in {names:?}");
         }
         assert!(named("claude_code.token.usage", "tokens", COUNTER).contains(&"claude_code_token_usage_total".to_owned()));

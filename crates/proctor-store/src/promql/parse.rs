@@ -7,6 +7,9 @@ use promql_parser::parser::{Expr, parse as parse_expr};
 
 use crate::error::QueryError;
 
+/// How the parser begins to say that a function does not exist.
+const UNKNOWN_FUNCTION: &str = "unknown function with name ";
+
 /// Reads a query.
 pub(super) fn parse(query: &str) -> Result<Expr, QueryError> {
     parse_expr(query).map_err(|message| explained(query, &message))
@@ -18,6 +21,11 @@ fn explained(query: &str, message: &str) -> QueryError {
     let tokens = tokens(query);
     if query.trim().is_empty() {
         return QueryError::at(1, 1, "the query is empty").hinted("gastown_bd_calls_total");
+    }
+    if let Some(name) = message.strip_prefix(UNKNOWN_FUNCTION).map(|name| name.trim_matches(|c| c == '\'' || c == '"'))
+        && let Some(start) = query.find(name)
+    {
+        return at(query, start, start + name.len(), &format!("there is no function `{name}`"));
     }
     let wrong = (1..=tokens.len()).find(|count| !can_go_on(query, &tokens[..*count]));
     match wrong.and_then(|count| tokens.get(count - 1)) {
@@ -113,7 +121,7 @@ mod tests {
             ("rate(x[5m)", 10),
             ("x{a=}", 5),
             ("x + * y", 5),
-            ("nosuchfunction(x)", 15),
+            ("1 + nosuchfunction(x)", 5),
             ("rate(x)", 7),
             ("x)", 2),
             ("", 1),

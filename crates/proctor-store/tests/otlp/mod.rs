@@ -12,7 +12,7 @@ use proctor_store::Time;
 use serde_json::{Value, json};
 
 /// `seconds` after 1970.
-pub fn at(seconds: i64) -> Time {
+pub(crate) fn at(seconds: i64) -> Time {
     Time::from_timestamp(seconds, 0).unwrap()
 }
 
@@ -21,17 +21,17 @@ fn nanos(seconds: i64) -> String {
 }
 
 /// Attributes as OTLP writes them.
-pub fn attributes(pairs: &[(&str, &str)]) -> Value {
+pub(crate) fn attributes(pairs: &[(&str, &str)]) -> Value {
     pairs.iter().map(|(key, text)| json!({"key": key, "value": {"stringValue": text}})).collect()
 }
 
 /// One INFO record at `seconds`.
-pub fn log(seconds: i64, body: &str) -> String {
+pub(crate) fn log(seconds: i64, body: &str) -> String {
     log_with(seconds, 9, body, &[])
 }
 
 /// One record.
-pub fn log_with(seconds: i64, severity: i32, body: &str, pairs: &[(&str, &str)]) -> String {
+pub(crate) fn log_with(seconds: i64, severity: i32, body: &str, pairs: &[(&str, &str)]) -> String {
     json!({
         "timeUnixNano": nanos(seconds), "severityNumber": severity, "body": {"stringValue": body}, "attributes": attributes(pairs),
     })
@@ -39,16 +39,16 @@ pub fn log_with(seconds: i64, severity: i32, body: &str, pairs: &[(&str, &str)])
 }
 
 /// Requests of log records.
-pub struct Logs;
+pub(crate) struct Logs;
 
 impl Logs {
     /// From no resource in particular.
-    pub fn of(records: impl IntoIterator<Item = String>) -> Vec<u8> {
+    pub(crate) fn of(records: impl IntoIterator<Item = String>) -> Vec<u8> {
         Self::from_resource(&[], records)
     }
 
     /// From a resource.
-    pub fn from_resource(resource: &[(&str, &str)], records: impl IntoIterator<Item = String>) -> Vec<u8> {
+    pub(crate) fn from_resource(resource: &[(&str, &str)], records: impl IntoIterator<Item = String>) -> Vec<u8> {
         let records: Vec<Value> = records.into_iter().map(|record| serde_json::from_str(&record).unwrap()).collect();
         json!({"resourceLogs": [{"resource": {"attributes": attributes(resource)},
             "scopeLogs": [{"scope": {"name": "test"}, "logRecords": records}]}]})
@@ -58,7 +58,7 @@ impl Logs {
 }
 
 /// A number point: start, time (seconds; start 0 for none), value, attributes.
-pub type Point<'a> = (i64, i64, f64, &'a [(&'a str, &'a str)]);
+pub(crate) type Point<'a> = (i64, i64, f64, &'a [(&'a str, &'a str)]);
 
 fn points(points: &[Point<'_>]) -> Value {
     let each = points.iter().map(|(start, time, value, pairs)| {
@@ -68,17 +68,17 @@ fn points(points: &[Point<'_>]) -> Value {
 }
 
 /// The data of a sum; temporality 1 is delta, 2 cumulative.
-pub fn sum(temporality: i32, monotonic: bool, of: &[Point<'_>]) -> Value {
+pub(crate) fn sum(temporality: i32, monotonic: bool, of: &[Point<'_>]) -> Value {
     json!({"sum": {"aggregationTemporality": temporality, "isMonotonic": monotonic, "dataPoints": points(of)}})
 }
 
 /// The data of a gauge.
-pub fn gauge(of: &[Point<'_>]) -> Value {
+pub(crate) fn gauge(of: &[Point<'_>]) -> Value {
     json!({"gauge": {"dataPoints": points(of)}})
 }
 
 /// The data of a histogram: start, time, counts (one more than bounds), sum.
-pub fn histogram(temporality: i32, bounds: &[f64], of: &[(i64, i64, &[u64], f64)]) -> Value {
+pub(crate) fn histogram(temporality: i32, bounds: &[f64], of: &[(i64, i64, &[u64], f64)]) -> Value {
     let each = of.iter().map(|(start, time, counts, sum)| {
         json!({"startTimeUnixNano": nanos(*start), "timeUnixNano": nanos(*time), "count": counts.iter().sum::<u64>().to_string(),
             "sum": sum, "bucketCounts": counts.iter().map(ToString::to_string).collect::<Vec<_>>(), "explicitBounds": bounds})
@@ -87,12 +87,12 @@ pub fn histogram(temporality: i32, bounds: &[f64], of: &[(i64, i64, &[u64], f64)
 }
 
 /// A request of one metric from the service `test`.
-pub fn metrics(name: &str, unit: &str, data: &Value) -> Vec<u8> {
+pub(crate) fn metrics(name: &str, unit: &str, data: &Value) -> Vec<u8> {
     metrics_from(&[("service.name", "test")], name, unit, data)
 }
 
 /// A request of one metric from a resource.
-pub fn metrics_from(resource: &[(&str, &str)], name: &str, unit: &str, data: &Value) -> Vec<u8> {
+pub(crate) fn metrics_from(resource: &[(&str, &str)], name: &str, unit: &str, data: &Value) -> Vec<u8> {
     let mut metric = json!({"name": name, "unit": unit});
     metric.as_object_mut().unwrap().extend(data.as_object().unwrap().clone());
     json!({"resourceMetrics": [{"resource": {"attributes": attributes(resource)},
@@ -102,14 +102,14 @@ pub fn metrics_from(resource: &[(&str, &str)], name: &str, unit: &str, data: &Va
 }
 
 /// Packed.
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packer.write_all(bytes).unwrap();
     packer.finish().unwrap()
 }
 
 /// A text column of a Parquet file.
-pub fn parquet_texts(path: &Path, column: &str) -> Vec<String> {
+pub(crate) fn parquet_texts(path: &Path, column: &str) -> Vec<String> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
     let batches = reader.map(Result::unwrap);
     let texts = |batch: arrow_array::RecordBatch| {
