@@ -15,7 +15,7 @@ export class Detail {
   /** Shows what the state names. */
   async show() {
     const { sel, agent } = this.app.state.value;
-    const lane = this.app.picture.lanes.find((row) => row.label === agent || row.agent === agent);
+    const lane = agent ? this.app.picture.lanes.find((row) => row.label === agent || row.agent === agent) : undefined;
     if (sel) return this.event(sel);
     this.latest.turn++;
     this.put(...(lane ? this.lane(lane) : this.run()));

@@ -24,7 +24,9 @@ export class Timeline {
     this.color = paint.palette();
     this.frame = 0;
     this.bind();
-    new ResizeObserver(() => this.resized()).observe(byId('timeline'));
+    const observer = new ResizeObserver(() => this.resized());
+    observer.observe(this.scroller);
+    observer.observe(byId('timeline'));
   }
 
   /** Part of the time axis in view, as the state says, and how seconds become pixels. */
@@ -150,6 +152,7 @@ export class Timeline {
     const rows = Math.min(5, Math.max(any, ...placed.map((mark) => mark.row + 1)));
     const height = PHASES_H + rows * CLAUSE_H + AXIS_H;
     byId('head').style.height = `${height + 1}px`;
+    this.axis.style.width = `${view.width}px`;
     const context = paint.fresh(this.axis, view.width, height);
     paint.phases(context, this.app.picture.phases, view, this.color);
     paint.clauses(context, placed.filter((mark) => mark.row < rows), PHASES_H, CLAUSE_H, height, this.color);
@@ -418,7 +421,7 @@ function facts(lane) {
   if (lane.kind === 'merge_queue') return some(number('merge'), 'submission');
   const all = Object.values(lane.counts).reduce((sum, value) => sum + value, 0);
   if (lane.kind === 'unattributed' || lane.kind === 'contradicted') return [some(all, 'record'), money(lane.cost_usd)].filter(Boolean).join(' · ');
-  const parts = [lane.issue, `${number('model_call')} calls`, lane.input_tokens ? tokens(lane.input_tokens + lane.output_tokens) : '', lane.cost_usd ? money(lane.cost_usd) : ''];
+  const parts = [lane.issue, `${number('model_call')} calls`, lane.input_tokens ? tokens(lane.input_tokens + lane.output_tokens) : '', lane.cost_usd ? `$${lane.cost_usd.toFixed(2)}` : ''];
   return parts.filter(Boolean).join(' · ');
 }
 
