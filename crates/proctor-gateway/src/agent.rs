@@ -25,12 +25,7 @@ impl Agent {
             [rig, role] => (*role, Some(*rig), *role),
             _ => (id, None, id),
         };
-        Self {
-            id: id.to_owned(),
-            role: role.to_owned(),
-            rig: rig.map(str::to_owned),
-            name: name.to_owned(),
-        }
+        Self { id: id.to_owned(), role: role.to_owned(), rig: rig.map(str::to_owned), name: name.to_owned() }
     }
 
     /// Whether `pattern` names this agent: `*`, a role, or `role:rig`.
@@ -69,24 +64,11 @@ mod tests {
     #[test]
     fn addresses_have_role_rig_and_name() {
         let worker = Agent::parse("alice/polecats/furiosa");
-        assert_eq!(
-            (
-                worker.role.as_str(),
-                worker.rig.as_deref(),
-                worker.name.as_str()
-            ),
-            ("polecat", Some("alice"), "furiosa")
-        );
+        assert_eq!((worker.role.as_str(), worker.rig.as_deref(), worker.name.as_str()), ("polecat", Some("alice"), "furiosa"));
         let refinery = Agent::parse("alice/refinery");
-        assert_eq!(
-            (refinery.role.as_str(), refinery.rig.as_deref()),
-            ("refinery", Some("alice"))
-        );
+        assert_eq!((refinery.role.as_str(), refinery.rig.as_deref()), ("refinery", Some("alice")));
         let mayor = Agent::parse("mayor");
-        assert_eq!(
-            (mayor.role.as_str(), mayor.rig, mayor.name.as_str()),
-            ("mayor", None, "mayor")
-        );
+        assert_eq!((mayor.role.as_str(), mayor.rig, mayor.name.as_str()), ("mayor", None, "mayor"));
     }
 
     #[test]
@@ -102,25 +84,11 @@ mod tests {
 
     #[test]
     fn a_path_names_its_agent_encoded_or_not() {
-        for path in [
-            "/a/alice%2Fpolecats%2Ffuriosa/v1/messages",
-            "/a/alice/polecats/furiosa/v1/messages",
-        ] {
-            assert_eq!(
-                split_path(path),
-                Some(("alice/polecats/furiosa".to_owned(), "/v1/messages"))
-            );
+        for path in ["/a/alice%2Fpolecats%2Ffuriosa/v1/messages", "/a/alice/polecats/furiosa/v1/messages"] {
+            assert_eq!(split_path(path), Some(("alice/polecats/furiosa".to_owned(), "/v1/messages")));
         }
-        assert_eq!(
-            split_path("/a/mayor/v1/messages/count_tokens"),
-            Some(("mayor".to_owned(), "/v1/messages/count_tokens"))
-        );
-        for path in [
-            "/v1/messages",
-            "/a//v1/messages",
-            "/a/mayor",
-            "/a/%ff/v1/messages",
-        ] {
+        assert_eq!(split_path("/a/mayor/v1/messages/count_tokens"), Some(("mayor".to_owned(), "/v1/messages/count_tokens")));
+        for path in ["/v1/messages", "/a//v1/messages", "/a/mayor", "/a/%ff/v1/messages"] {
             assert_eq!(split_path(path), None, "{path}");
         }
     }

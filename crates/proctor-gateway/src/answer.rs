@@ -34,27 +34,16 @@ pub(crate) struct Call {
 type Values = BTreeMap<String, String>;
 
 /// The answer to a request, or the reason why there is none.
-pub(crate) fn answer(
-    scripts: &Scripts,
-    agent: &Agent,
-    request: &Request,
-) -> Result<Answer, String> {
+pub(crate) fn answer(scripts: &Scripts, agent: &Agent, request: &Request) -> Result<Answer, String> {
     let script = scripts.for_agent(agent).ok_or_else(|| {
         let asked = shown(request.conversation.newest());
-        format!(
-            "no script plays role `{}`{}; asked: {asked}",
-            agent.role,
-            in_rig(agent)
-        )
+        format!("no script plays role `{}`{}; asked: {asked}", agent.role, in_rig(agent))
     })?;
     play(script, agent, request).map_err(|why| format!("{}: {why}", script.file))
 }
 
 fn in_rig(agent: &Agent) -> String {
-    agent
-        .rig
-        .as_ref()
-        .map_or_else(String::new, |rig| format!(" in rig `{rig}`"))
+    agent.rig.as_ref().map_or_else(String::new, |rig| format!(" in rig `{rig}`"))
 }
 
 fn play(script: &Script, agent: &Agent, request: &Request) -> Result<Answer, String> {
@@ -70,56 +59,32 @@ fn play(script: &Script, agent: &Agent, request: &Request) -> Result<Answer, Str
         }
     }
     let (number, rules) = matching(script, last).ok_or_else(|| {
-        format!(
-            "no turn matches user text {} of the conversation: {}",
-            conversation.turns.len(),
-            shown(&last.asked)
-        )
+        format!("no turn matches user text {} of the conversation: {}", conversation.turns.len(), shown(&last.asked))
     })?;
     let place = format!("turn {number} step {}", last.results.len() + 1);
     capture(rules, last, &mut values)?;
     let matched = format!("{} {place}", script.file);
     match rules.steps.get(last.results.len()) {
-        Some(step) => fill_step(step, last, &values, request, matched)
-            .map_err(|why| format!("{place}: {why}")),
+        Some(step) => fill_step(step, last, &values, request, matched).map_err(|why| format!("{place}: {why}")),
         // The last step ran a command, so nobody said anything about its result: the turn ends with it.
-        None => Ok(Answer {
-            say: Some("Done.".to_owned()),
-            call: None,
-            matched,
-        }),
+        None => Ok(Answer { say: Some("Done.".to_owned()), call: None, matched }),
     }
 }
 
 fn own_values(agent: &Agent) -> Values {
     let rig = agent.rig.clone().unwrap_or_default();
-    [
-        ("agent", agent.id.clone()),
-        ("rig", rig),
-        ("name", agent.name.clone()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    [("agent", agent.id.clone()), ("rig", rig), ("name", agent.name.clone())].map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// The first turn of the script whose `on` matches, numbered from 1.
 fn matching<'s>(script: &'s Script, turn: &UserTurn) -> Option<(usize, &'s Turn)> {
     let matches = |rules: &Turn| rules.on.as_ref().is_none_or(|on| on.is_match(&turn.text));
-    script
-        .turns
-        .iter()
-        .enumerate()
-        .find(|(_, rules)| matches(rules))
-        .map(|(index, rules)| (index + 1, rules))
+    script.turns.iter().enumerate().find(|(_, rules)| matches(rules)).map(|(index, rules)| (index + 1, rules))
 }
 
 /// Takes every value that the turn's text and results have for its captures; `Err` says which result had none.
 fn capture(rules: &Turn, turn: &UserTurn, values: &mut Values) -> Result<(), String> {
-    if let Some((on, found)) = rules
-        .on
-        .as_ref()
-        .and_then(|on| Some((on, on.captures(&turn.text)?)))
-    {
+    if let Some((on, found)) = rules.on.as_ref().and_then(|on| Some((on, on.captures(&turn.text)?))) {
         for name in on.capture_names().flatten() {
             if let Some(value) = found.name(name) {
                 values.insert(name.to_owned(), value.as_str().to_owned());
@@ -128,40 +93,20 @@ fn capture(rules: &Turn, turn: &UserTurn, values: &mut Values) -> Result<(), Str
     }
     for (index, (step, result)) in rules.steps.iter().zip(&turn.results).enumerate() {
         for (name, pattern) in &step.captures {
-            let found = pattern.captures(result).ok_or_else(|| {
-                format!(
-                    "step {}: `capture.{name}` finds nothing in its result: {}",
-                    index + 1,
-                    shown(result)
-                )
-            })?;
-            let value = found
-                .get(1)
-                .or_else(|| found.get(0))
-                .map_or("", |value| value.as_str());
+            let found = pattern
+                .captures(result)
+                .ok_or_else(|| format!("step {}: `capture.{name}` finds nothing in its result: {}", index + 1, shown(result)))?;
+            let value = found.get(1).or_else(|| found.get(0)).map_or("", |value| value.as_str());
             values.insert(name.clone(), value.to_owned());
         }
     }
     Ok(())
 }
 
-fn fill_step(
-    step: &Step,
-    turn: &UserTurn,
-    values: &Values,
-    request: &Request,
-    matched: String,
-) -> Result<Answer, String> {
+fn fill_step(step: &Step, turn: &UserTurn, values: &Values, request: &Request, matched: String) -> Result<Answer, String> {
     let previous = turn.results.last().map_or("", String::as_str);
-    if step
-        .need
-        .as_ref()
-        .is_some_and(|need| !need.is_match(previous))
-    {
-        return Err(format!(
-            "`need` does not match the previous result: {}",
-            shown(previous)
-        ));
+    if step.need.as_ref().is_some_and(|need| !need.is_match(previous)) {
+        return Err(format!("`need` does not match the previous result: {}", shown(previous)));
     }
     let filled = |text: &Option<String>| {
         let text = text.as_ref().map(|text| fill(text, values)).transpose();
@@ -171,51 +116,26 @@ fn fill_step(
         Some(command) => Some(call(command, step.timeout_s, request)?),
         None => None,
     };
-    Ok(Answer {
-        say: filled(&step.say)?,
-        call,
-        matched,
-    })
+    Ok(Answer { say: filled(&step.say)?, call, matched })
 }
 
 fn call(command: String, timeout_s: Option<u64>, request: &Request) -> Result<Call, String> {
     let tool = request.shell_tool().ok_or_else(|| {
-        let names: Vec<&str> = request
-            .tools
-            .iter()
-            .map(|tool| tool.name.as_str())
-            .collect();
-        format!(
-            "the request offers no shell tool (`Bash`, `bash`, `shell`), only: [{}]",
-            names.join(", ")
-        )
+        let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
+        format!("the request offers no shell tool (`Bash`, `bash`, `shell`), only: [{}]", names.join(", "))
     })?;
-    Ok(Call {
-        tool: tool.name.clone(),
-        input: tool.shell_input(&command, timeout_s),
-        command,
-    })
+    Ok(Call { tool: tool.name.clone(), input: tool.shell_input(&command, timeout_s), command })
 }
 
 /// A text as a miss repeats it: in quotes, its end cut off when it is long.
 fn shown(text: &str) -> String {
     let start: String = text.chars().take(SHOWN).collect();
     let cut = text.chars().count() - start.chars().count();
-    if cut == 0 {
-        format!("{start:?}")
-    } else {
-        format!("{start:?} and {cut} characters more")
-    }
+    if cut == 0 { format!("{start:?}") } else { format!("{start:?} and {cut} characters more") }
 }
 
 /// Where in the conversation a request stands, for messages.
 pub(crate) fn position(conversation: &Conversation) -> String {
-    let results = conversation
-        .turns
-        .last()
-        .map_or(0, |turn| turn.results.len());
-    format!(
-        "user text {} after {results} tool results",
-        conversation.turns.len()
-    )
+    let results = conversation.turns.last().map_or(0, |turn| turn.results.len());
+    format!("user text {} after {results} tool results", conversation.turns.len())
 }

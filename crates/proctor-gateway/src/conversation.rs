@@ -50,24 +50,14 @@ impl Conversation {
             }
         }
         if message.opens_turn() {
-            let asked = if message.own_texts().is_empty() {
-                message.texts.clone()
-            } else {
-                message.own_texts()
-            };
-            self.turns.push(UserTurn {
-                text: message.texts.join("\n"),
-                asked: asked.join("\n"),
-                results: Vec::new(),
-            });
+            let asked = if message.own_texts().is_empty() { message.texts.clone() } else { message.own_texts() };
+            self.turns.push(UserTurn { text: message.texts.join("\n"), asked: asked.join("\n"), results: Vec::new() });
         }
     }
 
     /// The newest user text or tool result.
     pub(crate) fn newest(&self) -> &str {
-        self.turns
-            .last()
-            .map_or("", |turn| turn.results.last().unwrap_or(&turn.asked))
+        self.turns.last().map_or("", |turn| turn.results.last().unwrap_or(&turn.asked))
     }
 
     /// Names the conversation by its beginning, which no later turn or retry changes.
@@ -103,18 +93,13 @@ struct UserMessage {
 
 impl UserMessage {
     fn read(content: &Value) -> Self {
-        let mut message = Self {
-            texts: Vec::new(),
-            results: Vec::new(),
-        };
+        let mut message = Self { texts: Vec::new(), results: Vec::new() };
         if let Some(text) = content.as_str() {
             message.texts.push(without_paste_wrappers(text));
         }
         for block in content.as_array().into_iter().flatten() {
             match block["type"].as_str() {
-                Some("text") => message.texts.push(without_paste_wrappers(
-                    block["text"].as_str().unwrap_or_default(),
-                )),
+                Some("text") => message.texts.push(without_paste_wrappers(block["text"].as_str().unwrap_or_default())),
                 Some("tool_result") => message.results.push(text_of(&block["content"])),
                 _ => {}
             }
@@ -124,26 +109,17 @@ impl UserMessage {
 
     /// Text beside tool results opens a turn only if it is more than reminders: clients remind in any message.
     fn opens_turn(&self) -> bool {
-        if self.results.is_empty() {
-            !self.texts.is_empty()
-        } else {
-            !self.own_texts().is_empty()
-        }
+        if self.results.is_empty() { !self.texts.is_empty() } else { !self.own_texts().is_empty() }
     }
 
     fn own_texts(&self) -> Vec<String> {
-        self.texts
-            .iter()
-            .filter(|text| !is_reminder(text))
-            .cloned()
-            .collect()
+        self.texts.iter().filter(|text| !is_reminder(text)).cloned().collect()
     }
 }
 
 fn is_reminder(text: &str) -> bool {
     let text = text.trim();
-    text.is_empty()
-        || (text.starts_with("<system-reminder>") && text.ends_with("</system-reminder>"))
+    text.is_empty() || (text.starts_with("<system-reminder>") && text.ends_with("</system-reminder>"))
 }
 
 /// The text of a tool result: a string, or the text blocks of a list.
@@ -151,10 +127,7 @@ fn text_of(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
         Value::Array(blocks) => {
-            let texts: Vec<&str> = blocks
-                .iter()
-                .filter_map(|block| block["text"].as_str())
-                .collect();
+            let texts: Vec<&str> = blocks.iter().filter_map(|block| block["text"].as_str()).collect();
             texts.join("\n")
         }
         _ => String::new(),
@@ -169,17 +142,10 @@ fn without_paste_wrappers(text: &str) -> String {
     const END: &str = "\">\n";
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = [rest.find(OPEN), rest.find(CLOSE)]
-        .into_iter()
-        .flatten()
-        .min()
-    {
+    while let Some(at) = [rest.find(OPEN), rest.find(CLOSE)].into_iter().flatten().min() {
         let closes = rest[at..].starts_with(CLOSE);
         let after = &rest[at + if closes { CLOSE.len() } else { OPEN.len() }..];
-        let Some(end) = after
-            .find(END)
-            .filter(|end| after[..*end].bytes().all(|b| b.is_ascii_hexdigit()))
-        else {
+        let Some(end) = after.find(END).filter(|end| after[..*end].bytes().all(|b| b.is_ascii_hexdigit())) else {
             break;
         };
         plain.push_str(&rest[..at]);
@@ -207,11 +173,7 @@ mod tests {
     }
 
     fn texts(conversation: &Conversation) -> Vec<(&str, usize)> {
-        conversation
-            .turns
-            .iter()
-            .map(|turn| (turn.asked.as_str(), turn.results.len()))
-            .collect()
+        conversation.turns.iter().map(|turn| (turn.asked.as_str(), turn.results.len())).collect()
     }
 
     #[test]
@@ -231,16 +193,11 @@ mod tests {
     #[test]
     fn a_reminder_beside_a_result_opens_no_turn_but_a_users_text_does() {
         let reminder = json!({"type":"text","text":"<system-reminder>\nx\n</system-reminder>\n"});
-        let result =
-            json!({"type":"tool_result","tool_use_id":"t","content":[{"type":"text","text":"r"}]});
-        let reminded = read(
-            &json!([{"role":"user","content":"one"},{"role":"user","content":[result, reminder]}]),
-        );
+        let result = json!({"type":"tool_result","tool_use_id":"t","content":[{"type":"text","text":"r"}]});
+        let reminded = read(&json!([{"role":"user","content":"one"},{"role":"user","content":[result, reminder]}]));
         assert_eq!(texts(&reminded), [("one", 1)]);
         let interrupted = json!({"type":"text","text":"new task"});
-        let nudged = read(
-            &json!([{"role":"user","content":"one"},{"role":"user","content":[result, interrupted]}]),
-        );
+        let nudged = read(&json!([{"role":"user","content":"one"},{"role":"user","content":[result, interrupted]}]));
         assert_eq!(texts(&nudged), [("one", 1), ("new task", 0)]);
     }
 
@@ -250,13 +207,8 @@ mod tests {
             {"type":"text","text":"<system-reminder>\nfacts\n</system-reminder>"}, {"type":"text","text":"go"}]}]));
         assert_eq!(texts(&conversation), [("go", 0)]);
         assert!(conversation.turns[0].text.contains("facts"));
-        let alone = read(
-            &json!([{"role":"user","content":"<system-reminder>QUEUED NUDGE</system-reminder>"}]),
-        );
-        assert_eq!(
-            texts(&alone),
-            [("<system-reminder>QUEUED NUDGE</system-reminder>", 0)]
-        );
+        let alone = read(&json!([{"role":"user","content":"<system-reminder>QUEUED NUDGE</system-reminder>"}]));
+        assert_eq!(texts(&alone), [("<system-reminder>QUEUED NUDGE</system-reminder>", 0)]);
     }
 
     #[test]
@@ -270,21 +222,9 @@ mod tests {
     #[test]
     fn the_fingerprint_tells_every_state_and_agent_apart() {
         let one = read(&json!([{"role":"user","content":"a"}]));
-        let two = read(
-            &json!([{"role":"user","content":"a"},{"role":"user","content":[{"type":"tool_result","content":""}]}]),
-        );
-        let prints = [
-            one.fingerprint("x"),
-            one.fingerprint("y"),
-            two.fingerprint("x"),
-        ];
-        assert_eq!(
-            prints
-                .iter()
-                .collect::<std::collections::BTreeSet<_>>()
-                .len(),
-            3
-        );
+        let two = read(&json!([{"role":"user","content":"a"},{"role":"user","content":[{"type":"tool_result","content":""}]}]));
+        let prints = [one.fingerprint("x"), one.fingerprint("y"), two.fingerprint("x")];
+        assert_eq!(prints.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
         assert_eq!(one.beginning(), two.beginning());
     }
 }

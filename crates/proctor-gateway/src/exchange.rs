@@ -56,21 +56,11 @@ impl Endpoint {
 
 impl Reply {
     pub(crate) fn error(status: u16, message: &str) -> Self {
-        Self {
-            status,
-            body: Body::Json(error(status, message).to_string()),
-            n: None,
-            retry_after_s: None,
-        }
+        Self { status, body: Body::Json(error(status, message).to_string()), n: None, retry_after_s: None }
     }
 
     pub(crate) fn json(body: String) -> Self {
-        Self {
-            status: 200,
-            body: Body::Json(body),
-            n: None,
-            retry_after_s: None,
-        }
+        Self { status: 200, body: Body::Json(body), n: None, retry_after_s: None }
     }
 
     fn bodies(&self, request: &Bytes) -> Bodies {
@@ -79,11 +69,7 @@ impl Reply {
             Body::Events(events) | Body::Cut(events, true) => (events.concat(), "sse"),
             Body::Cut(parts, false) => (parts.concat(), "json"),
         };
-        Bodies {
-            request: request.to_vec(),
-            answer: answer.into_bytes(),
-            answer_kind,
-        }
+        Bodies { request: request.to_vec(), answer: answer.into_bytes(), answer_kind }
     }
 }
 
@@ -95,10 +81,7 @@ pub(crate) fn exchange(inner: &Inner, agent: &str, endpoint: Endpoint, body: &By
         Ok(request) => {
             describe(&mut row, &request);
             if agent.is_empty() {
-                miss(
-                    &mut row,
-                    "the path names no agent: it must be /a/<agent>/v1/messages",
-                )
+                miss(&mut row, "the path names no agent: it must be /a/<agent>/v1/messages")
             } else {
                 respond(inner, &Agent::parse(agent), endpoint, &request, &mut row)
             }
@@ -151,51 +134,31 @@ fn describe(row: &mut Exchange, request: &Request) {
     row.asked = cut(request.conversation.newest());
 }
 
-fn respond(
-    inner: &Inner,
-    agent: &Agent,
-    endpoint: Endpoint,
-    request: &Request,
-    row: &mut Exchange,
-) -> Reply {
+fn respond(inner: &Inner, agent: &Agent, endpoint: Endpoint, request: &Request, row: &mut Exchange) -> Reply {
     if endpoint == Endpoint::CountTokens {
         row.matched = Some("count_tokens".to_owned());
         row.input_tokens = request.input_tokens;
         return Reply::json(format!(r#"{{"input_tokens":{}}}"#, request.input_tokens));
     }
     let conversation = &request.conversation;
-    let fault = inner.faults.fire(
-        agent,
-        &conversation.beginning(),
-        conversation.assistant_messages,
-    );
+    let fault = inner.faults.fire(agent, &conversation.beginning(), conversation.assistant_messages);
     row.fault = fault.map(|fault| fault.name.clone());
     if let Some((fault, status)) = fault.and_then(|fault| Some((fault, fault.status?))) {
         return failure(fault, status);
     }
     let answer = match side::answer(request) {
-        Some((matched, say)) => Ok(Answer {
-            say: Some(say),
-            call: None,
-            matched: matched.to_owned(),
-        }),
+        Some((matched, say)) => Ok(Answer { say: Some(say), call: None, matched: matched.to_owned() }),
         None => answer::answer(&inner.scripts, agent, request),
     };
     match answer {
         Ok(answer) => message_reply(&answer, agent, request, row),
-        Err(why) => miss(
-            row,
-            &format!("agent `{}`, {}: {why}", agent.id, position(conversation)),
-        ),
+        Err(why) => miss(row, &format!("agent `{}`, {}: {why}", agent.id, position(conversation))),
     }
 }
 
 fn failure(fault: &Fault, status: u16) -> Reply {
     let reply = Reply::error(status, &format!("proctor: planned fault `{}`", fault.name));
-    Reply {
-        retry_after_s: fault.retry_after_s,
-        ..reply
-    }
+    Reply { retry_after_s: fault.retry_after_s, ..reply }
 }
 
 fn miss(row: &mut Exchange, why: &str) -> Reply {
@@ -215,17 +178,9 @@ fn message_reply(answer: &Answer, agent: &Agent, request: &Request, row: &mut Ex
         (false, false) => Body::Json(message.to_json().to_string()),
         // Start, ping, block start and first delta: enough that the client has begun to read an answer.
         (true, true) => Body::Cut(message.events().into_iter().take(4).collect(), true),
-        (false, true) => Body::Cut(
-            vec![message.to_json().to_string().chars().take(40).collect()],
-            false,
-        ),
+        (false, true) => Body::Cut(vec![message.to_json().to_string().chars().take(40).collect()], false),
     };
-    Reply {
-        status: 200,
-        body,
-        n: None,
-        retry_after_s: None,
-    }
+    Reply { status: 200, body, n: None, retry_after_s: None }
 }
 
 fn message(answer: &Answer, agent: &Agent, request: &Request) -> Message {
@@ -238,10 +193,7 @@ fn message(answer: &Answer, agent: &Agent, request: &Request) -> Message {
     });
     Message {
         id: format!("msg_{}", &print[24..48]),
-        model: request
-            .model
-            .clone()
-            .unwrap_or_else(|| "proctor-script-1".to_owned()),
+        model: request.model.clone().unwrap_or_else(|| "proctor-script-1".to_owned()),
         content: text.chain(call).collect(),
         input_tokens: request.input_tokens,
         output_tokens: output_tokens(answer),
@@ -250,23 +202,12 @@ fn message(answer: &Answer, agent: &Agent, request: &Request) -> Message {
 
 fn output_tokens(answer: &Answer) -> u64 {
     let input = answer.call.as_ref().map(|call| call.input.to_string());
-    tokens::of_text(&format!(
-        "{}{}",
-        answer.say.as_deref().unwrap_or_default(),
-        input.unwrap_or_default()
-    ))
+    tokens::of_text(&format!("{}{}", answer.say.as_deref().unwrap_or_default(), input.unwrap_or_default()))
 }
 
 fn answered(answer: &Answer) -> String {
-    let command = answer
-        .call
-        .as_ref()
-        .map(|call| format!("$ {}", call.command));
-    [answer.say.clone(), command]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join("\n")
+    let command = answer.call.as_ref().map(|call| format!("$ {}", call.command));
+    [answer.say.clone(), command].into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
 /// The text if it is short, else its beginning with the number of bytes left out.
@@ -274,10 +215,7 @@ fn cut(text: &str) -> String {
     if text.len() <= ROW_TEXT {
         return text.to_owned();
     }
-    let end = (0..=ROW_TEXT)
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0);
+    let end = (0..=ROW_TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     format!("{}… (+{} bytes)", &text[..end], text.len() - end)
 }
 
@@ -290,10 +228,6 @@ mod tests {
         assert_eq!(cut("short"), "short");
         let long = "é".repeat(3000);
         let shortened = cut(&long);
-        assert!(
-            shortened.starts_with(&"é".repeat(2048)) && shortened.ends_with("… (+1904 bytes)"),
-            "{}",
-            shortened.len()
-        );
+        assert!(shortened.starts_with(&"é".repeat(2048)) && shortened.ends_with("… (+1904 bytes)"), "{}", shortened.len());
     }
 }

@@ -72,28 +72,18 @@ pub(crate) struct FaultState {
 
 impl FaultState {
     pub(crate) fn new(faults: Vec<Fault>) -> Self {
-        Self {
-            faults,
-            hits: Mutex::new(HashMap::new()),
-        }
+        Self { faults, hits: Mutex::new(HashMap::new()) }
     }
 
     /// The fault that hits this request, counted as a hit. `conversation` identifies it by its beginning; `assistant_messages`
     /// of it have been answered already.
-    pub(crate) fn fire(
-        &self,
-        agent: &Agent,
-        conversation: &str,
-        assistant_messages: u32,
-    ) -> Option<&Fault> {
+    pub(crate) fn fire(&self, agent: &Agent, conversation: &str, assistant_messages: u32) -> Option<&Fault> {
         let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
         self.faults.iter().enumerate().find_map(|(index, fault)| {
             if !agent.matches(&fault.agent) {
                 return None;
             }
-            let count = hits
-                .entry((index, agent.id.clone(), conversation.to_owned()))
-                .or_default();
+            let count = hits.entry((index, agent.id.clone(), conversation.to_owned())).or_default();
             if fault.times > 0 && *count + assistant_messages >= fault.times {
                 return None;
             }
@@ -104,11 +94,7 @@ impl FaultState {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
@@ -120,19 +106,9 @@ mod tests {
     fn a_fault_for_ever_hits_whom_it_names_and_nobody_else() {
         let faults = state(r#"[{"name":"down","agent":"polecat:eve","status":529}]"#);
         for turn in 0..5 {
-            assert_eq!(
-                faults
-                    .fire(&Agent::parse("eve/polecats/rust"), "c", turn)
-                    .unwrap()
-                    .name,
-                "down"
-            );
+            assert_eq!(faults.fire(&Agent::parse("eve/polecats/rust"), "c", turn).unwrap().name, "down");
         }
-        assert!(
-            faults
-                .fire(&Agent::parse("bob/polecats/rust"), "c", 0)
-                .is_none()
-        );
+        assert!(faults.fire(&Agent::parse("bob/polecats/rust"), "c", 0).is_none());
     }
 
     #[test]
@@ -142,36 +118,18 @@ mod tests {
         for conversation in ["one", "two"] {
             assert!(faults.fire(&mayor, conversation, 0).is_some());
             assert!(faults.fire(&mayor, conversation, 0).is_some());
-            assert!(
-                faults.fire(&mayor, conversation, 0).is_none(),
-                "the third try is answered"
-            );
-            assert!(
-                faults.fire(&mayor, conversation, 1).is_none(),
-                "and what follows it"
-            );
+            assert!(faults.fire(&mayor, conversation, 0).is_none(), "the third try is answered");
+            assert!(faults.fire(&mayor, conversation, 1).is_none(), "and what follows it");
         }
     }
 
     #[test]
     fn a_plan_says_one_thing_that_goes_wrong_and_nothing_unknown() {
         for (json, part) in [
-            (
-                r#"[{"name":"x","agent":"*"}]"#,
-                "fault `x` must have either",
-            ),
-            (
-                r#"[{"name":"x","agent":"*","status":200}]"#,
-                "fault `x` must have either",
-            ),
-            (
-                r#"[{"name":"x","agent":"*","status":500,"cut":true}]"#,
-                "fault `x` must have either",
-            ),
-            (
-                r#"[{"name":"x","agent":"*","stauts":500}]"#,
-                "unknown field `stauts`",
-            ),
+            (r#"[{"name":"x","agent":"*"}]"#, "fault `x` must have either"),
+            (r#"[{"name":"x","agent":"*","status":200}]"#, "fault `x` must have either"),
+            (r#"[{"name":"x","agent":"*","status":500,"cut":true}]"#, "fault `x` must have either"),
+            (r#"[{"name":"x","agent":"*","stauts":500}]"#, "unknown field `stauts`"),
             (r#"{"name":"x"}"#, "expected a sequence"),
         ] {
             let error = Fault::list(json).unwrap_err().to_string();

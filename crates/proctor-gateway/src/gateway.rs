@@ -72,15 +72,8 @@ impl Gateway {
     /// When the journal's folder cannot be written or holds a journal already.
     pub fn new(config: Config) -> Result<Self, GatewayError> {
         let journal = Journal::begin(&config.journal_dir)?;
-        let inner = Inner {
-            scripts: config.scripts,
-            faults: FaultState::new(config.faults),
-            journal,
-            clock: config.clock,
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        let inner = Inner { scripts: config.scripts, faults: FaultState::new(config.faults), journal, clock: config.clock };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The routes: `/a/<agent>/v1/messages`, `/a/<agent>/v1/messages/count_tokens`, `/health` and `HEAD` of anything.

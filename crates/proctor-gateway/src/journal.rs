@@ -81,18 +81,13 @@ impl JournalError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Write { .. } => {
-                Some("check that the disk has room and the folder can be written".into())
-            }
+            Self::Write { .. } => Some("check that the disk has room and the folder can be written".into()),
             Self::Occupied { .. } => Some("give every run a folder of its own".into()),
         }
     }
 
     fn write(path: &Path, error: &std::io::Error) -> Self {
-        Self::Write {
-            path: path.to_owned(),
-            message: error.to_string(),
-        }
+        Self::Write { path: path.to_owned(), message: error.to_string() }
     }
 }
 
@@ -125,31 +120,14 @@ impl Journal {
         let bodies = dir.join("bodies");
         fs::create_dir_all(&bodies).map_err(|e| JournalError::write(&bodies, &e))?;
         let path = dir.join("exchanges.ndjson");
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(|e| JournalError::write(&path, &e))?;
-        let length = file
-            .metadata()
-            .map_err(|e| JournalError::write(&path, &e))?
-            .len();
+        let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|e| JournalError::write(&path, &e))?;
+        let length = file.metadata().map_err(|e| JournalError::write(&path, &e))?.len();
         if length > 0 {
             return Err(JournalError::Occupied { path });
         }
-        let state = State {
-            file,
-            count: 0,
-            misses: Vec::new(),
-            failure: None,
-        };
+        let state = State { file, count: 0, misses: Vec::new(), failure: None };
         let (rows, _) = broadcast::channel(BACKLOG);
-        Ok(Self {
-            dir: dir.to_owned(),
-            path,
-            state: Mutex::new(state),
-            rows,
-        })
+        Ok(Self { dir: dir.to_owned(), path, state: Mutex::new(state), rows })
     }
 
     /// Numbers the row, writes bodies and row, and tells the subscribers. `finish` fills in what depends on the number
@@ -184,10 +162,7 @@ impl Journal {
     fn write_bodies(&self, folder: &str, bodies: &Bodies) -> Result<(), JournalError> {
         let folder = self.dir.join(folder);
         fs::create_dir_all(&folder).map_err(|e| JournalError::write(&folder, &e))?;
-        let files = [
-            ("request.json".to_owned(), &bodies.request),
-            (format!("answer.{}", bodies.answer_kind), &bodies.answer),
-        ];
+        let files = [("request.json".to_owned(), &bodies.request), (format!("answer.{}", bodies.answer_kind), &bodies.answer)];
         for (name, content) in files {
             let path = folder.join(name);
             fs::write(&path, content).map_err(|e| JournalError::write(&path, &e))?;
@@ -196,12 +171,10 @@ impl Journal {
     }
 
     fn write_row(&self, file: &mut File, row: &Exchange) -> Result<(), JournalError> {
-        let mut line =
-            serde_json::to_vec(row).map_err(|e| JournalError::write(&self.path, &e.into()))?;
+        let mut line = serde_json::to_vec(row).map_err(|e| JournalError::write(&self.path, &e.into()))?;
         line.push(b'\n');
         // One write per row: a killed process leaves whole rows.
-        file.write_all(&line)
-            .map_err(|e| JournalError::write(&self.path, &e))
+        file.write_all(&line).map_err(|e| JournalError::write(&self.path, &e))
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Exchange> {
@@ -219,15 +192,9 @@ impl Journal {
     pub(crate) fn flush(&self) -> Result<(), JournalError> {
         let state = self.lock();
         if let Some(message) = &state.failure {
-            return Err(JournalError::Write {
-                path: self.path.clone(),
-                message: message.clone(),
-            });
+            return Err(JournalError::Write { path: self.path.clone(), message: message.clone() });
         }
-        state
-            .file
-            .sync_all()
-            .map_err(|e| JournalError::write(&self.path, &e))
+        state.file.sync_all().map_err(|e| JournalError::write(&self.path, &e))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

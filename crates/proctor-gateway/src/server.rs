@@ -32,10 +32,7 @@ async fn handle(State(inner): State<Arc<Inner>>, request: Request) -> Response<H
             Some((agent, endpoint)) => response(answer(inner, agent, endpoint, request).await),
             None => response(Reply::error(404, &format!("proctor: nothing at {path}"))),
         },
-        (method, path) => response(Reply::error(
-            404,
-            &format!("proctor: nothing at {method} {path}"),
-        )),
+        (method, path) => response(Reply::error(404, &format!("proctor: nothing at {method} {path}"))),
     }
 }
 
@@ -51,10 +48,7 @@ fn endpoint(path: &str) -> Option<(String, Endpoint)> {
 
 async fn answer(inner: Arc<Inner>, agent: String, endpoint: Endpoint, request: Request) -> Reply {
     let Ok(body) = to_bytes(request.into_body(), LARGEST_REQUEST).await else {
-        return Reply::error(
-            413,
-            &format!("the request is larger than {LARGEST_REQUEST} bytes or was not sent whole"),
-        );
+        return Reply::error(413, &format!("the request is larger than {LARGEST_REQUEST} bytes or was not sent whole"));
     };
     // The journal is written with ordinary blocking calls.
     let done = tokio::task::spawn_blocking(move || exchange(&inner, &agent, endpoint, &body)).await;
@@ -64,26 +58,18 @@ async fn answer(inner: Arc<Inner>, agent: String, endpoint: Endpoint, request: R
 fn response(reply: Reply) -> Response<HttpBody> {
     let (body, content_type) = match reply.body {
         Body::Json(json) => (HttpBody::from(json), "application/json"),
-        Body::Events(events) => (
-            HttpBody::from_stream(parts(events).map(Ok::<_, Infallible>)),
-            "text/event-stream; charset=utf-8",
-        ),
-        Body::Cut(events, true) => (
-            HttpBody::from_stream(cut(events)),
-            "text/event-stream; charset=utf-8",
-        ),
+        Body::Events(events) => {
+            (HttpBody::from_stream(parts(events).map(Ok::<_, Infallible>)), "text/event-stream; charset=utf-8")
+        }
+        Body::Cut(events, true) => (HttpBody::from_stream(cut(events)), "text/event-stream; charset=utf-8"),
         Body::Cut(text, false) => (HttpBody::from_stream(cut(text)), "application/json"),
     };
     let mut response = Response::new(body);
-    *response.status_mut() =
-        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    if let Some(id) = reply
-        .n
-        .and_then(|n| HeaderValue::from_str(&format!("req_{n:06}")).ok())
-    {
+    if let Some(id) = reply.n.and_then(|n| HeaderValue::from_str(&format!("req_{n:06}")).ok()) {
         headers.insert("request-id", id);
     }
     if let Some(seconds) = reply.retry_after_s {
@@ -102,10 +88,7 @@ fn cut(text: Vec<String>) -> impl Stream<Item = io::Result<Bytes>> {
     let end = stream::once(async {
         // What was sent so far leaves the server's buffer only when there is nothing more to send.
         tokio::task::yield_now().await;
-        Err(io::Error::new(
-            io::ErrorKind::ConnectionAborted,
-            "planned fault: the connection is cut",
-        ))
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, "planned fault: the connection is cut"))
     });
     parts(text).map(Ok).chain(end)
 }

@@ -18,10 +18,7 @@ fn write(target: &str, content: &str) -> String {
     };
     // A here-document always ends in a newline.
     if !content.ends_with('\n') {
-        return format!(
-            "{folder}printf %s {} > {target_word} || exit 1",
-            quote(content)
-        );
+        return format!("{folder}printf %s {} > {target_word} || exit 1", quote(content));
     }
     let end = delimiter(content);
     format!("{folder}cat > {target_word} <<'{end}' || exit 1\n{content}{end}")
@@ -46,11 +43,7 @@ fn quote(text: &str) -> String {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 mod tests {
     use std::fs;
     use std::process::Command;
@@ -58,39 +51,18 @@ mod tests {
     use super::*;
 
     fn run(command: &str, dir: &std::path::Path) -> bool {
-        Command::new("sh")
-            .args(["-c", command])
-            .current_dir(dir)
-            .status()
-            .unwrap()
-            .success()
+        Command::new("sh").args(["-c", command]).current_dir(dir).status().unwrap().success()
     }
 
     #[test]
     fn a_real_shell_writes_every_content_exactly() {
         let dir = tempfile::tempdir().unwrap();
-        let contents = [
-            "plain\n",
-            "",
-            "no newline at its end",
-            "END\n$HOME `id` \\ 'x'\nEND\n",
-            "it's\n",
-            "\n\n",
-            "é — 中\n",
-        ];
-        let files: Vec<_> = contents
-            .iter()
-            .enumerate()
-            .map(|(i, c)| (format!("a b/{i}'s.txt"), (*c).to_owned()))
-            .collect();
+        let contents = ["plain\n", "", "no newline at its end", "END\n$HOME `id` \\ 'x'\nEND\n", "it's\n", "\n\n", "é — 中\n"];
+        let files: Vec<_> = contents.iter().enumerate().map(|(i, c)| (format!("a b/{i}'s.txt"), (*c).to_owned())).collect();
         let command = command(&files, Some("echo ran > ran")).unwrap();
         assert!(run(&command, dir.path()));
         for (path, content) in &files {
-            assert_eq!(
-                &fs::read_to_string(dir.path().join(path)).unwrap(),
-                content,
-                "{path}"
-            );
+            assert_eq!(&fs::read_to_string(dir.path().join(path)).unwrap(), content, "{path}");
         }
         assert!(dir.path().join("ran").exists());
     }
@@ -99,11 +71,7 @@ mod tests {
     fn nothing_runs_after_a_file_that_could_not_be_written() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("taken")).unwrap();
-        let command = command(
-            &[("taken".to_owned(), "x\n".to_owned())],
-            Some("echo ran > ran"),
-        )
-        .unwrap();
+        let command = command(&[("taken".to_owned(), "x\n".to_owned())], Some("echo ran > ran")).unwrap();
         assert!(!run(&command, dir.path()));
         assert!(!dir.path().join("ran").exists());
     }

@@ -9,13 +9,8 @@ use crate::request::Request;
 pub(crate) fn answer(request: &Request) -> Option<(&'static str, String)> {
     let asked = request.conversation.newest();
     match &request.answer_schema {
-        Some(schema) if request.tools.is_empty() => Some((
-            "side request: answer by schema",
-            instance(schema).to_string(),
-        )),
-        _ if asked.starts_with("[SUGGESTION MODE") => {
-            Some(("side request: suggestion", "no suggestion".to_owned()))
-        }
+        Some(schema) if request.tools.is_empty() => Some(("side request: answer by schema", instance(schema).to_string())),
+        _ if asked.starts_with("[SUGGESTION MODE") => Some(("side request: suggestion", "no suggestion".to_owned())),
         _ if request.max_tokens == Some(1) => Some(("side request: probe", "ok".to_owned())),
         _ => None,
     }
@@ -29,10 +24,7 @@ fn instance(schema: &Value) -> Value {
     match schema["type"].as_str() {
         Some("object") => {
             let properties = schema["properties"].as_object();
-            let fields = properties
-                .into_iter()
-                .flatten()
-                .map(|(name, schema)| (name.clone(), instance(schema)));
+            let fields = properties.into_iter().flatten().map(|(name, schema)| (name.clone(), instance(schema)));
             Value::Object(fields.collect::<Map<_, _>>())
         }
         Some("array") => json!([]),
@@ -50,9 +42,6 @@ mod tests {
     fn an_instance_has_every_property_in_its_type() {
         let schema = json!({"type":"object","properties":{
             "title":{"type":"string"}, "n":{"type":"integer"}, "ok":{"type":"boolean"}, "l":{"type":"array"}, "e":{"enum":["a","b"]}}});
-        assert_eq!(
-            instance(&schema),
-            json!({"title":"scripted","n":0,"ok":false,"l":[],"e":"a"})
-        );
+        assert_eq!(instance(&schema), json!({"title":"scripted","n":0,"ok":false,"l":[],"e":"a"}));
     }
 }

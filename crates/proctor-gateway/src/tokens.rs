@@ -10,12 +10,7 @@ const CHARACTERS_PER_TOKEN: u64 = 4;
 
 /// Tokens of a request.
 pub(crate) fn of_request(body: &Value) -> u64 {
-    tokens(
-        ["system", "tools", "messages"]
-            .iter()
-            .map(|key| characters(&body[*key]))
-            .sum(),
-    )
+    tokens(["system", "tools", "messages"].iter().map(|key| characters(&body[*key])).sum())
 }
 
 /// Tokens of a text; no text is at least one token.

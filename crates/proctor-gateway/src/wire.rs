@@ -19,30 +19,19 @@ pub(crate) struct Message {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Block {
     Text(String),
-    ToolUse {
-        id: String,
-        name: String,
-        input: Value,
-    },
+    ToolUse { id: String, name: String, input: Value },
 }
 
 impl Message {
     pub(crate) fn stop_reason(&self) -> &'static str {
-        let calls = self
-            .content
-            .iter()
-            .any(|block| matches!(block, Block::ToolUse { .. }));
+        let calls = self.content.iter().any(|block| matches!(block, Block::ToolUse { .. }));
         if calls { "tool_use" } else { "end_turn" }
     }
 
     /// The answer when no stream was asked for.
     pub(crate) fn to_json(&self) -> Value {
         let content: Vec<Value> = self.content.iter().map(Block::to_json).collect();
-        self.head(
-            json!(content),
-            json!(self.stop_reason()),
-            self.output_tokens,
-        )
+        self.head(json!(content), json!(self.stop_reason()), self.output_tokens)
     }
 
     fn head(&self, content: Value, stop_reason: Value, output_tokens: u64) -> Value {
@@ -58,18 +47,13 @@ impl Message {
 
     /// The answer as the events of a stream, in order.
     pub(crate) fn events(&self) -> Vec<String> {
-        let start =
-            json!({"type": "message_start", "message": self.head(json!([]), Value::Null, 1)});
+        let start = json!({"type": "message_start", "message": self.head(json!([]), Value::Null, 1)});
         let mut events = vec![event(&start), event(&json!({"type": "ping"}))];
         for (index, block) in self.content.iter().enumerate() {
             events.push(event(&json!({"type": "content_block_start", "index": index, "content_block": block.start()})));
             let deltas = block.deltas().into_iter();
-            events.extend(deltas.map(|delta| {
-                event(&json!({"type": "content_block_delta", "index": index, "delta": delta}))
-            }));
-            events.push(event(
-                &json!({"type": "content_block_stop", "index": index}),
-            ));
+            events.extend(deltas.map(|delta| event(&json!({"type": "content_block_delta", "index": index, "delta": delta}))));
+            events.push(event(&json!({"type": "content_block_stop", "index": index})));
         }
         events.push(event(&json!({
             "type": "message_delta", "delta": {"stop_reason": self.stop_reason(), "stop_sequence": null},
@@ -104,16 +88,12 @@ impl Block {
 
     fn deltas(&self) -> Vec<Value> {
         match self {
-            Self::Text(text) => pieces(text)
-                .map(|piece| json!({"type": "text_delta", "text": piece}))
-                .collect(),
+            Self::Text(text) => pieces(text).map(|piece| json!({"type": "text_delta", "text": piece})).collect(),
             Self::ToolUse { input, .. } => {
                 let input = input.to_string();
                 let delta = |piece| json!({"type": "input_json_delta", "partial_json": piece});
                 // The provider, too, begins with an empty piece.
-                std::iter::once(delta(String::new()))
-                    .chain(pieces(&input).map(delta))
-                    .collect()
+                std::iter::once(delta(String::new())).chain(pieces(&input).map(delta)).collect()
             }
         }
     }
@@ -121,10 +101,7 @@ impl Block {
 
 fn pieces(text: &str) -> impl Iterator<Item = String> {
     let chars: Vec<char> = text.chars().collect();
-    let pieces: Vec<String> = chars
-        .chunks(DELTA)
-        .map(|piece| piece.iter().collect())
-        .collect();
+    let pieces: Vec<String> = chars.chunks(DELTA).map(|piece| piece.iter().collect()).collect();
     pieces.into_iter()
 }
 

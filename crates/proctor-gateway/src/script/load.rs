@@ -19,10 +19,7 @@ pub(super) fn read_folder(dir: &Path) -> Result<Files, ScriptProblem> {
 
 fn add_folder(dir: &Path, prefix: &str, files: &mut Files) -> Result<(), ScriptProblem> {
     let failed = |path: &Path, error: &std::io::Error| {
-        ScriptProblem::whole(
-            &path.display().to_string(),
-            format!("cannot be read: {error}"),
-        )
+        ScriptProblem::whole(&path.display().to_string(), format!("cannot be read: {error}"))
     };
     for entry in fs::read_dir(dir).map_err(|e| failed(dir, &e))? {
         let path = entry.map_err(|e| failed(dir, &e))?.path();
@@ -47,18 +44,11 @@ pub(super) fn scripts(files: &Files) -> Result<Vec<Script>, Vec<ScriptProblem>> 
         problems.extend(found);
     }
     if !files.keys().any(|name| is_script(name)) {
-        problems.push(ScriptProblem::whole(
-            ".",
-            "the script folder has no script (`*.toml`)".to_owned(),
-        ));
+        problems.push(ScriptProblem::whole(".", "the script folder has no script (`*.toml`)".to_owned()));
     }
     problems.extend(doubles(&drafts));
     problems.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
-    if problems.is_empty() {
-        Ok(drafts.into_iter().map(|draft| draft.script).collect())
-    } else {
-        Err(problems)
-    }
+    if problems.is_empty() { Ok(drafts.into_iter().map(|draft| draft.script).collect()) } else { Err(problems) }
 }
 
 fn is_script(name: &str) -> bool {
@@ -70,21 +60,11 @@ fn doubles(drafts: &[Draft]) -> Vec<ScriptProblem> {
     let mut problems = Vec::new();
     for (index, draft) in drafts.iter().enumerate() {
         let script = &draft.script;
-        let same =
-            |other: &&Draft| other.script.role == script.role && other.script.rig == script.rig;
+        let same = |other: &&Draft| other.script.role == script.role && other.script.rig == script.rig;
         if let Some(first) = drafts[..index].iter().find(same) {
-            let rig = script
-                .rig
-                .as_ref()
-                .map_or_else(String::new, |rig| format!(" in rig `{rig}`"));
-            let message = format!(
-                "role `{}`{rig} is played by `{}` already",
-                script.role, first.script.file
-            );
-            problems.push(ScriptProblem {
-                message,
-                ..draft.role_place.clone()
-            });
+            let rig = script.rig.as_ref().map_or_else(String::new, |rig| format!(" in rig `{rig}`"));
+            let message = format!("role `{}`{rig} is played by `{}` already", script.role, first.script.file);
+            problems.push(ScriptProblem { message, ..draft.role_place.clone() });
         }
     }
     problems

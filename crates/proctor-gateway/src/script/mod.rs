@@ -71,18 +71,12 @@ impl Scripts {
 
     /// The roles that are played, each with the rig its script is for.
     pub fn roles(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.scripts
-            .iter()
-            .map(|script| (script.role.as_str(), script.rig.as_deref()))
+        self.scripts.iter().map(|script| (script.role.as_str(), script.rig.as_deref()))
     }
 
     /// The script that plays this agent: one for its rig before one for any rig.
     pub(crate) fn for_agent(&self, agent: &Agent) -> Option<&Script> {
-        let of_role = || {
-            self.scripts
-                .iter()
-                .filter(|script| script.role == agent.role)
-        };
+        let of_role = || self.scripts.iter().filter(|script| script.role == agent.role);
         of_role()
             .find(|script| script.rig.is_some() && script.rig == agent.rig)
             .or_else(|| of_role().find(|script| script.rig.is_none()))

@@ -41,11 +41,7 @@ impl ScriptProblem {
     }
 
     /// The same, naming what was probably meant.
-    pub(crate) fn or_nearest<'a>(
-        mut self,
-        name: &str,
-        known: impl IntoIterator<Item = &'a str>,
-    ) -> Self {
+    pub(crate) fn or_nearest<'a>(mut self, name: &str, known: impl IntoIterator<Item = &'a str>) -> Self {
         self.nearest = nearest(name, known);
         self
     }
@@ -53,11 +49,7 @@ impl ScriptProblem {
 
 impl fmt::Display for ScriptProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}:{}: {}",
-            self.file, self.line, self.column, self.message
-        )?;
+        write!(f, "{}:{}:{}: {}", self.file, self.line, self.column, self.message)?;
         match &self.nearest {
             Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
             None => Ok(()),
@@ -89,10 +81,7 @@ mod tests {
 
     #[test]
     fn only_a_like_name_is_proposed() {
-        assert_eq!(
-            nearest("timout_s", ["timeout_s", "run", "say"]).as_deref(),
-            Some("timeout_s")
-        );
+        assert_eq!(nearest("timout_s", ["timeout_s", "run", "say"]).as_deref(), Some("timeout_s"));
         assert_eq!(nearest("zzz", ["timeout_s", "run", "say"]), None);
     }
 }

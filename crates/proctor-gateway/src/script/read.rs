@@ -32,33 +32,18 @@ struct TurnDraft {
 }
 
 /// Reads one file. The draft is there when role and turns could be read, whatever else is wrong.
-pub(super) fn read_script(
-    file: &str,
-    files: &BTreeMap<String, Vec<u8>>,
-) -> (Option<Draft>, Vec<ScriptProblem>) {
+pub(super) fn read_script(file: &str, files: &BTreeMap<String, Vec<u8>>) -> (Option<Draft>, Vec<ScriptProblem>) {
     let content = files.get(file).map(Vec::as_slice).unwrap_or_default();
     let Ok(text) = std::str::from_utf8(content) else {
-        return (
-            None,
-            vec![ScriptProblem::whole(file, "is not UTF-8 text".to_owned())],
-        );
+        return (None, vec![ScriptProblem::whole(file, "is not UTF-8 text".to_owned())]);
     };
-    let mut reader = Reader {
-        file,
-        text,
-        files,
-        problems: Vec::new(),
-    };
+    let mut reader = Reader { file, text, files, problems: Vec::new() };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         reader.problem(error.span().unwrap_or(0..0), error.message().to_owned());
     }
     // What was recovered from broken TOML would only repeat its errors in other words.
-    let draft = if errors.is_empty() {
-        reader.script(&table)
-    } else {
-        None
-    };
+    let draft = if errors.is_empty() { reader.script(&table) } else { None };
     (draft, reader.problems)
 }
 
@@ -76,17 +61,10 @@ impl Reader<'_> {
         self.schema(root);
         let role = self.string(root, "role");
         if role.is_none() && !root.contains_key("role") {
-            self.problem(
-                0..0,
-                "`role` is missing: it says whom this script plays".to_owned(),
-            );
+            self.problem(0..0, "`role` is missing: it says whom this script plays".to_owned());
         }
         let rig = self.string(root, "rig").map(|(rig, _)| rig);
-        let turns: Vec<TurnDraft> = self
-            .tables(root, "turn")
-            .into_iter()
-            .map(|turn| self.turn(turn))
-            .collect();
+        let turns: Vec<TurnDraft> = self.tables(root, "turn").into_iter().map(|turn| self.turn(turn)).collect();
         if turns.is_empty() && !root.contains_key("turn") {
             self.problem(0..0, "a script needs at least one [[turn]]".to_owned());
         }
@@ -94,12 +72,7 @@ impl Reader<'_> {
         let (role, place) = role?;
         let turns = turns.into_iter().map(|draft| draft.turn).collect();
         Some(Draft {
-            script: Script {
-                file: self.file.to_owned(),
-                role,
-                rig,
-                turns,
-            },
+            script: Script { file: self.file.to_owned(), role, rig, turns },
             role_place: ScriptProblem::at(self.file, self.text, place, String::new()),
         })
     }
@@ -107,41 +80,24 @@ impl Reader<'_> {
     fn schema(&mut self, root: &DeTable<'_>) {
         match self.integer(root, "schema") {
             Some((1, _)) => {}
-            Some((other, span)) => self.problem(
-                span,
-                format!("schema {other} is not known; this proctor reads schema 1"),
-            ),
+            Some((other, span)) => self.problem(span, format!("schema {other} is not known; this proctor reads schema 1")),
             None if root.contains_key("schema") => {}
             None => self.problem(0..0, "`schema = 1` is missing".to_owned()),
         }
     }
 
     fn turn(&mut self, value: &Spanned<DeValue<'_>>) -> TurnDraft {
-        let mut draft = TurnDraft {
-            turn: Turn {
-                on: None,
-                steps: Vec::new(),
-            },
-            groups: Vec::new(),
-            uses: Vec::new(),
-        };
+        let mut draft = TurnDraft { turn: Turn { on: None, steps: Vec::new() }, groups: Vec::new(), uses: Vec::new() };
         let Some(table) = value.get_ref().as_table() else {
             return draft;
         };
         self.known_keys(table, &["on", "step"], "a turn");
         draft.turn.on = self.regex_of(table, "on");
-        let groups = draft
-            .turn
-            .on
-            .iter()
-            .flat_map(|on| on.capture_names().flatten());
+        let groups = draft.turn.on.iter().flat_map(|on| on.capture_names().flatten());
         draft.groups = groups.map(str::to_owned).collect();
         let steps = self.tables(table, "step");
         if steps.is_empty() && !table.contains_key("step") {
-            self.problem(
-                value.span(),
-                "a turn needs at least one [[turn.step]]".to_owned(),
-            );
+            self.problem(value.span(), "a turn needs at least one [[turn.step]]".to_owned());
         }
         for (index, step) in steps.iter().enumerate() {
             let (step, uses) = self.step(step, index, index + 1 == steps.len());
@@ -151,34 +107,15 @@ impl Reader<'_> {
         draft
     }
 
-    fn step(
-        &mut self,
-        value: &Spanned<DeValue<'_>>,
-        index: usize,
-        last: bool,
-    ) -> (Step, Vec<(String, Range<usize>)>) {
-        let empty = Step {
-            say: None,
-            command: None,
-            timeout_s: None,
-            captures: Vec::new(),
-            need: None,
-        };
+    fn step(&mut self, value: &Spanned<DeValue<'_>>, index: usize, last: bool) -> (Step, Vec<(String, Range<usize>)>) {
+        let empty = Step { say: None, command: None, timeout_s: None, captures: Vec::new(), need: None };
         let Some(table) = value.get_ref().as_table() else {
             return (empty, Vec::new());
         };
-        self.known_keys(
-            table,
-            &["say", "run", "timeout_s", "capture", "write", "need"],
-            "a step",
-        );
+        self.known_keys(table, &["say", "run", "timeout_s", "capture", "write", "need"], "a step");
         let say = self.string(table, "say");
         let run = self.string(table, "run");
-        let uses = [&say, &run]
-            .into_iter()
-            .flatten()
-            .flat_map(names_used)
-            .collect();
+        let uses = [&say, &run].into_iter().flatten().flat_map(names_used).collect();
         let written = self.written(table);
         let step = Step {
             say: say.map(|(say, _)| say),
@@ -192,39 +129,23 @@ impl Reader<'_> {
     }
 
     /// What a step's keys say about each other.
-    fn check_step(
-        &mut self,
-        span: Range<usize>,
-        table: &DeTable<'_>,
-        step: &Step,
-        index: usize,
-        last: bool,
-    ) {
+    fn check_step(&mut self, span: Range<usize>, table: &DeTable<'_>, step: &Step, index: usize, last: bool) {
         let has = |key: &str| table.contains_key(key);
         let runs = has("run") || has("write");
         if !runs && !has("say") {
-            self.problem(
-                span.clone(),
-                "a step needs `say`, `run` or `write`".to_owned(),
-            );
+            self.problem(span.clone(), "a step needs `say`, `run` or `write`".to_owned());
         }
         if !runs && !last {
-            self.problem(span.clone(), "a step without `run` and `write` ends its turn: the steps after it are never reached".to_owned());
-        }
-        for key in ["timeout_s", "capture"]
-            .into_iter()
-            .filter(|key| has(key) && !runs)
-        {
             self.problem(
                 span.clone(),
-                format!("`{key}` needs `run` or `write`: there is no result without them"),
+                "a step without `run` and `write` ends its turn: the steps after it are never reached".to_owned(),
             );
         }
+        for key in ["timeout_s", "capture"].into_iter().filter(|key| has(key) && !runs) {
+            self.problem(span.clone(), format!("`{key}` needs `run` or `write`: there is no result without them"));
+        }
         if index == 0 && step.need.is_some() {
-            self.problem(
-                span,
-                "`need` is about the previous step's result, and this is the first step".to_owned(),
-            );
+            self.problem(span, "`need` is about the previous step's result, and this is the first step".to_owned());
         }
     }
 
@@ -233,10 +154,7 @@ impl Reader<'_> {
         match u64::try_from(seconds) {
             Ok(seconds) if seconds > 0 => Some(seconds),
             _ => {
-                self.problem(
-                    span,
-                    format!("`timeout_s` must be a number of seconds above 0, not {seconds}"),
-                );
+                self.problem(span, format!("`timeout_s` must be a number of seconds above 0, not {seconds}"));
                 None
             }
         }
@@ -246,18 +164,9 @@ impl Reader<'_> {
         let mut captures = Vec::new();
         for (name, value) in self.entries(table, "capture") {
             if OWN_VALUES.contains(&name.get_ref().as_ref()) {
-                self.problem(
-                    name.span(),
-                    format!(
-                        "`{}` is the agent's own value and cannot be captured",
-                        name.get_ref()
-                    ),
-                );
+                self.problem(name.span(), format!("`{}` is the agent's own value and cannot be captured", name.get_ref()));
             } else if !template::is_name(name.get_ref()) {
-                self.problem(
-                    name.span(),
-                    format!("`{}` is no name: letters, digits and `_`", name.get_ref()),
-                );
+                self.problem(name.span(), format!("`{}` is no name: letters, digits and `_`", name.get_ref()));
             }
             if let Some(regex) = self.regex(value) {
                 captures.push((name.get_ref().to_string(), regex));
@@ -273,26 +182,13 @@ impl Reader<'_> {
             let Some(path) = self.text_of(source, "write") else {
                 continue;
             };
-            match self
-                .files
-                .get(&path)
-                .map(|content| std::str::from_utf8(content))
-            {
-                Some(Ok(content)) if !content.contains('\0') => {
-                    written.push((target.get_ref().to_string(), content.to_owned()))
-                }
-                Some(_) => self.problem(
-                    source.span(),
-                    format!("`{path}` is not text: only text can be written"),
-                ),
+            match self.files.get(&path).map(|content| std::str::from_utf8(content)) {
+                Some(Ok(content)) if !content.contains('\0') => written.push((target.get_ref().to_string(), content.to_owned())),
+                Some(_) => self.problem(source.span(), format!("`{path}` is not text: only text can be written")),
                 None => {
                     let known = self.files.keys().map(String::as_str);
-                    let problem = ScriptProblem::at(
-                        self.file,
-                        self.text,
-                        source.span(),
-                        format!("`{path}` is not in the script folder"),
-                    );
+                    let problem =
+                        ScriptProblem::at(self.file, self.text, source.span(), format!("`{path}` is not in the script folder"));
                     self.problems.push(problem.or_nearest(&path, known));
                 }
             }
@@ -303,24 +199,15 @@ impl Reader<'_> {
     /// Every `{{name}}` must be an own value or captured before: by an earlier step of the turn, its `on`, or another turn.
     fn check_names(&mut self, turns: &[TurnDraft]) {
         for (at, turn) in turns.iter().enumerate() {
-            let others = turns
-                .iter()
-                .enumerate()
-                .filter(|(other, _)| *other != at)
-                .flat_map(|(_, turn)| turn.captured());
+            let others = turns.iter().enumerate().filter(|(other, _)| *other != at).flat_map(|(_, turn)| turn.captured());
             let mut known: BTreeSet<&str> = OWN_VALUES.into_iter().chain(others).collect();
             known.extend(turn.groups.iter().map(String::as_str));
             for (step, uses) in turn.turn.steps.iter().zip(&turn.uses) {
-                for (name, span) in uses
-                    .iter()
-                    .filter(|(name, _)| !known.contains(name.as_str()))
-                {
-                    let message = format!(
-                        "`{{{{{name}}}}}` is neither captured before this step nor one of the agent's own values"
-                    );
+                for (name, span) in uses.iter().filter(|(name, _)| !known.contains(name.as_str())) {
+                    let message =
+                        format!("`{{{{{name}}}}}` is neither captured before this step nor one of the agent's own values");
                     let problem = ScriptProblem::at(self.file, self.text, span.clone(), message);
-                    self.problems
-                        .push(problem.or_nearest(name, known.iter().copied()));
+                    self.problems.push(problem.or_nearest(name, known.iter().copied()));
                 }
                 known.extend(step.captures.iter().map(|(name, _)| name.as_str()));
             }
@@ -332,51 +219,32 @@ impl TurnDraft {
     /// Every value that the turn can have captured when it is over.
     fn captured(&self) -> impl Iterator<Item = &str> {
         let steps = self.turn.steps.iter().flat_map(|step| &step.captures);
-        self.groups
-            .iter()
-            .map(String::as_str)
-            .chain(steps.map(|(name, _)| name.as_str()))
+        self.groups.iter().map(String::as_str).chain(steps.map(|(name, _)| name.as_str()))
     }
 }
 
 fn names_used((text, span): &(String, Range<usize>)) -> Vec<(String, Range<usize>)> {
-    template::names(text)
-        .into_iter()
-        .map(|name| (name.to_owned(), span.clone()))
-        .collect()
+    template::names(text).into_iter().map(|name| (name.to_owned(), span.clone())).collect()
 }
 
 /// Reading values of the expected kind; another kind is a problem.
 impl Reader<'_> {
     fn problem(&mut self, span: Range<usize>, message: String) {
-        self.problems
-            .push(ScriptProblem::at(self.file, self.text, span, message));
+        self.problems.push(ScriptProblem::at(self.file, self.text, span, message));
     }
 
     fn known_keys(&mut self, table: &DeTable<'_>, known: &[&str], place: &str) {
         for (key, _) in table {
             let name = key.get_ref().as_ref();
             if !known.contains(&name) {
-                let problem = ScriptProblem::at(
-                    self.file,
-                    self.text,
-                    key.span(),
-                    format!("unknown key `{name}` in {place}"),
-                );
-                self.problems
-                    .push(problem.or_nearest(name, known.iter().copied()));
+                let problem = ScriptProblem::at(self.file, self.text, key.span(), format!("unknown key `{name}` in {place}"));
+                self.problems.push(problem.or_nearest(name, known.iter().copied()));
             }
         }
     }
 
     fn wrong_kind(&mut self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) {
-        self.problem(
-            value.span(),
-            format!(
-                "`{key}` must be {wanted}, not {}",
-                value.get_ref().type_str()
-            ),
-        );
+        self.problem(value.span(), format!("`{key}` must be {wanted}, not {}", value.get_ref().type_str()));
     }
 
     fn string(&mut self, table: &DeTable<'_>, key: &str) -> Option<(String, Range<usize>)> {
@@ -394,10 +262,7 @@ impl Reader<'_> {
 
     fn integer(&mut self, table: &DeTable<'_>, key: &str) -> Option<(i64, Range<usize>)> {
         let value = table.get(key)?;
-        let number = value
-            .get_ref()
-            .as_integer()
-            .and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok());
+        let number = value.get_ref().as_integer().and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok());
         if number.is_none() {
             self.wrong_kind(key, value, "an integer");
         }
@@ -411,37 +276,22 @@ impl Reader<'_> {
     /// A regular expression in which `.` matches newlines too.
     fn regex(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Regex> {
         let pattern = self.text_of(value, "a pattern")?;
-        match RegexBuilder::new(&pattern)
-            .dot_matches_new_line(true)
-            .build()
-        {
+        match RegexBuilder::new(&pattern).dot_matches_new_line(true).build() {
             Ok(regex) => Some(regex),
             Err(error) => {
                 let reason = error.to_string();
-                let reason = reason
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .trim_start_matches("error: ");
+                let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ");
                 self.problem(value.span(), format!("not a regular expression: {reason}"));
                 None
             }
         }
     }
 
-    fn tables<'t, 'i>(
-        &mut self,
-        table: &'t DeTable<'i>,
-        key: &str,
-    ) -> Vec<&'t Spanned<DeValue<'i>>> {
+    fn tables<'t, 'i>(&mut self, table: &'t DeTable<'i>, key: &str) -> Vec<&'t Spanned<DeValue<'i>>> {
         let Some(value) = table.get(key) else {
             return Vec::new();
         };
-        let items: Vec<_> = value
-            .get_ref()
-            .as_array()
-            .map(|array| array.iter().collect())
-            .unwrap_or_default();
+        let items: Vec<_> = value.get_ref().as_array().map(|array| array.iter().collect()).unwrap_or_default();
         if items.is_empty() || !items.iter().all(|item| item.get_ref().is_table()) {
             self.wrong_kind(key, value, "a list of tables with at least one");
         }
@@ -452,10 +302,7 @@ impl Reader<'_> {
         &mut self,
         table: &'t DeTable<'i>,
         key: &str,
-    ) -> Vec<(
-        &'t Spanned<toml::de::DeString<'i>>,
-        &'t Spanned<DeValue<'i>>,
-    )> {
+    ) -> Vec<(&'t Spanned<toml::de::DeString<'i>>, &'t Spanned<DeValue<'i>>)> {
         let Some(value) = table.get(key) else {
             return Vec::new();
         };

@@ -39,10 +39,7 @@ fn next_name(text: &str) -> Option<(&str, &str, &str)> {
 /// Whether a value can be called this: a letter or `_`, then letters, digits and `_`.
 pub(super) fn is_name(name: &str) -> bool {
     let mut chars = name.chars();
-    chars
-        .next()
-        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_') && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// The names that a text uses, in order.
@@ -60,10 +57,7 @@ pub(crate) fn fill(text: &str, values: &BTreeMap<String, String>) -> Result<Stri
         .into_iter()
         .map(|piece| match piece {
             Piece::Text(text) => Ok(text),
-            Piece::Name(name) => values
-                .get(name)
-                .map(String::as_str)
-                .ok_or_else(|| name.to_owned()),
+            Piece::Name(name) => values.get(name).map(String::as_str).ok_or_else(|| name.to_owned()),
         })
         .collect()
 }
@@ -73,22 +67,13 @@ mod tests {
     use super::*;
 
     fn values() -> BTreeMap<String, String> {
-        BTreeMap::from([
-            ("issue".to_owned(), "al-1".to_owned()),
-            ("rig".to_owned(), "alice".to_owned()),
-        ])
+        BTreeMap::from([("issue".to_owned(), "al-1".to_owned()), ("rig".to_owned(), "alice".to_owned())])
     }
 
     #[test]
     fn names_are_replaced_by_their_values() {
-        assert_eq!(
-            fill("bd show {{issue}} --rig {{ rig }}!", &values()),
-            Ok("bd show al-1 --rig alice!".to_owned())
-        );
-        assert_eq!(
-            fill("{{issue}}{{issue}}", &values()),
-            Ok("al-1al-1".to_owned())
-        );
+        assert_eq!(fill("bd show {{issue}} --rig {{ rig }}!", &values()), Ok("bd show al-1 --rig alice!".to_owned()));
+        assert_eq!(fill("{{issue}}{{issue}}", &values()), Ok("al-1al-1".to_owned()));
     }
 
     #[test]
@@ -96,10 +81,7 @@ mod tests {
         for text in ["{{ .Field }}", "{{", "a }} b", "${X}", "{{{}}}", "{{1a}}"] {
             assert_eq!(fill(text, &values()).as_deref(), Ok(text));
         }
-        assert_eq!(
-            fill("{{ .A }} {{issue}}", &values()).as_deref(),
-            Ok("{{ .A }} al-1")
-        );
+        assert_eq!(fill("{{ .A }} {{issue}}", &values()).as_deref(), Ok("{{ .A }} al-1"));
     }
 
     #[test]

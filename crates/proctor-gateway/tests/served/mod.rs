@@ -1,0 +1,81 @@
+//! A gateway in a temporary folder, asked without a socket.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request};
+use chrono::{DateTime, Utc};
+use proctor_gateway::{Config, Exchange, Fault, Gateway, Scripts};
+use serde_json::Value;
+use tower::ServiceExt;
+
+pub(crate) struct Served {
+    pub(crate) gateway: Gateway,
+    pub(crate) dir: tempfile::TempDir,
+}
+
+pub(crate) struct Got {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// `Err` when the body was cut; then what came before is lost to the test as well.
+    pub(crate) body: Result<String, String>,
+}
+
+impl Got {
+    pub(crate) fn text(&self) -> &str {
+        self.body.as_deref().expect("a whole body")
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(self.text()).expect("JSON")
+    }
+}
+
+impl Served {
+    pub(crate) fn new(scripts: Scripts, faults: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let config = Config {
+            scripts,
+            faults: Fault::list(faults).expect("faults"),
+            journal_dir: dir.path().join("gateway"),
+            clock: Arc::new(|| DateTime::<Utc>::UNIX_EPOCH),
+        };
+        Self { gateway: Gateway::new(config).expect("a gateway"), dir }
+    }
+
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: impl Into<Body>) -> Got {
+        let request = Request::builder().method(method).uri(path).body(body.into()).expect("a request");
+        let response = self.gateway.router().oneshot(request).await.expect("a response");
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.map(|bytes| String::from_utf8(bytes.to_vec()).expect("text"));
+        Got { status: parts.status.as_u16(), headers: parts.headers, body: body.map_err(|error| error.to_string()) }
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Got {
+        self.ask(Method::POST, path, body.to_string()).await
+    }
+
+    /// The journal, as it is on disk.
+    pub(crate) fn journal(&self) -> Vec<Exchange> {
+        let path = self.dir.path().join("gateway/exchanges.ndjson");
+        let text = std::fs::read_to_string(path).expect("a journal");
+        text.lines().map(|line| serde_json::from_str(line).expect("a row")).collect()
+    }
+}
+
+/// The scripts of `tests/cases/script`.
+pub(crate) fn case_scripts() -> Scripts {
+    Scripts::load(&cases().join("script")).expect("scripts without problems")
+}
+
+pub(crate) fn cases() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
+}
+
+/// One script from memory.
+pub(crate) fn script(text: &str) -> Scripts {
+    let files = BTreeMap::from([("a.toml".to_owned(), text.as_bytes().to_vec())]);
+    Scripts::from_files(&files).expect("a script without problems")
+}
