@@ -1,5 +1,11 @@
 //! The wire: streams, errors, faults, the journal, and the requests of real programs.
-#![allow(clippy::unwrap_used, clippy::expect_used, dead_code, reason = "a test fails by panicking; the test module is shared")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    dead_code,
+    reason = "a test fails by panicking and says what it skipped; the test module is shared"
+)]
 
 mod served;
 
@@ -216,7 +222,7 @@ async fn a_journal_that_cannot_be_written_is_no_silent_loss() {
 }
 
 fn fixtures(program: &str) -> Option<Vec<(String, Value)>> {
-    let root = option_env!("PROCTOR_FIXTURES")
+    let root = std::env::var_os("PROCTOR_FIXTURES")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"), PathBuf::from);
     let mut paths: Vec<_> = fs::read_dir(root.join("http").join(program)).ok()?.map(|entry| entry.unwrap().path()).collect();
     paths.sort();

@@ -52,15 +52,13 @@ impl Provider {
 
 fn serve(mut stream: TcpStream, asked: &Sender<Asked>, plan: &Mutex<VecDeque<Reply>>) {
     let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
-    while let Some(request) = read_request(&mut reader) {
-        let reply = plan.lock().expect("the plan").pop_front();
-        let _ = asked.send(request);
-        match reply {
-            Some(reply) => stream.write_all(&reply).expect("the reply is taken"),
-            None => thread::park(),
-        }
-        // Every reply closes its connection, so that a cut one looks cut.
-        return;
+    let Some(request) = read_request(&mut reader) else { return };
+    let reply = plan.lock().expect("the plan").pop_front();
+    let _ = asked.send(request);
+    // Every reply closes its connection, so that a cut one looks cut.
+    match reply {
+        Some(reply) => stream.write_all(&reply).expect("the reply is taken"),
+        None => thread::park(),
     }
 }
 
