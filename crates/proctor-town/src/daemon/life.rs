@@ -20,6 +20,9 @@ use crate::telemetry::record;
 /// How long typing may take; a program that does not read its terminal fills the kernel's buffer.
 const TYPING: Duration = Duration::from_secs(10);
 
+/// How long a worker that has printed something may take to end before it counts as started.
+const DYING: Duration = Duration::from_millis(50);
+
 /// How much of the newest output is kept to find the prompt in.
 const TAIL: usize = 256;
 
@@ -41,6 +44,7 @@ pub(crate) struct Life {
 #[derive(Default)]
 struct State {
     ready: bool,
+    printed: bool,
     idle: bool,
     ended: Option<String>,
     stop_reason: Option<String>,
@@ -139,6 +143,7 @@ impl Life {
         let changed = idle != state.idle;
         state.idle = idle;
         state.ready |= idle;
+        state.printed = true;
         let next = if idle { state.pending.pop_front() } else { None };
         drop(state);
         self.changed.notify_all();
@@ -158,11 +163,15 @@ impl Life {
         }
     }
 
-    /// Waits until the session is ready or over.
-    pub(super) fn wait_ready(&self, limit: Duration) -> Readiness {
-        let waiting = |state: &mut State| !state.ready && state.ended.is_none();
+    /// Waits until the session is ready or over. A worker is ready as soon as it prints anything: it begins with its beacon and
+    /// shows its prompt only afterwards.
+    pub(super) fn wait_ready(&self, limit: Duration, needs_prompt: bool) -> Readiness {
+        let waiting = |state: &mut State| !state.ready && state.ended.is_none() && (needs_prompt || !state.printed);
         let state = locked(&self.state);
         let (state, _) = self.changed.wait_timeout_while(state, limit, waiting).unwrap_or_else(PoisonError::into_inner);
+        // A program that only prints why it cannot start ends right after.
+        let dying = |state: &mut State| !state.ready && state.printed && state.ended.is_none();
+        let state = self.changed.wait_timeout_while(state, DYING, dying).unwrap_or_else(PoisonError::into_inner).0;
         match &state.ended {
             Some(exit) if exit == "exit 0" => Readiness::Ended,
             Some(exit) => Readiness::Failed(exit.clone()),

@@ -21,7 +21,7 @@ use crate::telemetry::{record, status};
 /// How long the mayor may take until it shows its prompt.
 const MAYOR_READY: Duration = Duration::from_secs(30);
 
-/// How long a sling waits for a worker's prompt. A worker that shows none is taken to be at work.
+/// How long a sling waits for a worker's first output. A silent worker is taken to be at work.
 const WORKER_READY: Duration = Duration::from_secs(2);
 
 /// The size agents see; wide, so that programs do not wrap what they print.
@@ -48,7 +48,7 @@ impl Daemon {
         self.report(launch, &preset, &run_id, &started);
         let life = started?;
         let limit = if launch.role == "mayor" { MAYOR_READY } else { WORKER_READY };
-        match (life.wait_ready(limit), launch.role.as_str()) {
+        match (life.wait_ready(limit, launch.role == "mayor"), launch.role.as_str()) {
             (Readiness::Failed(exit), _) => refused_hint(
                 format!("session {} died during startup ({exit})", launch.session),
                 format!("what it printed: {}", self.root.join(&life.transcript).display()),

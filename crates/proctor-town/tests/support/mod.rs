@@ -1,5 +1,5 @@
 //! A whole town in a temporary folder: real git, real SQLite, a real daemon in a thread, shell scripts as agents.
-#![allow(dead_code, reason = "each test file uses a part of this")]
+#![allow(dead_code, clippy::print_stderr, reason = "each test file uses a part of this, and says why it skips")]
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
