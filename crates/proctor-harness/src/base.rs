@@ -76,7 +76,11 @@ impl Base {
         }
         fs::DirBuilder::new().mode(0o700).create(&root).map_err(|error| Halt::io("make", &root, &error))?;
         let registry = root.join(REGISTRY);
-        let file = OpenOptions::new().create_new(true).append(true).open(&registry).map_err(|error| Halt::io("make", &registry, &error))?;
+        let file = OpenOptions::new()
+            .create_new(true)
+            .append(true)
+            .open(&registry)
+            .map_err(|error| Halt::io("make", &registry, &error))?;
         let mut base = Self { root, registry: file };
         let me = std::process::id();
         let started = linux::process(me).map(|p| p.started);

@@ -66,11 +66,18 @@ pub fn inspect(base: &Path) -> Option<Left> {
     let id = base.file_name()?.to_str()?.to_owned();
     let alive = |pid: u32, started: u64| linux::process(pid).is_some_and(|p| p.started == started && p.state != 'Z');
     let owner = entries.iter().find(|entry| entry.kind == "owner");
-    let in_progress = owner.is_some_and(|owner| matches!((owner.pid, owner.started), (Some(pid), Some(started)) if alive(pid, started)));
+    let in_progress =
+        owner.is_some_and(|owner| matches!((owner.pid, owner.started), (Some(pid), Some(started)) if alive(pid, started)));
     let named = entries.iter().filter(|e| e.kind == "process").filter_map(|e| e.pid.zip(e.started));
     let named = named.filter(|(pid, started)| alive(*pid, *started)).map(|(pid, _)| pid).collect();
     let processes = processes_of(&id, &base, &named, &BTreeSet::new());
-    let bytes = WalkDir::new(&base).into_iter().flatten().filter_map(|e| e.metadata().ok()).filter(|m| m.is_file()).map(|m| m.len()).sum();
+    let bytes = WalkDir::new(&base)
+        .into_iter()
+        .flatten()
+        .filter_map(|e| e.metadata().ok())
+        .filter(|m| m.is_file())
+        .map(|m| m.len())
+        .sum();
     Some(Left { id, base, in_progress, processes, bytes })
 }
 
@@ -98,7 +105,8 @@ fn describe(pid: u32) -> LeftProcess {
 /// # Errors
 /// When the run is in progress, a process does not end, or the folder cannot be removed.
 pub fn remove(left: &Left) -> Result<(), Halt> {
-    let now = inspect(&left.base).ok_or_else(|| Halt::environment(format!("{} is no base directory of a run", left.base.display())))?;
+    let now =
+        inspect(&left.base).ok_or_else(|| Halt::environment(format!("{} is no base directory of a run", left.base.display())))?;
     if now.in_progress && base_owner(&left.base) != Some(std::process::id()) {
         return Err(Halt::environment(format!("run {} is in progress", left.id)).hint("end it first, with Ctrl-C where it runs"));
     }
@@ -142,8 +150,18 @@ mod tests {
     fn left_by_a_dead_proctor(cache: &Path, id: &str) -> PathBuf {
         let mut base = Base::create(cache, id, Path::new("/r"), Time::UNIX_EPOCH).unwrap();
         // The owner's start time is wrong on purpose: a process with that id lives, but it is another one.
-        let entries = [Entry { at: Time::UNIX_EPOCH, kind: "owner".into(), what: "/r".into(), pid: Some(std::process::id()), started: Some(1) }];
-        fs::write(base.path(base::REGISTRY), entries.iter().map(|e| serde_json::to_string(e).unwrap() + "\n").collect::<String>()).unwrap();
+        let entries = [Entry {
+            at: Time::UNIX_EPOCH,
+            kind: "owner".into(),
+            what: "/r".into(),
+            pid: Some(std::process::id()),
+            started: Some(1),
+        }];
+        fs::write(
+            base.path(base::REGISTRY),
+            entries.iter().map(|e| serde_json::to_string(e).unwrap() + "\n").collect::<String>(),
+        )
+        .unwrap();
         base.folder("town", Time::UNIX_EPOCH).unwrap();
         base.root().to_owned()
     }

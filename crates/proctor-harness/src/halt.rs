@@ -51,8 +51,12 @@ impl Halt {
     pub fn io(what: &str, path: &Path, error: &io::Error) -> Self {
         let halt = Self::environment(format!("cannot {what} {}: {error}", path.display()));
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => halt.hint("free some disk space: `proctor clean`, `proctor runs --keep N`"),
-            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => halt.hint("name a place that can be written: --reports DIR, or XDG_CACHE_HOME for the town"),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                halt.hint("free some disk space: `proctor clean`, `proctor runs --keep N`")
+            }
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+                halt.hint("name a place that can be written: --reports DIR, or XDG_CACHE_HOME for the town")
+            }
             _ => halt,
         }
     }

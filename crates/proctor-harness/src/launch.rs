@@ -223,3 +223,65 @@ pub fn resolve(env: &BTreeMap<String, String>, args: &[String], table: &AgentTab
     let args = leading.iter().chain(args).cloned().collect();
     Ok(Launch { program: PathBuf::from(program), args, env: own })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    fn entry(program: &str, telemetry: bool) -> AgentEntry {
+        AgentEntry {
+            program: program.into(),
+            command: vec![format!("/bin/{program}"), "--x".into()],
+            env: BTreeMap::new(),
+            telemetry,
+        }
+    }
+
+    fn table() -> AgentTable {
+        let roles = [("mayor", entry("m", true)), ("polecat", entry("p", true)), ("polecat:eve", entry("e", false))];
+        let roles = roles.map(|(key, entry)| (key.to_owned(), entry)).into();
+        AgentTable { schema: 1, gateway: "http://g".into(), otlp: "http://o".into(), roles }
+    }
+
+    fn launch(role: &str) -> Launch {
+        let env = [("GT_ROLE", role), ("GT_OTEL_LOGS_URL", "http://town"), ("KEPT", "1")];
+        resolve(&env.map(|(key, value)| (key.to_owned(), value.to_owned())).into(), &["beacon".into()], &table()).unwrap()
+    }
+
+    #[test]
+    fn each_agent_gets_its_own_addresses_and_the_beacon_last() {
+        let launch = launch("alice/polecats/furiosa");
+        assert_eq!(
+            (launch.program.as_path(), launch.args.as_slice()),
+            (Path::new("/bin/p"), ["--x".to_owned(), "beacon".to_owned()].as_slice())
+        );
+        assert_eq!(launch.env["ANTHROPIC_BASE_URL"], "http://g/a/alice%2Fpolecats%2Ffuriosa");
+        assert_eq!(launch.env["GT_OTEL_LOGS_URL"], "http://o/agents/alice%2Fpolecats%2Ffuriosa/v1/logs");
+        assert_eq!(launch.env["KEPT"], "1");
+    }
+
+    #[test]
+    fn the_entry_of_a_rig_wins_and_a_silenced_agent_has_no_addresses() {
+        let launch = launch("eve/polecats/nux");
+        assert_eq!(launch.program, Path::new("/bin/e"));
+        assert!(launch.env.keys().all(|key| !key.contains("OTEL")), "{:?}", launch.env);
+    }
+
+    #[test]
+    fn a_role_that_nobody_plays_is_refused_by_name() {
+        let env = BTreeMap::from([("GT_ROLE".to_owned(), "deacon".to_owned())]);
+        let error = resolve(&env, &[], &table()).unwrap_err().to_string();
+        assert!(error.contains("`deacon`"), "{error}");
+        assert!(matches!(resolve(&BTreeMap::new(), &[], &table()), Err(LaunchError::NoRole)));
+    }
+
+    #[test]
+    fn overrides_name_a_known_role_and_a_command() {
+        assert!("polecat:alice=./a --b 'c d'".parse::<Override>().is_ok());
+        for bad in ["polecat", "king=x", "polecat:=x", "mayor=", "mayor='x"] {
+            assert!(bad.parse::<Override>().is_err(), "{bad}");
+        }
+        assert_eq!(split_command(r#"a 'b c' "d\"e" f\ g"#).unwrap(), ["a", "b c", "d\"e", "f g"]);
+    }
+}

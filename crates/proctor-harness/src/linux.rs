@@ -90,7 +90,9 @@ impl Opens {
             };
             for event in events {
                 lost |= event.mask.contains(EventMask::Q_OVERFLOW);
-                if let (Some(folder), Some(name), false) = (self.folders.get(&event.wd), event.name, event.mask.contains(EventMask::ISDIR)) {
+                if let (Some(folder), Some(name), false) =
+                    (self.folders.get(&event.wd), event.name, event.mask.contains(EventMask::ISDIR))
+                {
                     opened.insert(folder.join(name));
                 }
             }
@@ -122,7 +124,12 @@ pub fn process(pid: u32) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name in parentheses may hold anything, so the fields are counted from its end (proc_pid_stat(5)).
     let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_whitespace().collect();
-    Some(Process { pid, state: fields.first()?.chars().next()?, parent: fields.get(1)?.parse().ok()?, started: fields.get(19)?.parse().ok()? })
+    Some(Process {
+        pid,
+        state: fields.first()?.chars().next()?,
+        parent: fields.get(1)?.parse().ok()?,
+        started: fields.get(19)?.parse().ok()?,
+    })
 }
 
 /// A process's environment as it was when its program began; empty when it may not be read.
@@ -144,7 +151,9 @@ pub fn descendants(all: &[Process], roots: &BTreeSet<u32>) -> BTreeSet<u32> {
     loop {
         let more: Vec<u32> = all
             .iter()
-            .filter(|p| (roots.contains(&p.parent) || found.contains(&p.parent)) && !roots.contains(&p.pid) && !found.contains(&p.pid))
+            .filter(|p| {
+                (roots.contains(&p.parent) || found.contains(&p.parent)) && !roots.contains(&p.pid) && !found.contains(&p.pid)
+            })
             .map(|p| p.pid)
             .collect();
         if more.is_empty() {
@@ -209,8 +218,11 @@ pub fn proportional_memory_kib(pid: u32) -> Option<u64> {
 /// What the machine is: `os`, `kernel`, `cpu`, `cores`.
 pub fn machine() -> BTreeMap<String, String> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let quoted = |text: String, key: &str| text.lines().find_map(|line| Some(line.strip_prefix(key)?.trim_matches('"').to_owned()));
-    let cpu = read("/proc/cpuinfo").lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim().to_owned()));
+    let quoted =
+        |text: String, key: &str| text.lines().find_map(|line| Some(line.strip_prefix(key)?.trim_matches('"').to_owned()));
+    let cpu = read("/proc/cpuinfo")
+        .lines()
+        .find_map(|line| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim().to_owned()));
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     BTreeMap::from([
         ("os".to_owned(), quoted(read("/etc/os-release"), "PRETTY_NAME=").unwrap_or_else(|| "Linux".into())),

@@ -50,9 +50,17 @@ pub fn list(reports: &Path) -> io::Result<Vec<PastRun>> {
 fn past_run(folder: &Path) -> Option<PastRun> {
     let record: RunRecord = serde_json::from_slice(&fs::read(folder.join("evidence").join(path::RUN)).ok()?).ok()?;
     let summary: Option<Value> = fs::read(folder.join("summary.json")).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let outcome = summary.as_ref().and_then(|summary| summary.get("outcome")).and_then(Value::as_str).unwrap_or("none").to_owned();
+    let outcome =
+        summary.as_ref().and_then(|summary| summary.get("outcome")).and_then(Value::as_str).unwrap_or("none").to_owned();
     let duration_s = record.ended_at.map(|end| (end - record.started_at).as_seconds_f64());
-    Some(PastRun { folder: folder.to_owned(), id: record.id, started_at: record.started_at, scenario: record.scenario, outcome, duration_s })
+    Some(PastRun {
+        folder: folder.to_owned(),
+        id: record.id,
+        started_at: record.started_at,
+        scenario: record.scenario,
+        outcome,
+        duration_s,
+    })
 }
 
 /// The run that a person means: a folder, a short id, a folder's name, or `latest`.

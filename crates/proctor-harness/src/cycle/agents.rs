@@ -17,7 +17,14 @@ use crate::town::Snapshot;
 const SCRIPT_MODEL: &str = "proctor-script-1";
 
 /// Makes the table. `base` is the base directory, which holds `bin` and `scenario`; `path` the user's search path.
-pub(crate) fn table(spec: &Spec, overrides: &[Override], base: &Path, path: &str, gateway: &str, otlp: &str) -> Result<AgentTable, Halt> {
+pub(crate) fn table(
+    spec: &Spec,
+    overrides: &[Override],
+    base: &Path,
+    path: &str,
+    gateway: &str,
+    otlp: &str,
+) -> Result<AgentTable, Halt> {
     let mut roles = BTreeMap::new();
     for role in ["mayor", "polecat"] {
         roles.insert(role.to_owned(), builtin(base, &BTreeMap::new()));
@@ -127,7 +134,13 @@ mod tests {
     #[test]
     fn a_telemetry_fault_silences_one_worker_and_leaves_the_others() {
         let mut spec = spec();
-        spec.fault.push(Fault { name: "n".into(), kind: FaultKind::Telemetry, agent: "polecat:hello".into(), status: None, times: 0 });
+        spec.fault.push(Fault {
+            name: "n".into(),
+            kind: FaultKind::Telemetry,
+            agent: "polecat:hello".into(),
+            status: None,
+            times: 0,
+        });
         let table = table(&spec, &[], Path::new("/b"), "/bin", "g", "o").unwrap();
         let silent: Vec<&str> = table.roles.iter().filter(|(_, e)| !e.telemetry).map(|(key, _)| key.as_str()).collect();
         assert_eq!(silent, ["polecat:hello"]);

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use proctor_judge::evidence::{Leftover, RigGit, path};
 use tokio::time::{Instant, sleep};
 
@@ -23,6 +24,7 @@ use crate::landed::TARGET;
 use crate::launch::telemetry_key;
 use crate::linux;
 use crate::process;
+use crate::scenario::Exercise;
 use crate::town::{Snapshot, Town};
 
 /// How often agents are asked whether they rest.
@@ -42,7 +44,13 @@ impl<S: Services> Run<S> {
         let ground = self.ground(ended).await;
         keep(&mut first, ground.as_ref().map(drop).map_err(Clone::clone));
         let (done, stopped) = {
-            let work = run_exercises(ground.ok().flatten(), exercises, self.rec.evidence.join(path::EXERCISE), self.cancel.clone(), self.rec.teller());
+            let work = run_exercises(
+                ground.ok().flatten(),
+                exercises,
+                self.rec.evidence.join(path::EXERCISE),
+                self.cancel.clone(),
+                self.rec.teller(),
+            );
             tokio::join!(work, self.stop_and_read())
         };
         keep(&mut first, stopped);
@@ -59,7 +67,14 @@ impl<S: Services> Run<S> {
         let (agents, mail, beads) = state.map_or((0, 0, 0), |s| (s.agents.len(), s.mail.len(), s.beads.len()));
         let events = self.live.totals.events;
         let detail = format!("{events} events · {agents} agents · {exercises} exercises");
-        let facts = [("events", events as usize), ("agents", agents), ("mails", mail), ("beads", beads), ("exercises", exercises), ("leftovers", self.rec.record.leftovers.len())];
+        let facts = [
+            ("events", events as usize),
+            ("agents", agents),
+            ("mails", mail),
+            ("beads", beads),
+            ("exercises", exercises),
+            ("leftovers", self.rec.record.leftovers.len()),
+        ];
         facts.iter().fold(Done::new(detail), |done, (label, value)| done.fact(label, value.to_string()))
     }
 
@@ -91,7 +106,7 @@ impl<S: Services> Run<S> {
     }
 
     /// The exercises, each with the reason why it is not done, if there is one.
-    fn exercises(&self, ended: Result<(), &Halt>) -> Vec<(exercise_of::Exercise, Option<String>)> {
+    fn exercises(&self, ended: Result<(), &Halt>) -> Vec<(Exercise, Option<String>)> {
         let why = ended.err().map(|halt| match halt.kind {
             proctor_judge::evidence::StopKind::Timeout => "not landed".to_owned(),
             proctor_judge::evidence::StopKind::Cancelled => "the run was cancelled".to_owned(),
@@ -163,7 +178,8 @@ impl<S: Services> Run<S> {
         for agent in &mut state.agents {
             let entry = self.table.as_ref().and_then(|table| table.entry(&agent.agent).ok());
             agent.program = entry.map_or_else(|| agent.program.clone(), |(_, entry)| entry.program.clone());
-            agent.telemetry = telemetry_key(entry.map_or("", |(_, entry)| &entry.program), plan.telemetry.keys().map(String::as_str));
+            agent.telemetry =
+                telemetry_key(entry.map_or("", |(_, entry)| &entry.program), plan.telemetry.keys().map(String::as_str));
         }
     }
 
@@ -193,14 +209,12 @@ impl<S: Services> Run<S> {
         }
         let python = self.runtime.ready().now_or_never().and_then(Result::ok).flatten();
         let (scenario, seed, programs) = (self.request.scenario.clone(), self.request.seed, self.programs.clone());
-        let lock = tokio::task::spawn_blocking(move || Lock::of(&scenario.spec.name, seed, &scenario.files, &programs, python.as_ref()));
+        let lock =
+            tokio::task::spawn_blocking(move || Lock::of(&scenario.spec.name, seed, &scenario.files, &programs, python.as_ref()));
         let lock = lock.await.map_err(|error| Halt::harness(error.to_string()))?;
         write_json(&self.request.report.join("lock.json"), &lock)
     }
 }
-
-use crate::scenario::spec as exercise_of;
-use futures::FutureExt;
 
 /// Remembers the first failure; collecting goes on all the same.
 fn keep(first: &mut Option<Halt>, outcome: Result<(), Halt>) {
@@ -229,7 +243,7 @@ fn with_states_of(mut after: Snapshot, before: Option<Snapshot>) -> Snapshot {
 
 async fn run_exercises(
     ground: Option<Ground>,
-    exercises: Vec<(exercise_of::Exercise, Option<String>)>,
+    exercises: Vec<(Exercise, Option<String>)>,
     folder: PathBuf,
     cancel: super::Cancel,
     tell: Tell,
@@ -245,7 +259,7 @@ async fn run_exercises(
         }
         return Ok(0);
     };
-    let all: Vec<exercise_of::Exercise> = exercises.into_iter().map(|(exercise, _)| exercise).collect();
+    let all: Vec<Exercise> = exercises.into_iter().map(|(exercise, _)| exercise).collect();
     let mut count = 0;
     ground
         .run(&all, &cancel, |record| {

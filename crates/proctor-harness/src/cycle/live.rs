@@ -63,7 +63,8 @@ impl Live {
         row.doing = one_line(if exchange.answered.is_empty() { &exchange.asked } else { &exchange.answered });
         if let Some(miss) = &exchange.miss {
             let text = one_line(miss);
-            let message = format!("no script answers {} at turn {}: {text}", exchange.agent.replace("/polecats/", "/"), exchange.turn + 1);
+            let message =
+                format!("no script answers {} at turn {}: {text}", exchange.agent.replace("/polecats/", "/"), exchange.turn + 1);
             return Err(Halt::harness(message).hint("add a `[[turn]]` whose `on` matches the text, or a `[[turn.step]]` for the tool result, to the script of that role"));
         }
         let Some(fault) = &exchange.fault else {
@@ -74,7 +75,10 @@ impl Live {
         let count = self.faulted.entry(exchange.agent.clone()).or_default();
         *count += 1;
         if *count >= HOPELESS_FAULTS && for_ever.contains(fault) {
-            return Err(provider_gave_up(&exchange.agent, &format!("it was answered {} {count} times, and the fault `{fault}` never ends", exchange.status)));
+            return Err(provider_gave_up(
+                &exchange.agent,
+                &format!("it was answered {} {count} times, and the fault `{fault}` never ends", exchange.status),
+            ));
         }
         Ok(())
     }

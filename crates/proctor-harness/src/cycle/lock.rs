@@ -38,7 +38,13 @@ struct Input {
 
 impl Lock {
     /// Hashes the inputs. Reading programs takes a while: call it off the runtime's threads.
-    pub(crate) fn of(scenario: &str, seed: u64, files: &Files, programs: &BTreeMap<String, (String, String)>, python: Option<&Python>) -> Self {
+    pub(crate) fn of(
+        scenario: &str,
+        seed: u64,
+        files: &Files,
+        programs: &BTreeMap<String, (String, String)>,
+        python: Option<&Python>,
+    ) -> Self {
         let hashed = |(name, (path, version)): (&String, &(String, String))| {
             let sha256 = hash_file(Path::new(path)).ok();
             (name.clone(), Input { path: path.clone(), version: version.clone(), sha256 })

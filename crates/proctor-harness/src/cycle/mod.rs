@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use proctor_judge::evidence::{RunRecord, SCHEMA_VERSION, Time};
 
-pub use recorder::PHASES;
 pub use progress::{AgentLive, Cancel, ClauseLive, Happening, Progress, Totals};
+pub use recorder::PHASES;
 pub use services::{AgentCounts, GatewaySpec, Services, TelemetryAddresses};
 
 use crate::halt::Halt;
@@ -89,7 +89,12 @@ pub struct RunEnd {
 }
 
 /// Runs phases 1 to 7. It always returns; what went wrong stands in the record.
-pub async fn run<S: Services>(request: Request, services: Arc<S>, progress: impl Fn(Progress) + Send + Sync + 'static, cancel: Cancel) -> RunEnd {
+pub async fn run<S: Services>(
+    request: Request,
+    services: Arc<S>,
+    progress: impl Fn(Progress) + Send + Sync + 'static,
+    cancel: Cancel,
+) -> RunEnd {
     let report = request.report.clone();
     let record = first_record(&request);
     let rec = match Recorder::create(&report, record.clone(), Arc::clone(&request.clock), Arc::new(progress)) {
@@ -182,7 +187,15 @@ impl<S: Services> Run<S> {
         if self.request.keep_town {
             return Some(root);
         }
-        let removed = tokio::task::spawn_blocking(move || clean::inspect(&root).map_or(Ok(()), |left| clean::remove(&left))).await;
+        let at_once = self.cancel.level() > 1;
+        let remove = move || {
+            let Some(left) = clean::inspect(&root) else { return Ok(()) };
+            if at_once {
+                left.processes.iter().for_each(|process| linux::end(process.pid, true));
+            }
+            clean::remove(&left)
+        };
+        let removed = tokio::task::spawn_blocking(remove).await;
         if let Ok(Err(halt)) = removed {
             self.rec.log(&format!("not removed: {halt}"));
             self.rec.record.notes.insert("not_removed".into(), halt.message);

@@ -23,7 +23,8 @@ use crate::halt::Halt;
 pub(crate) type Tell = Arc<dyn Fn(Progress) + Send + Sync>;
 
 /// The names of phases 1 to 7.
-pub const PHASES: [&str; 7] = ["reset telemetry", "reset town", "start telemetry", "start town", "inject prompt", "wait for landing", "collect"];
+pub const PHASES: [&str; 7] =
+    ["reset telemetry", "reset town", "start telemetry", "start town", "inject prompt", "wait for landing", "collect"];
 
 /// What a phase says when it ended well: its line for people, and the label and value pairs of its report.
 #[derive(Clone, Debug, Default)]
@@ -116,7 +117,15 @@ impl Recorder {
     pub(crate) fn begin(&mut self, number: u8) -> Result<(), Halt> {
         let name = PHASES[usize::from(number - 1)];
         let at = self.now();
-        self.record.phases.push(Phase { number, name: name.into(), started_at: at, ended_at: None, ok: false, detail: String::new(), facts: Vec::new() });
+        self.record.phases.push(Phase {
+            number,
+            name: name.into(),
+            started_at: at,
+            ended_at: None,
+            ok: false,
+            detail: String::new(),
+            facts: Vec::new(),
+        });
         self.save()?;
         self.tell(Progress::PhaseBegan { number, name, at });
         self.note("phase_began", format!("{number} {name}"), BTreeMap::from([("number".into(), number.into())]))
@@ -166,13 +175,19 @@ impl Spans {
         let root = self.root.get_or_insert_with(|| {
             let mut builder = SpanBuilder::from_name(format!("run {}", record.scenario));
             builder.start_time = Some(record.started_at.into());
-            builder.attributes = Some(vec![KeyValue::new("proctor.run.short_id", record.id.clone()), KeyValue::new("proctor.town", record.town.clone())]);
+            builder.attributes = Some(vec![
+                KeyValue::new("proctor.run.short_id", record.id.clone()),
+                KeyValue::new("proctor.town", record.town.clone()),
+            ]);
             Context::new().with_span(tracer.build_with_context(builder, &Context::new()))
         });
         for phase in self.waiting.drain(..) {
             let mut builder = SpanBuilder::from_name(format!("{} {}", phase.number, phase.name));
             builder.start_time = Some(phase.started_at.into());
-            builder.attributes = Some(vec![KeyValue::new("proctor.phase", i64::from(phase.number)), KeyValue::new("proctor.detail", phase.detail.clone())]);
+            builder.attributes = Some(vec![
+                KeyValue::new("proctor.phase", i64::from(phase.number)),
+                KeyValue::new("proctor.detail", phase.detail.clone()),
+            ]);
             let mut span = tracer.build_with_context(builder, root);
             span.set_status(if phase.ok { Status::Ok } else { Status::error(phase.detail) });
             span.end_with_timestamp(phase.ended_at.unwrap_or(phase.started_at).into());

@@ -45,7 +45,8 @@ impl<S: Services> Run<S> {
         made?;
         let env = town_environment(&root, &self.request.id, self.request.seed);
         let path = self.request.environment.get("PATH").map_or("/usr/bin:/bin", String::as_str);
-        let program = linux::find_program("git", path).ok_or_else(|| Halt::environment(format!("no git was found in {path}")).hint("install git"))?;
+        let program = linux::find_program("git", path)
+            .ok_or_else(|| Halt::environment(format!("no git was found in {path}")).hint("install git"))?;
         let git = Git::new(program.clone(), env.clone());
         let version = git.version().await?;
         self.programs.insert("git".into(), (program.display().to_string(), version.clone()));
@@ -57,7 +58,8 @@ impl<S: Services> Run<S> {
         self.env = env;
         let facts = town.prepare().await;
         self.town = Some(town);
-        let mut done = Done::new(format!("fresh town, seed {}", self.request.seed)).fact("base directory", root.display().to_string());
+        let mut done =
+            Done::new(format!("fresh town, seed {}", self.request.seed)).fact("base directory", root.display().to_string());
         done.facts.extend(facts?);
         self.rec.record.notes.insert("base".into(), root.display().to_string());
         Ok(done)
@@ -86,7 +88,8 @@ impl<S: Services> Run<S> {
         let spec = self.request.scenario.spec.clone();
         let faults = root.join("faults.json");
         write_json(&faults, &agents::gateway_faults(&spec.fault))?;
-        let gateway = GatewaySpec { script: root.join("scenario").join(&spec.script), faults, journal: self.rec.evidence.join("gateway") };
+        let gateway =
+            GatewaySpec { script: root.join("scenario").join(&spec.script), faults, journal: self.rec.evidence.join("gateway") };
         let gateway = self.services.start_gateway(gateway).await?;
         self.exchanges = Some(self.services.exchanges());
         let search = self.request.environment.get("PATH").cloned().unwrap_or_default();
@@ -98,7 +101,8 @@ impl<S: Services> Run<S> {
         self.env.insert("OTEL_RESOURCE_ATTRIBUTES".into(), format!("proctor.run.id={}", self.request.run_id));
         write_json(&root.join(ENVIRONMENT), &self.env)?;
         self.town()?.fix_environment(self.env.clone());
-        let ports = [("metrics", &addresses.metrics), ("logs", &addresses.logs), ("otlp", &addresses.otlp), ("gateway", &gateway)];
+        let ports =
+            [("metrics", &addresses.metrics), ("logs", &addresses.logs), ("otlp", &addresses.otlp), ("gateway", &gateway)];
         let detail: Vec<String> = ports.iter().map(|(name, url)| format!("{name} {}", port(url))).collect();
         let mut done = Done::new(detail.join(" · "));
         for (name, url) in ports {
@@ -122,7 +126,12 @@ impl<S: Services> Run<S> {
             base.note("process", "gt mayor start: the town's daemon and the mayor", now)?;
         }
         let limit = self.request.scenario.spec.timeouts.start.0;
-        let program = self.table.as_ref().and_then(|table| table.entry("mayor").ok()).map(|(_, entry)| entry.program.clone()).unwrap_or_default();
+        let program = self
+            .table
+            .as_ref()
+            .and_then(|table| table.entry("mayor").ok())
+            .map(|(_, entry)| entry.program.clone())
+            .unwrap_or_default();
         self.town()?.start(limit).await?;
         Ok(Done::new("mayor listens").fact("mayor", program))
     }
@@ -147,7 +156,8 @@ impl<S: Services> Run<S> {
         }
         let proof = proof.ok_or_else(|| lost(limit))?;
         let received_at = self.rec.now();
-        self.rec.record.delivery = Some(Receipt { bytes: text.len() as u64, sent_at, received_at: Some(received_at), proof: Some(proof.clone()) });
+        self.rec.record.delivery =
+            Some(Receipt { bytes: text.len() as u64, sent_at, received_at: Some(received_at), proof: Some(proof.clone()) });
         self.rec.note("receipt", format!("the mayor has the prompt: {proof}"), BTreeMap::new())?;
         let size = format!("{:.1} kB", text.len() as f64 / 1000.0);
         Ok(Done::new(format!("{size}, received ({proof})")).fact("bytes", text.len().to_string()).fact("proof", proof))
@@ -201,8 +211,12 @@ pub(crate) async fn next_exchange(exchanges: &mut Option<tokio::sync::mpsc::Unbo
 }
 
 fn lost(limit: Duration) -> Halt {
-    let message = format!("the prompt was typed {DELIVERIES} times, but nothing shows within {} s that the mayor received it", limit.as_secs_f64());
-    Halt::harness(message).hint("see evidence/transcripts/ for what the mayor's terminal showed; a slow program needs a longer `timeouts.receipt`")
+    let message = format!(
+        "the prompt was typed {DELIVERIES} times, but nothing shows within {} s that the mayor received it",
+        limit.as_secs_f64()
+    );
+    Halt::harness(message)
+        .hint("see evidence/transcripts/ for what the mayor's terminal showed; a slow program needs a longer `timeouts.receipt`")
 }
 
 /// A text with its white space made plain, since terminals and JSON change it.

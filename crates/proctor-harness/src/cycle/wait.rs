@@ -34,7 +34,9 @@ impl<S: Services> Run<S> {
     pub(crate) async fn wait_for_landing(&mut self) -> Result<Done, Halt> {
         let limit = self.landing_limit();
         let until = Instant::now() + limit;
-        let mut watcher = Watcher::new().map_err(|error| Halt::environment(format!("the town cannot be watched: {error}")).hint("raise fs.inotify.max_user_instances"))?;
+        let mut watcher = Watcher::new().map_err(|error| {
+            Halt::environment(format!("the town cannot be watched: {error}")).hint("raise fs.inotify.max_user_instances")
+        })?;
         loop {
             self.watch(&watcher)?;
             let look = self.look().await?;
@@ -53,7 +55,12 @@ impl<S: Services> Run<S> {
         let mut places = vec![self.town()?.events_file(), origins.clone()];
         let rigs = std::fs::read_dir(&origins).into_iter().flatten().flatten();
         places.extend(rigs.flat_map(|rig| [rig.path(), rig.path().join("refs/heads")]));
-        let watch = |place: &Path| watcher.watch(place).map_err(|error| Halt::environment(format!("{} cannot be watched: {error}", place.display())).hint("raise fs.inotify.max_user_watches"));
+        let watch = |place: &Path| {
+            watcher.watch(place).map_err(|error| {
+                Halt::environment(format!("{} cannot be watched: {error}", place.display()))
+                    .hint("raise fs.inotify.max_user_watches")
+            })
+        };
         places.iter().try_for_each(|place| watch(place))
     }
 
@@ -136,18 +143,29 @@ impl<S: Services> Run<S> {
             return Ok(());
         }
         for reading in &look.changed {
-            let values = BTreeMap::from([("clause".into(), name(reading.clause).into()), ("value".into(), reading.value.into()), ("now".into(), reading.now.clone().into())]);
+            let values = BTreeMap::from([
+                ("clause".into(), name(reading.clause).into()),
+                ("value".into(), reading.value.into()),
+                ("now".into(), reading.now.clone().into()),
+            ]);
             self.rec.note("clause", format!("{} {}", name(reading.clause), reading.now), values)?;
         }
         let Some(landed) = &self.landed else { return Ok(()) };
-        let row = |r: &crate::landed::signs::Reading| ClauseLive { clause: name(r.clause).into(), value: r.value, now: r.now.clone(), since: landed.since(r.clause) };
+        let row = |r: &crate::landed::signs::Reading| ClauseLive {
+            clause: name(r.clause).into(),
+            value: r.value,
+            now: r.now.clone(),
+            since: landed.since(r.clause),
+        };
         self.rec.tell(Progress::Clauses(look.readings.iter().map(row).collect()));
         write_rows(&self.rec.evidence.join(path::SIGNS), landed.signs())
     }
 
     /// A built-in agent ended because its provider did not answer any more.
     fn provider_is_gone(&self, state: &Snapshot) -> Option<Halt> {
-        let builtin = |agent: &str| self.table.as_ref().and_then(|table| table.entry(agent).ok()).is_some_and(|(_, entry)| entry.program == BUILTIN);
+        let builtin = |agent: &str| {
+            self.table.as_ref().and_then(|table| table.entry(agent).ok()).is_some_and(|(_, entry)| entry.program == BUILTIN)
+        };
         let session = state.sessions.iter().find(|s| s.exit.as_deref() == Some(PROVIDER_EXIT) && builtin(&s.agent))?;
         Some(provider_gave_up(&session.agent, "it used up its retries and ended"))
     }
@@ -185,6 +203,10 @@ fn landed(look: &Look) -> Done {
 }
 
 fn event_text(event: &TownEvent) -> String {
-    let values: Vec<String> = event.payload.iter().map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))).collect();
+    let values: Vec<String> = event
+        .payload
+        .iter()
+        .map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .collect();
     super::live::one_line(&format!("{} {}", event.actor, values.join(" ")))
 }

@@ -58,9 +58,15 @@ impl Ground {
     ///
     /// # Errors
     /// When the machine refuses; the other exercises are ended then.
-    pub async fn run(&self, exercises: &[Exercise], cancel: &Cancel, mut done: impl FnMut(ExerciseRecord) -> Result<(), Halt>) -> Result<(), Halt> {
+    pub async fn run(
+        &self,
+        exercises: &[Exercise],
+        cancel: &Cancel,
+        mut done: impl FnMut(ExerciseRecord) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
         let places = Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
-        let ends: BTreeMap<String, watch::Sender<bool>> = exercises.iter().map(|e| (e.name.clone(), watch::Sender::new(false))).collect();
+        let ends: BTreeMap<String, watch::Sender<bool>> =
+            exercises.iter().map(|e| (e.name.clone(), watch::Sender::new(false))).collect();
         let ends = Arc::new(ends);
         let mut running = JoinSet::new();
         for exercise in exercises.iter().cloned() {
@@ -73,7 +79,13 @@ impl Ground {
         Ok(())
     }
 
-    async fn run_in_turn(&self, exercise: Exercise, places: &Semaphore, ends: &BTreeMap<String, watch::Sender<bool>>, cancel: &Cancel) -> Result<ExerciseRecord, Halt> {
+    async fn run_in_turn(
+        &self,
+        exercise: Exercise,
+        places: &Semaphore,
+        ends: &BTreeMap<String, watch::Sender<bool>>,
+        cancel: &Cancel,
+    ) -> Result<ExerciseRecord, Halt> {
         for before in needed_by(&exercise) {
             if let Some(end) = ends.get(before) {
                 // The sender outlives every exercise, so waiting ends with the value.
@@ -94,7 +106,8 @@ impl Ground {
 
     async fn run_one(&self, exercise: &Exercise) -> Result<ExerciseRecord, Halt> {
         let place = self.place(exercise)?;
-        let mut record = ExerciseRecord { name: exercise.name.clone(), title: exercise.title.clone(), steps: Vec::new(), not_done: None };
+        let mut record =
+            ExerciseRecord { name: exercise.name.clone(), title: exercise.title.clone(), steps: Vec::new(), not_done: None };
         let mut facts = BTreeMap::new();
         for step in &exercise.step {
             let good = |need: &String| record.steps.iter().any(|done| done.name == *need && done.exit == Some(0));
@@ -144,7 +157,8 @@ impl Ground {
     fn environment(&self, repos: &Path) -> BTreeMap<String, String> {
         let bin = self.python.parent().map(|bin| bin.display().to_string()).unwrap_or_default();
         let fixed = [("LANG", "C.UTF-8"), ("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONUNBUFFERED", "1"), ("TERM", "dumb")];
-        let mut env: BTreeMap<String, String> = fixed.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let mut env: BTreeMap<String, String> =
+            fixed.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         env.insert("PATH".into(), format!("{bin}:/usr/local/bin:/usr/bin:/bin"));
         for rig in &self.spec.rig {
             env.insert(format!("PROCTOR_REPO_{}", rig.name.to_uppercase()), repos.join(&rig.name).display().to_string());
@@ -233,7 +247,8 @@ pub async fn again(again: Again<'_>, name: &str, cancel: &Cancel) -> Result<Exer
 /// Git with a cleared environment and a home of its own below `work`.
 fn own_git(environment: &BTreeMap<String, String>, work: &Path) -> Result<Git, Halt> {
     let path = environment.get("PATH").map_or("/usr/bin:/bin", String::as_str);
-    let program = crate::linux::find_program("git", path).ok_or_else(|| Halt::environment("no git was found").hint("install git"))?;
+    let program =
+        crate::linux::find_program("git", path).ok_or_else(|| Halt::environment("no git was found").hint("install git"))?;
     let fixed = [("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_TERMINAL_PROMPT", "0"), ("PATH", path)];
     let mut env: BTreeMap<String, String> = fixed.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     env.insert("HOME".into(), work.display().to_string());

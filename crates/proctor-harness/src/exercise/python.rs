@@ -69,20 +69,27 @@ pub async fn provide(wanted: &Wanted) -> Result<Python, Halt> {
         return named_interpreter(named, wanted).await;
     }
     let path = wanted.environment.get("PATH").map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
-    let found = linux::find_program("python3", path)
-        .ok_or_else(|| Halt::environment(format!("no Python was found (looked for python3 in {path})")).hint("install python3 and python3-venv, or name an interpreter: --python PATH"))?;
+    let found = linux::find_program("python3", path).ok_or_else(|| {
+        Halt::environment(format!("no Python was found (looked for python3 in {path})"))
+            .hint("install python3 and python3-venv, or name an interpreter: --python PATH")
+    })?;
     let about = ask(&found, wanted).await?;
     cached(&about, wanted).await
 }
 
 async fn ask(program: &Path, wanted: &Wanted) -> Result<About, Halt> {
     let text = eval(program, ABOUT, wanted).await?;
-    serde_json::from_str(&text).map_err(|_| Halt::environment(format!("{} is no Python 3: it answered `{}`", program.display(), text.trim())))
+    serde_json::from_str(&text)
+        .map_err(|_| Halt::environment(format!("{} is no Python 3: it answered `{}`", program.display(), text.trim())))
 }
 
 async fn eval(program: &Path, code: &str, wanted: &Wanted) -> Result<String, Halt> {
     let ended = run(program, &["-c", code], wanted, ASK_LIMIT).await?;
-    if ended.ok() { Ok(ended.out()) } else { Err(Halt::environment(format!("{} does not work ({}): {}", program.display(), ended.how(), ended.said()))) }
+    if ended.ok() {
+        Ok(ended.out())
+    } else {
+        Err(Halt::environment(format!("{} does not work ({}): {}", program.display(), ended.how(), ended.said())))
+    }
 }
 
 async fn run(program: &Path, args: &[&str], wanted: &Wanted, limit: Duration) -> Result<Ended, Halt> {
@@ -94,7 +101,8 @@ async fn run(program: &Path, args: &[&str], wanted: &Wanted, limit: Duration) ->
 
 async fn packages(program: &Path, wanted: &Wanted) -> Result<BTreeMap<String, String>, Halt> {
     let text = eval(program, PACKAGES, wanted).await?;
-    serde_json::from_str(&text).map_err(|error| Halt::environment(format!("{} does not list its packages: {error}", program.display())))
+    serde_json::from_str(&text)
+        .map_err(|error| Halt::environment(format!("{} does not list its packages: {error}", program.display())))
 }
 
 /// The plain name of a requirement: `cryptography` of `cryptography>=42.0`.
@@ -107,10 +115,13 @@ async fn named_interpreter(named: &Path, wanted: &Wanted) -> Result<Python, Halt
     let about = ask(named, wanted).await?;
     let packages = packages(named, wanted).await?;
     let there: Vec<String> = packages.keys().map(|name| name.to_lowercase().replace(['_', '.'], "-")).collect();
-    let missing: Vec<&str> = wanted.packages.iter().filter(|r| !there.contains(&requirement_name(r))).map(String::as_str).collect();
+    let missing: Vec<&str> =
+        wanted.packages.iter().filter(|r| !there.contains(&requirement_name(r))).map(String::as_str).collect();
     if !missing.is_empty() {
         let message = format!("{} lacks {}", named.display(), missing.join(", "));
-        return Err(Halt::environment(message).hint("install it there, or leave --python out: a virtual environment is then made"));
+        return Err(
+            Halt::environment(message).hint("install it there, or leave --python out: a virtual environment is then made")
+        );
     }
     Ok(Python { program: about.executable.clone(), version: about.version, base: about.executable, packages })
 }
@@ -150,7 +161,11 @@ async fn lock(path: &Path) -> Result<File, Halt> {
 
 async fn make(about: &About, wanted: &Wanted, place: &Path) -> Result<Python, Halt> {
     if !about.venv {
-        let message = format!("no Python with `venv` was found (looked at: python3 {} at {}, without venv or ensurepip)", about.version, about.executable.display());
+        let message = format!(
+            "no Python with `venv` was found (looked at: python3 {} at {}, without venv or ensurepip)",
+            about.version,
+            about.executable.display()
+        );
         return Err(Halt::environment(message).hint("install python3-venv, or name another interpreter: --python PATH"));
     }
     let temporary = place.with_extension(format!("new-{}", std::process::id()));
@@ -166,15 +181,23 @@ async fn fill(about: &About, wanted: &Wanted, temporary: &Path, place: &Path) ->
     let text = temporary.display().to_string();
     let ended = run(&about.executable, &["-m", "venv", "--clear", &text], wanted, MAKE_LIMIT).await?;
     if !ended.ok() {
-        let message = format!("the virtual environment could not be made with {} ({}): {}", about.executable.display(), ended.how(), ended.said());
-        return Err(full_disk(&ended).unwrap_or_else(|| Halt::environment(message).hint("install python3-venv, or name another interpreter: --python PATH")));
+        let message = format!(
+            "the virtual environment could not be made with {} ({}): {}",
+            about.executable.display(),
+            ended.how(),
+            ended.said()
+        );
+        return Err(full_disk(&ended).unwrap_or_else(|| {
+            Halt::environment(message).hint("install python3-venv, or name another interpreter: --python PATH")
+        }));
     }
     let python = temporary.join("bin/python");
     if !wanted.packages.is_empty() {
         install(&python, wanted).await?;
     }
     let packages = packages(&python, wanted).await?;
-    let answer = Python { program: place.join("bin/python"), version: about.version.clone(), base: about.executable.clone(), packages };
+    let answer =
+        Python { program: place.join("bin/python"), version: about.version.clone(), base: about.executable.clone(), packages };
     let file = temporary.join(CONTENTS);
     let bytes = serde_json::to_vec_pretty(&answer).map_err(|error| Halt::harness(error.to_string()))?;
     fs::write(&file, bytes).map_err(|error| Halt::io("write", &file, &error))?;
@@ -200,7 +223,10 @@ async fn install(python: &Path, wanted: &Wanted) -> Result<(), Halt> {
 
 fn full_disk(ended: &Ended) -> Option<Halt> {
     let full = ended.said().contains("No space left on device");
-    full.then(|| Halt::environment("the virtual environment could not be made: the disk is full").hint("free some disk space: `proctor clean`, `proctor runs --keep N`"))
+    full.then(|| {
+        Halt::environment("the virtual environment could not be made: the disk is full")
+            .hint("free some disk space: `proctor clean`, `proctor runs --keep N`")
+    })
 }
 
 #[cfg(test)]
@@ -210,7 +236,12 @@ mod tests {
 
     fn wanted(cache: &Path, path: &str, named: Option<&str>) -> Wanted {
         let environment = BTreeMap::from([("PATH".to_owned(), path.to_owned())]);
-        Wanted { named: named.map(PathBuf::from), packages: vec!["cryptography>=42.0".into()], cache: cache.to_owned(), environment }
+        Wanted {
+            named: named.map(PathBuf::from),
+            packages: vec!["cryptography>=42.0".into()],
+            cache: cache.to_owned(),
+            environment,
+        }
     }
 
     #[tokio::test]
@@ -226,7 +257,8 @@ mod tests {
     async fn an_interpreter_without_venv_is_named() {
         let cache = tempfile::tempdir().unwrap();
         let fake = cache.path().join("python3");
-        fs::write(&fake, "#!/bin/sh\necho '{\"executable\": \"/x/python3\", \"version\": \"3.11.2\", \"venv\": false}'\n").unwrap();
+        fs::write(&fake, "#!/bin/sh\necho '{\"executable\": \"/x/python3\", \"version\": \"3.11.2\", \"venv\": false}'\n")
+            .unwrap();
         fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let halt = provide(&wanted(cache.path(), &cache.path().display().to_string(), None)).await.unwrap_err();
         assert!(halt.message.contains("without venv or ensurepip"), "{halt}");

@@ -49,9 +49,9 @@ struct Ready {
 pub fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
-        Some((head, rest)) => name.strip_prefix(head).is_some_and(|tail| {
-            tail.char_indices().map(|(at, _)| at).chain([tail.len()]).any(|at| matches(rest, &tail[at..]))
-        }),
+        Some((head, rest)) => name
+            .strip_prefix(head)
+            .is_some_and(|tail| tail.char_indices().map(|(at, _)| at).chain([tail.len()]).any(|at| matches(rest, &tail[at..]))),
     }
 }
 
@@ -83,17 +83,27 @@ impl Place {
     ///
     /// # Errors
     /// Inner: what it would run is missing. Outer: the machine refuses.
-    pub async fn run(&self, step: &Step, limit: Duration, facts: &BTreeMap<String, String>, now: Time) -> Result<Result<StepRecord, Missing>, Halt> {
+    pub async fn run(
+        &self,
+        step: &Step,
+        limit: Duration,
+        facts: &BTreeMap<String, String>,
+        now: Time,
+    ) -> Result<Result<StepRecord, Missing>, Halt> {
         let ready = match self.ready(step, facts) {
             Ok(ready) => ready,
             Err(missing) => return Ok(Err(missing)),
         };
         let before = self.files();
-        let opens = Opens::watch(&self.work).map_err(|error| Halt::environment(format!("opened files cannot be watched: {error}")).hint("raise fs.inotify.max_user_instances"))?;
+        let opens = Opens::watch(&self.work).map_err(|error| {
+            Halt::environment(format!("opened files cannot be watched: {error}")).hint("raise fs.inotify.max_user_instances")
+        })?;
         let ended = self.program(&ready, limit).run().await;
         let ended = ended.map_err(|error| Halt::environment(format!("{} cannot be started: {error}", self.python.display())))?;
         let (opened, _) = opens.take().map_err(|error| Halt::environment(format!("opened files cannot be read: {error}")))?;
-        let watched = |path: &&PathBuf| path.file_name().is_some_and(|name| self.watch.iter().any(|pattern| matches(pattern, &name.to_string_lossy())));
+        let watched = |path: &&PathBuf| {
+            path.file_name().is_some_and(|name| self.watch.iter().any(|pattern| matches(pattern, &name.to_string_lossy())))
+        };
         let opened = opened.iter().filter(watched).map(|path| path.display().to_string()).collect();
         Ok(Ok(self.record(step, &ready, &ended, limit, &before, opened, now)))
     }
@@ -110,7 +120,16 @@ impl Place {
     }
 
     #[allow(clippy::too_many_arguments, reason = "everything that a step's record is made of, once")]
-    fn record(&self, step: &Step, ready: &Ready, ended: &Ended, limit: Duration, before: &BTreeMap<String, String>, opened: Vec<String>, now: Time) -> StepRecord {
+    fn record(
+        &self,
+        step: &Step,
+        ready: &Ready,
+        ended: &Ended,
+        limit: Duration,
+        before: &BTreeMap<String, String>,
+        opened: Vec<String>,
+        now: Time,
+    ) -> StepRecord {
         let stdout = String::from_utf8_lossy(&ended.stdout).into_owned();
         let how = match (ended.code, ended.signal) {
             (Some(_), _) => None,
@@ -138,7 +157,8 @@ impl Place {
     /// The command line without this machine's paths, so that the same run gives the same evidence anywhere.
     fn shown(&self, ready: &Ready) -> Vec<String> {
         let script = ready.script.display().to_string();
-        let script = script.replace(&self.repos.display().to_string(), "$REPO").replace(&self.checks.display().to_string(), "$CHECKS");
+        let script =
+            script.replace(&self.repos.display().to_string(), "$REPO").replace(&self.checks.display().to_string(), "$CHECKS");
         ["$PYTHON".to_owned(), script].into_iter().chain(ready.args.iter().cloned()).collect()
     }
 

@@ -64,7 +64,11 @@ impl Git {
     async fn bytes(&self, program: Program) -> Result<Vec<u8>, Halt> {
         let what = format!("git {}", program.args.get(1..).unwrap_or(&[]).join(" "));
         let ended = program.run().await.map_err(|error| Halt::environment(format!("git cannot be started: {error}")))?;
-        if ended.ok() { Ok(ended.stdout) } else { Err(Halt::harness(format!("`{what}` failed ({}): {}", ended.how(), ended.said()))) }
+        if ended.ok() {
+            Ok(ended.stdout)
+        } else {
+            Err(Halt::harness(format!("`{what}` failed ({}): {}", ended.how(), ended.said())))
+        }
     }
 
     /// Standard output of a git command in a repository.
@@ -124,7 +128,14 @@ impl Git {
     ///
     /// # Errors
     /// When git cannot read the repositories.
-    pub async fn standing(&self, origin: &Path, objects: Option<&Path>, commit: &str, head: &str, heads: &[String]) -> Result<Standing, Halt> {
+    pub async fn standing(
+        &self,
+        origin: &Path,
+        objects: Option<&Path>,
+        commit: &str,
+        head: &str,
+        heads: &[String],
+    ) -> Result<Standing, Halt> {
         if self.is_ancestor(origin, objects, commit, head).await {
             return self.standing_of_ancestor(origin, commit, heads).await;
         }
@@ -161,7 +172,13 @@ impl Git {
         self.ids_of(repository, log).await
     }
 
-    async fn whole_change(&self, repository: &Path, objects: Option<&Path>, base: &str, commit: &str) -> Result<Option<String>, Halt> {
+    async fn whole_change(
+        &self,
+        repository: &Path,
+        objects: Option<&Path>,
+        base: &str,
+        commit: &str,
+    ) -> Result<Option<String>, Halt> {
         if base.is_empty() {
             return Ok(None);
         }
@@ -189,12 +206,21 @@ impl Git {
     /// # Errors
     /// When git cannot read the repository; a missing one is an empty answer.
     pub async fn rig(&self, origin: &Path, rig: &str, target: &str) -> Result<RigGit, Halt> {
-        let mut answer = RigGit { rig: rig.into(), target: target.into(), head: None, commits: Vec::new(), files: Vec::new(), branches: BTreeMap::new(), rewound: Vec::new() };
+        let mut answer = RigGit {
+            rig: rig.into(),
+            target: target.into(),
+            head: None,
+            commits: Vec::new(),
+            files: Vec::new(),
+            branches: BTreeMap::new(),
+            rewound: Vec::new(),
+        };
         if !origin.is_dir() {
             return Ok(answer);
         }
         let refs = self.run(origin, &["for-each-ref", "--format=%(refname:short) %(objectname)", "refs/heads"]).await?;
-        answer.branches = refs.lines().filter_map(|line| line.rsplit_once(' ')).map(|(name, sha)| (name.to_owned(), sha.to_owned())).collect();
+        answer.branches =
+            refs.lines().filter_map(|line| line.rsplit_once(' ')).map(|(name, sha)| (name.to_owned(), sha.to_owned())).collect();
         answer.head = answer.branches.remove(target);
         if let Some(head) = answer.head.clone() {
             answer.commits = self.commits(origin, &head).await?;
@@ -209,7 +235,9 @@ impl Git {
     }
 
     async fn commits(&self, origin: &Path, head: &str) -> Result<Vec<Commit>, Halt> {
-        let log = self.run(origin, &["log", "--name-only", "-z", "--no-color", "--format=%x01%H%x02%an%x02%ae%x02%aI%x02%s%x02", head]).await?;
+        let log = self
+            .run(origin, &["log", "--name-only", "-z", "--no-color", "--format=%x01%H%x02%an%x02%ae%x02%aI%x02%s%x02", head])
+            .await?;
         Ok(log.split('\x01').filter_map(parse_commit).collect())
     }
 
@@ -218,8 +246,17 @@ impl Git {
         let mut files = Vec::new();
         for (about, path) in list.split('\0').filter_map(|entry| entry.split_once('\t')) {
             if let [mode, kind, object, size] = about.split_whitespace().collect::<Vec<_>>()[..] {
-                let content = if kind == "blob" { self.bytes(self.command(origin, &["cat-file", "blob", object])).await? } else { Vec::new() };
-                files.push(GitFile { path: path.into(), mode: mode.into(), size: size.parse().unwrap_or(0), sha256: sha256(&content) });
+                let content = if kind == "blob" {
+                    self.bytes(self.command(origin, &["cat-file", "blob", object])).await?
+                } else {
+                    Vec::new()
+                };
+                files.push(GitFile {
+                    path: path.into(),
+                    mode: mode.into(),
+                    size: size.parse().unwrap_or(0),
+                    sha256: sha256(&content),
+                });
             }
         }
         Ok(files)
@@ -258,7 +295,9 @@ impl Git {
     /// When git fails.
     pub async fn clone_bundle(&self, bundle: &Path, target: &str, folder: &Path) -> Result<(), Halt> {
         let (from, to) = (bundle.display().to_string(), folder.display().to_string());
-        let program = Program::new(&self.program, &["clone", "-q", "--template=", "-b", target, &from, &to]).env(&self.env).timeout(GIT_LIMIT);
+        let program = Program::new(&self.program, &["clone", "-q", "--template=", "-b", target, &from, &to])
+            .env(&self.env)
+            .timeout(GIT_LIMIT);
         self.bytes(program).await.map(drop)
     }
 }
@@ -298,4 +337,3 @@ pub fn heads(repository: &Path, branch: &str) -> Vec<String> {
     let mut seen = BTreeSet::new();
     both.filter(|sha| sha.chars().any(|c| c != '0') && seen.insert(sha.clone())).collect()
 }
-

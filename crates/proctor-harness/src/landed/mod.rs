@@ -79,7 +79,12 @@ impl Landed {
     ///
     /// # Errors
     /// When git cannot be run.
-    pub async fn look(&mut self, state: &Snapshot, merge_repository: impl Fn(&str) -> Option<PathBuf>, at: Time) -> Result<Look, Halt> {
+    pub async fn look(
+        &mut self,
+        state: &Snapshot,
+        merge_repository: impl Fn(&str) -> Option<PathBuf>,
+        at: Time,
+    ) -> Result<Look, Halt> {
         let tracked = self.tracked(state);
         let mut deliveries = Vec::new();
         let mut merged_somewhere = Vec::new();
@@ -89,7 +94,8 @@ impl Landed {
             deliveries.push(delivery);
             merged_somewhere.push(merged);
         }
-        let readings: Vec<Reading> = self.clauses.iter().map(|clause| self.read(*clause, state, &tracked, &deliveries, &merged_somewhere)).collect();
+        let readings: Vec<Reading> =
+            self.clauses.iter().map(|clause| self.read(*clause, state, &tracked, &deliveries, &merged_somewhere)).collect();
         let changed = self.log.take(&readings, at);
         Ok(Look { landed: readings.iter().all(|reading| reading.value), readings, changed, deliveries })
     }
@@ -131,7 +137,13 @@ impl Landed {
         Ok((delivery, merged))
     }
 
-    async fn standing(&mut self, origin: &Path, inside: Option<&Path>, commit: &str, head: Option<&str>) -> Result<Standing, Halt> {
+    async fn standing(
+        &mut self,
+        origin: &Path,
+        inside: Option<&Path>,
+        commit: &str,
+        head: Option<&str>,
+    ) -> Result<Standing, Halt> {
         let Some(head) = head else { return Ok(Standing::default()) };
         let key = (origin.to_owned(), commit.to_owned(), head.to_owned());
         if let Some(known) = self.known.get(&key) {
@@ -143,11 +155,18 @@ impl Landed {
     }
 
     /// Who submitted what for an issue: the newest merge request that counts, else the branch of the newest session that held it.
-    async fn submission(&mut self, state: &Snapshot, issue: &Bead, origin: &Path, inside: Option<&Path>) -> (Option<String>, Option<String>, Option<String>) {
+    async fn submission(
+        &mut self,
+        state: &Snapshot,
+        issue: &Bead,
+        origin: &Path,
+        inside: Option<&Path>,
+    ) -> (Option<String>, Option<String>, Option<String>) {
         let requests = state.merge_requests.iter().filter(|mr| mr.issue == issue.id);
         let request = requests.max_by_key(|mr| (mr.status == "merged", mr.created_at));
         let session = state.sessions.iter().filter(|s| s.issue.as_deref() == Some(&issue.id)).max_by_key(|s| s.started_at);
-        let worker = request.map(|mr| mr.worker.clone()).or_else(|| session.map(|s| s.agent.clone())).or_else(|| issue.assignee.clone());
+        let worker =
+            request.map(|mr| mr.worker.clone()).or_else(|| session.map(|s| s.agent.clone())).or_else(|| issue.assignee.clone());
         let branch = request.map(|mr| mr.branch.clone()).or_else(|| session.and_then(|s| s.branch.clone()));
         let mut commit = request.and_then(|mr| mr.commit.clone());
         if let (None, Some(branch)) = (&commit, &branch) {
@@ -176,11 +195,13 @@ impl Landed {
         };
         match clause {
             Clause::IssuesClosed => {
-                let open = tracked.iter().filter(|bead| bead.status != "closed").map(|bead| format!("{} {}", bead.id, bead.status));
+                let open =
+                    tracked.iter().filter(|bead| bead.status != "closed").map(|bead| format!("{} {}", bead.id, bead.status));
                 counted(clause, "bead store", open.collect())
             }
             Clause::Merged => {
-                let missing = deliveries.iter().zip(merged).filter(|(_, merged)| !**merged).map(|(delivery, _)| what_is_missing(delivery));
+                let missing =
+                    deliveries.iter().zip(merged).filter(|(_, merged)| !**merged).map(|(delivery, _)| what_is_missing(delivery));
                 counted(clause, "git", missing.collect())
             }
             Clause::Pushed => counted(clause, "git", deliveries.iter().filter(|d| !d.merged).map(what_is_missing).collect()),

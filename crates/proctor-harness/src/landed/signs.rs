@@ -91,7 +91,8 @@ mod tests {
     #[test]
     fn an_interval_grows_until_something_changes() {
         let mut log = SignLog::default();
-        for (second, value, now) in [(1, false, "0/3"), (2, false, "0/3"), (3, false, "1/3"), (4, true, "3/3"), (5, true, "3/3")] {
+        for (second, value, now) in [(1, false, "0/3"), (2, false, "0/3"), (3, false, "1/3"), (4, true, "3/3"), (5, true, "3/3")]
+        {
             log.take(&[reading(value, now)], at(second));
         }
         let rows: Vec<(i64, i64)> = log.rows().iter().map(|r| (r.first_seen.timestamp(), r.last_seen.timestamp())).collect();

@@ -17,7 +17,8 @@ pub(super) fn apply(files: &Files, changes: &[Change]) -> (Files, Vec<(usize, St
 }
 
 fn replaced(files: &Files, change: &Change) -> Result<String, String> {
-    let text = files.text(&change.file).ok_or_else(|| format!("`{}`, which a change names, is missing or not UTF-8", change.file))?;
+    let text =
+        files.text(&change.file).ok_or_else(|| format!("`{}`, which a change names, is missing or not UTF-8", change.file))?;
     match text.matches(change.find.as_str()).count() {
         1 => Ok(text.replacen(&change.find, &change.with, 1)),
         count => Err(format!("the text to change is in `{}` {count} times, not once: {}", change.file, first_line(&change.find))),

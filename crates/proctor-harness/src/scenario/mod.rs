@@ -52,7 +52,9 @@ pub fn load(files: &Files) -> Result<Scenario, Vec<Problem>> {
         refs::check(spec, files, &mut problems);
         refs::check_cases(spec, files, &cases, &mut problems);
     }
-    problems.sort_by(|a, b| (a.file != SCENARIO_FILE, &a.file, a.line, a.column).cmp(&(b.file != SCENARIO_FILE, &b.file, b.line, b.column)));
+    problems.sort_by(|a, b| {
+        (a.file != SCENARIO_FILE, &a.file, a.line, a.column).cmp(&(b.file != SCENARIO_FILE, &b.file, b.line, b.column))
+    });
     match spec {
         Some(spec) if problems.is_empty() => {
             let prompt = files.text(&spec.prompt).unwrap_or_default().to_owned();
@@ -63,7 +65,8 @@ pub fn load(files: &Files) -> Result<Scenario, Vec<Problem>> {
 }
 
 fn case_names(files: &Files) -> Vec<String> {
-    let mut names: Vec<String> = files.below(SELFTEST).filter_map(|(path, _)| path.split_once('/')).map(|(name, _)| name.to_owned()).collect();
+    let mut names: Vec<String> =
+        files.below(SELFTEST).filter_map(|(path, _)| path.split_once('/')).map(|(name, _)| name.to_owned()).collect();
     names.dedup();
     names
 }

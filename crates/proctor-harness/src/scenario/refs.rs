@@ -99,7 +99,12 @@ fn check_head(spec: &Spec, refs: &mut Refs<'_>) {
     if spec.schema != SCENARIO_SCHEMA {
         let message = format!("schema {} is not known; this proctor reads schema {SCENARIO_SCHEMA}", spec.schema);
         let at = refs.text.find("schema").map(|at| at..at + "schema".len());
-        refs.problems.push(at.map_or_else(|| Problem::of_file(SCENARIO_FILE, &message), |at| Problem::at(SCENARIO_FILE, refs.text, at, &message)));
+        refs.problems.push(
+            at.map_or_else(
+                || Problem::of_file(SCENARIO_FILE, &message),
+                |at| Problem::at(SCENARIO_FILE, refs.text, at, &message),
+            ),
+        );
     }
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if spec.name.is_empty() || !spec.name.chars().all(plain) {
@@ -152,11 +157,20 @@ fn check_faults(faults: &[Fault], spec: &Spec, refs: &mut Refs<'_>) {
             check_role(&fault.agent, &fault.agent, spec, refs);
         }
         match (fault.kind, fault.status) {
-            (FaultKind::Provider, None) => _ = refs.at("name", &fault.name, 0, format!("the provider fault `{}` has no `status`", fault.name)),
-            (FaultKind::Provider, Some(status)) if !(400..600).contains(&status) => {
-                refs.at("name", &fault.name, 0, format!("status {status} of the fault `{}` is no error status (400 to 599)", fault.name));
+            (FaultKind::Provider, None) => {
+                _ = refs.at("name", &fault.name, 0, format!("the provider fault `{}` has no `status`", fault.name))
             }
-            (FaultKind::Telemetry, Some(_)) => _ = refs.at("name", &fault.name, 0, format!("the telemetry fault `{}` takes no `status`", fault.name)),
+            (FaultKind::Provider, Some(status)) if !(400..600).contains(&status) => {
+                refs.at(
+                    "name",
+                    &fault.name,
+                    0,
+                    format!("status {status} of the fault `{}` is no error status (400 to 599)", fault.name),
+                );
+            }
+            (FaultKind::Telemetry, Some(_)) => {
+                _ = refs.at("name", &fault.name, 0, format!("the telemetry fault `{}` takes no `status`", fault.name))
+            }
             _ => {}
         }
     }
@@ -169,7 +183,12 @@ fn check_exercise(exercise: &Exercise, before: &[Exercise], spec: &Spec, files: 
     for (folder, from) in &exercise.bring {
         refs.known("exercise listed before", "bring", from, before.iter().map(|e| e.name.as_str()));
         if folder.is_empty() || folder.starts_with('.') || folder.contains('/') {
-            refs.at("name", &exercise.name, 0, format!("`{folder}`, which `{}` brings files into, must be a plain folder name", exercise.name));
+            refs.at(
+                "name",
+                &exercise.name,
+                0,
+                format!("`{folder}`, which `{}` brings files into, must be a plain folder name", exercise.name),
+            );
         }
     }
     if exercise.step.is_empty() {
@@ -224,14 +243,21 @@ fn check_check(check: &Check, spec: &Spec, refs: &mut Refs<'_>) {
         CheckKind::Exercise(about) => {
             refs.known("exercise", "exercise", &about.exercise, spec.exercise.iter().map(|e| e.name.as_str()));
             if let Some(exercise) = spec.exercise.iter().find(|e| e.name == about.exercise) {
-                refs.known(&format!("step of `{}`", exercise.name), "step", &about.step, exercise.step.iter().map(|s| s.name.as_str()));
+                refs.known(
+                    &format!("step of `{}`", exercise.name),
+                    "step",
+                    &about.step,
+                    exercise.step.iter().map(|s| s.name.as_str()),
+                );
             }
             if let Some(pattern) = &about.output_matches {
                 check_regex("output_matches", pattern, refs);
             }
         }
         CheckKind::Promql(query) | CheckKind::Logsql(query) => check_expectation(&query.expect, refs),
-        CheckKind::Budget(budget) => refs.known("budget", "of", &budget.of, ["cost_usd", "input_tokens", "output_tokens", "model_calls", "seconds"]),
+        CheckKind::Budget(budget) => {
+            refs.known("budget", "of", &budget.of, ["cost_usd", "input_tokens", "output_tokens", "model_calls", "seconds"])
+        }
         _ => {}
     }
 }
@@ -248,13 +274,23 @@ fn check_expectation(expect: &str, refs: &mut Refs<'_>) {
         ["==", "!=", ">=", "<=", ">", "<"].contains(&operator) && number.trim().parse::<f64>().is_ok()
     });
     if !good {
-        refs.at("expect", expect, 0, format!("`{expect}` is no expectation")).hint = Some("write a comparison and a number: `== 3`, `>= 1`".into());
+        refs.at("expect", expect, 0, format!("`{expect}` is no expectation")).hint =
+            Some("write a comparison and a number: `== 3`, `>= 1`".into());
     }
 }
 
 /// The outcomes that a run can end with.
-pub(super) const OUTCOMES: [&str; 9] =
-    ["passed", "failed", "not_landed", "unknown", "environment_error", "provider_error", "harness_error", "replay_miss", "cancelled"];
+pub(super) const OUTCOMES: [&str; 9] = [
+    "passed",
+    "failed",
+    "not_landed",
+    "unknown",
+    "environment_error",
+    "provider_error",
+    "harness_error",
+    "replay_miss",
+    "cancelled",
+];
 
 /// Checks what the selftest cases say.
 pub(super) fn check_cases(spec: &Spec, files: &Files, cases: &BTreeMap<String, CaseSpec>, problems: &mut Vec<Problem>) {

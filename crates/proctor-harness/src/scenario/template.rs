@@ -13,6 +13,7 @@ pub fn template(name: &str) -> Files {
         ("script/mayor.toml", include_str!("template/mayor.toml")),
         ("script/polecat.toml", include_str!("template/polecat.toml")),
     ];
-    let map: BTreeMap<String, Vec<u8>> = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
+    let map: BTreeMap<String, Vec<u8>> =
+        files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
     Files::new(name, map)
 }
