@@ -21,7 +21,7 @@ mod record;
 mod signs;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use detail::{Detail, Section};
 pub use material::{LogRow, Material, ReadError};

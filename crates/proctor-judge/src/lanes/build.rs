@@ -109,6 +109,11 @@ impl<'a> Builder<'a> {
             }
             let exchange = calls.get(&index).copied();
             self.add_log(index, row, exchange);
+            // Gas Town's record of a reading names the mail by its id alone.
+            let read = row.field("msg.id").filter(|_| row.field("operation") == Some("read"));
+            if let (Some(&mail), Some(event)) = (read.and_then(|id| mails.get(id)), self.events.last_mut()) {
+                event.title = one_line(&format!("reads mail: {}", material.mail[mail].subject));
+            }
         }
     }
 

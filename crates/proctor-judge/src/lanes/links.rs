@@ -12,6 +12,8 @@ use super::{Event, Kind, LaneKind, Lanes, Link, LinkKind};
 
 /// Longest time, in seconds, from typing a nudge to the prompt event it becomes.
 const NUDGE_S: f64 = 30.0;
+/// Longest time, in seconds, that a session may be older than the sling's record and still be its work.
+const SLING_S: f64 = 60.0;
 /// Largest distance, in seconds, between a worker's `done` and its submission.
 const DONE_S: f64 = 10.0;
 
@@ -119,8 +121,11 @@ impl<'a> Drawing<'a> {
         let Some(to) = by_issue.or_else(by_target) else {
             return Some(Err(format!("sling of {label}: no session took it")));
         };
-        let to_at = self.lanes.lanes[to].start.max(event.start);
-        Some(Ok(Link { to, to_at, label, exact: by_issue.is_some(), ..leaving(LinkKind::Sling, event) }))
+        // The record is written when the sling is over, the session begins while it goes on.
+        let start = self.lanes.lanes[to].start;
+        let (from_at, to_at) = if start < event.start - SLING_S { (event.end, event.end) } else { (event.end.min(start), start) };
+        let exact = by_issue.is_some();
+        Some(Ok(Link { from_at, to, to_at, label, exact, ..leaving(LinkKind::Sling, event) }))
     }
 
     fn mail(&self, event: &Event) -> Drawn {
