@@ -137,7 +137,11 @@ impl Git {
         heads: &[String],
     ) -> Result<Standing, Halt> {
         if self.is_ancestor(origin, objects, commit, head).await {
-            return self.standing_of_ancestor(origin, commit, heads).await;
+            return self.standing_of_ancestor(origin, objects, commit, heads).await;
+        }
+        // A commit that neither repository has (its branch was never shown to either) cannot have been merged.
+        if self.borrow(origin, objects, &["cat-file", "-e", &format!("{commit}^{{commit}}")]).await.is_err() {
+            return Ok(Standing::default());
         }
         let base = self.borrow(origin, objects, &["merge-base", commit, head]).await.unwrap_or_default();
         let range = |tip: &str| if base.is_empty() { tip.to_owned() } else { format!("{base}..{tip}") };
@@ -151,16 +155,22 @@ impl Git {
         Ok(Standing { own_commits: count.parse().unwrap_or(0), merged_as: twin.map(|sha| (sha, "same change (patch id)")) })
     }
 
-    async fn standing_of_ancestor(&self, origin: &Path, commit: &str, heads: &[String]) -> Result<Standing, Halt> {
+    async fn standing_of_ancestor(
+        &self,
+        origin: &Path,
+        objects: Option<&Path>,
+        commit: &str,
+        heads: &[String],
+    ) -> Result<Standing, Halt> {
         let mut before = None;
         for head in heads {
-            if self.is_ancestor(origin, None, commit, head).await {
+            if self.is_ancestor(origin, objects, commit, head).await {
                 break;
             }
             before = Some(head);
         }
         let Some(before) = before else { return Ok(Standing::default()) };
-        let count = self.run(origin, &["rev-list", "--count", &format!("{before}..{commit}")]).await?;
+        let count = self.borrow(origin, objects, &["rev-list", "--count", &format!("{before}..{commit}")]).await?;
         let own_commits = count.parse().unwrap_or(0);
         let merged_as = (own_commits > 0).then(|| (commit.to_owned(), "same commit"));
         Ok(Standing { own_commits, merged_as })

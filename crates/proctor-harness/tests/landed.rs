@@ -1,0 +1,155 @@
+//! Landed clauses on real repositories: what git says decides, whatever the town says.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use proctor_harness::landed::git::{GITCONFIG, Git};
+use proctor_harness::landed::{Landed, Look};
+use proctor_harness::town::Snapshot;
+use proctor_judge::evidence::Time;
+use proctor_judge::plan::Clause;
+use serde_json::json;
+
+const CLAUSES: [Clause; 5] = [Clause::IssuesClosed, Clause::Merged, Clause::Pushed, Clause::NoWorkerBusy, Clause::ConvoyClosed];
+
+struct World {
+    root: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let world = Self { root: tempfile::tempdir().unwrap() };
+        std::fs::create_dir_all(world.path("home")).unwrap();
+        std::fs::write(world.path("home/.gitconfig"), GITCONFIG).unwrap();
+        let origin = world.path("origins/bob.git");
+        world.git(&world.path("home"), &["init", "-q", "--bare", "-b", "main", origin.to_str().unwrap()]);
+        world.git(&world.path("home"), &["clone", "-q", origin.to_str().unwrap(), world.path("clone").to_str().unwrap()]);
+        world.commit("README", "first\n");
+        world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+        world
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    fn env(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            ("HOME".to_owned(), self.path("home").display().to_string()),
+            ("GIT_CONFIG_NOSYSTEM".to_owned(), "1".to_owned()),
+            ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
+        ])
+    }
+
+    fn git(&self, cwd: &Path, args: &[&str]) -> String {
+        let out = Command::new("git").args(args).current_dir(cwd).env_clear().envs(self.env()).output().unwrap();
+        assert!(out.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).trim().to_owned()
+    }
+
+    fn clone_git(&self, args: &[&str]) -> String {
+        self.git(&self.path("clone"), args)
+    }
+
+    fn commit(&self, file: &str, text: &str) -> String {
+        std::fs::write(self.path("clone").join(file), text).unwrap();
+        self.clone_git(&["add", "-A"]);
+        self.clone_git(&["commit", "-qm", file]);
+        self.clone_git(&["rev-parse", "HEAD"])
+    }
+
+    async fn look(&self, state: &Snapshot) -> Look {
+        let git = Git::new("git".into(), self.env());
+        let mut landed = Landed::new(git, &self.path("origins"), "Tales", &CLAUSES);
+        let inside = self.path("clone/.git");
+        landed.look(state, |_| Some(inside.clone()), Time::UNIX_EPOCH).await.unwrap()
+    }
+}
+
+fn state(commit: &str) -> Snapshot {
+    let at = "2026-01-01T00:00:00Z";
+    serde_json::from_value(json!({
+        "beads": [{"id": "bo-1", "title": "t", "kind": "task", "status": "closed", "priority": 2, "assignee": null, "rig": "bob", "created_by": "mayor",
+            "created_at": at, "closed_at": at, "close_reason": null, "closed_by": null, "description": ""}],
+        "convoys": [{"id": "hq-cv-1", "title": "Tales", "status": "closed", "tracked": ["bo-1"], "created_at": at, "closed_at": at}],
+        "mail": [],
+        "merge_requests": [{"id": "mr-1", "issue": "bo-1", "rig": "bob", "branch": "polecat/x", "target": "main", "worker": "bob/polecats/x", "commit": commit,
+            "status": "merged", "merge_commit": null, "created_at": at, "closed_at": null, "reason": null}],
+        "agents": [], "sessions": []
+    }))
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_commit_that_was_pushed_as_it_is_has_landed() {
+    let world = World::new();
+    let commit = world.commit("bob.py", "print(1)\n");
+    assert!(!world.look(&state(&commit)).await.landed, "not pushed yet");
+    world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+    let look = world.look(&state(&commit)).await;
+    assert!(look.landed, "{:?}", look.readings);
+    assert_eq!(look.deliveries[0].how.as_deref(), Some("same commit"));
+    assert_eq!(look.deliveries[0].own_commits, 1);
+}
+
+#[tokio::test]
+async fn a_rebased_twin_has_landed() {
+    let world = World::new();
+    world.clone_git(&["checkout", "-qb", "polecat/x"]);
+    let commit = world.commit("bob.py", "print(1)\n");
+    world.clone_git(&["checkout", "-q", "-"]);
+    world.clone_git(&["checkout", "-q", "--detach", "origin/main"]);
+    world.commit("other", "somebody else\n");
+    world.clone_git(&["cherry-pick", commit.as_str()]);
+    world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+    let look = world.look(&state(&commit)).await;
+    assert!(look.landed, "{:?}", look.readings);
+    assert_eq!(look.deliveries[0].how.as_deref(), Some("same change (patch id)"));
+}
+
+#[tokio::test]
+async fn done_without_a_commit_is_not_merged_though_its_head_is_on_main() {
+    let world = World::new();
+    let head = world.clone_git(&["rev-parse", "HEAD"]);
+    let look = world.look(&state(&head)).await;
+    assert!(!look.landed);
+    let merged = look.readings.iter().find(|r| r.clause == Clause::Merged).unwrap();
+    assert!(merged.detail.contains("no commit of its own"), "{}", merged.detail);
+}
+
+#[tokio::test]
+async fn main_that_moved_by_other_work_does_not_land_this_work() {
+    let world = World::new();
+    world.clone_git(&["checkout", "-qb", "polecat/x"]);
+    let commit = world.commit("bob.py", "print(1)\n");
+    world.clone_git(&["checkout", "-q", "--detach", "origin/main"]);
+    world.commit("bob.py", "print(2)\n");
+    world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+    let look = world.look(&state(&commit)).await;
+    assert!(!look.deliveries[0].merged);
+    assert_eq!(look.readings.iter().find(|r| r.clause == Clause::Pushed).unwrap().now, "0/1");
+}
+
+#[tokio::test]
+async fn a_rewound_main_has_lost_what_had_landed_and_names_the_head() {
+    let world = World::new();
+    let commit = world.commit("bob.py", "print(1)\n");
+    world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+    assert!(world.look(&state(&commit)).await.landed);
+    world.clone_git(&["push", "-qf", "origin", "HEAD~1:main"]);
+    assert!(!world.look(&state(&commit)).await.landed);
+    let git = Git::new("git".into(), world.env());
+    let rig = git.rig(&world.path("origins/bob.git"), "bob", "main").await.unwrap();
+    assert_eq!(rig.rewound, [commit]);
+    assert_eq!(rig.files.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), ["README"]);
+}
+
+#[tokio::test]
+async fn without_a_convoy_nothing_has_landed() {
+    let world = World::new();
+    let look = world.look(&Snapshot::default()).await;
+    assert!(!look.landed);
+    assert_eq!(look.readings[0].now, "no convoy");
+}
