@@ -410,10 +410,14 @@ fn bar_class(lane: &Lane) -> &'static str {
 fn lane_facts(lane: &Lane) -> String {
     let count = |kind: Kind| lane.counts.get(kind.name()).copied().unwrap_or(0);
     match lane.kind {
-        LaneKind::MergeQueue => format!("{} submissions", count(Kind::Merge)),
-        LaneKind::Unattributed | LaneKind::Contradicted => format!("{} records", lane.counts.values().sum::<u64>()),
+        LaneKind::MergeQueue => plural(count(Kind::Merge), "submission"),
+        LaneKind::Unattributed | LaneKind::Contradicted => plural(lane.counts.values().sum(), "record"),
         _ => format!("{} model · {} tool calls", count(Kind::ModelCall), count(Kind::ToolCall)),
     }
+}
+
+fn plural(count: u64, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
 fn lane_title(lane: &Lane) -> String {

@@ -1,1 +1,56 @@
 //! What must hold of the picture.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use super::*;
+use crate::lanes::Material;
+use crate::lanes::tests::{exchange, log, session, town};
+
+fn picture(material: &Material) -> String {
+    timeline_svg(&Lanes::of(material), &Options { width: 800.0, dark: None })
+}
+
+#[test]
+fn a_small_run_is_drawn_the_same_way_every_time() {
+    let mut material = town();
+    material.exchanges = vec![exchange(1, "mayor", 1.0, 500.0, 5)];
+    material.logs = vec![log("mayor", 1.9, "sling", &[("bead", "al-1"), ("target", "alice")])];
+    let svg = picture(&material);
+    let start = svg.find("</style>").unwrap();
+    let golden = include_str!("golden.svg");
+    assert_eq!(svg[start..].trim(), golden.trim(), "the picture has changed; if it should, this is the new one:\n{}", &svg[start..]);
+}
+
+#[test]
+fn texts_are_escaped() {
+    let material = Material { sessions: vec![session("eve/<b>&\"x", "s", 0.0, None, None)], ..Material::default() };
+    let svg = picture(&material);
+    assert!(svg.contains("eve/&lt;b&gt;&amp;&quot;x") && !svg.contains("<b>"));
+}
+
+#[test]
+fn many_events_on_the_same_pixels_are_one_shape() {
+    let few = Material { exchanges: (1..100).map(|n| exchange(n, "mayor", n as f64 / 10.0, 80.0, 1)).collect(), ..town() };
+    let many = Material { exchanges: (1..20_000).map(|n| exchange(n, "mayor", n as f64 / 2000.0, 0.4, 1)).collect(), ..town() };
+    assert!(picture(&many).len() < picture(&few).len() + 60_000);
+    assert!(picture(&many).contains("19999 model"), "the count is whole");
+}
+
+#[test]
+fn an_empty_run_is_a_picture_too() {
+    let svg = picture(&Material::default());
+    assert!(svg.starts_with("<svg") && svg.ends_with("</svg>\n") && !svg.contains("NaN") && !svg.contains("inf"));
+}
+
+#[test]
+fn ticks_are_few_and_round() {
+    for (span, most, step) in [(8.4, 10.0, 1.0), (0.05, 10.0, 0.005), (3600.0, 10.0, 600.0), (40.0, 10.0, 5.0)] {
+        assert!((tick_step(span, most) - step).abs() < 1e-9, "{span}: {}", tick_step(span, most));
+    }
+}
+
+#[test]
+fn lengths_have_their_unit() {
+    let texts: Vec<String> = [0.0, 0.04, 12.314, 200.0, 3840.0].into_iter().map(time_text).collect();
+    assert_eq!(texts, ["0 s", "40 ms", "12.31 s", "3 min 20 s", "1 h 04 min"]);
+}
