@@ -16,6 +16,7 @@ mod services;
 mod signals;
 mod telemetry;
 mod terminal;
+mod view_api;
 
 use std::path::Path;
 use std::process::ExitCode;

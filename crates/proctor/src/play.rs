@@ -193,7 +193,8 @@ fn no_evidence(end: &RunEnd) -> Failure {
         Some(stopped) => {
             let mut failure = Failure::environment(stopped.message.clone());
             failure.code = outcome(stopped.kind).exit_code();
-            failure.maybe_hint(stopped.hint.clone())
+            let hint = stopped.hint.clone();
+            failure.maybe_hint(hint).maybe_hint(Some("name a folder that can be written: --reports DIR".to_owned()))
         }
         None => Failure::environment(format!("{} could not be written", end.report.display())),
     }

@@ -11,7 +11,7 @@ use super::RunArg;
 use crate::failure::{Failure, code};
 use crate::services::listener::Listener;
 use crate::services::queries;
-use crate::{signals, terminal};
+use crate::{signals, terminal, view_api};
 
 /// The viewer's port unless another is chosen; Gas Town's trace viewer has the same.
 const PORT: u16 = 7428;
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
 
 /// The page and, when the run has a store that opens, the query APIs over it.
 fn router(run_dir: &Path) -> Router {
-    let page = Router::new();
+    let page = view_api::router(run_dir.to_owned());
     match Store::open_read_only(&run_dir.join("evidence/telemetry")) {
         Ok(store) => {
             let end = newest(&store);

@@ -2,11 +2,13 @@
 //!
 //! A terminal shows the present in lines that change; a pipe gets one line per change; `--json` gets nothing.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use proctor_harness::cycle::{Happening, Progress};
 use proctor_judge::evidence::{Phase, Time};
 
+use super::happenings::sentence;
 use super::live::Live;
 use super::{Screen, print};
 
@@ -31,6 +33,8 @@ pub(crate) struct RunDisplay {
     phase_began: Option<Time>,
     /// When a pipe was last told what goes on.
     said: Instant,
+    /// The last sentence about each clause: an observation that is made again is no change.
+    last: BTreeMap<String, String>,
 }
 
 /// How much is shown.
@@ -58,7 +62,7 @@ impl RunDisplay {
     }
 
     fn new(screen: Screen, mode: Mode) -> Self {
-        Self { screen, mode, phase_began: None, said: Instant::now() }
+        Self { screen, mode, phase_began: None, said: Instant::now(), last: BTreeMap::new() }
     }
 
     /// The first line of a run.
@@ -109,17 +113,26 @@ impl RunDisplay {
 
     /// On a pipe, each thing that happens while the town works is a line with its time since the phase began.
     fn happened(&mut self, happening: &Happening) {
-        let is_phase = happening.kind.starts_with("phase_");
-        if is_phase || !matches!(self.mode, Mode::Plain) {
+        if !matches!(self.mode, Mode::Plain) {
+            return;
+        }
+        let Some(sentence) = sentence(happening) else {
+            return;
+        };
+        if self.is_repeated(happening, &sentence) {
             return;
         }
         let began = self.phase_began.unwrap_or(happening.at);
         let after = (happening.at - began).as_seconds_f64().max(0.0);
-        let who = match happening.actor.as_str() {
-            "" => String::new(),
-            actor => format!("{actor}: "),
+        self.line(&format!("      +{after:.2} s  {sentence}"));
+    }
+
+    fn is_repeated(&mut self, happening: &Happening, sentence: &str) -> bool {
+        let Some(clause) = happening.values.get("clause") else {
+            return false;
         };
-        self.line(&format!("      +{after:.2} s  {who}{}", happening.text));
+        let before = self.last.insert(clause.to_string(), sentence.to_owned());
+        before.as_deref() == Some(sentence)
     }
 
     /// Writes a line above whatever changes in place.

@@ -92,7 +92,7 @@ fn a_dead_collector_does_not_stop_a_command() {
     let gt = personality(&sandbox, "gt");
     // Port 9 of the loopback address refuses connections at once.
     let ran = std::process::Command::new(gt)
-        .arg("--version")
+        .arg("--help")
         .env_clear()
         .env("GT_OTEL_METRICS_URL", "http://127.0.0.1:9/opentelemetry/api/v1/push")
         .env("GT_OTEL_LOGS_URL", "http://127.0.0.1:9/insert/opentelemetry/v1/logs")
