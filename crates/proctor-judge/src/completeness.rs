@@ -109,10 +109,12 @@ fn cause(run: &Run, telemetry: &Telemetry, agent: &str, records: u64) -> String 
     }
 }
 
-/// A telemetry fault that fired and whose text names this agent's rig, role or everybody.
+/// A telemetry fault that fired and whose text names everybody, this agent, its rig, or its role without a rig.
 fn planned(run: &Run, agent: &str) -> Option<String> {
     let rig = agent.split('/').next().unwrap_or(agent);
-    let hit = |what: &str| what.contains("telemetry") && (what.contains(agent) || what.contains(rig) || what.contains('*'));
+    let role = run.agents.rows.iter().find(|a| a.agent == agent).map_or("mayor", |a| a.role.as_str());
+    let named = |word: &str| word == "*" || word == agent || word == role || word.split(':').any(|part| part == rig);
+    let hit = |what: &str| what.contains("telemetry") && what.split_whitespace().any(named);
     let fault = run.faults.rows.iter().find(|f| f.fired_at.is_some() && hit(&f.what))?;
     Some(format!("the planned fault `{}`: {}", fault.name, fault.what))
 }

@@ -26,6 +26,11 @@ pub(crate) fn view_events(run: &Run, text: &str) -> String {
     view_at(run, &[("q", text.to_owned())])
 }
 
+/// The viewer on what went wrong.
+pub(crate) fn view_errors(run: &Run) -> String {
+    view_at(run, &[("errors", "1".to_owned())])
+}
+
 /// One exercise again, on what was merged.
 pub(crate) fn exercise(run: &Run, name: &str) -> String {
     format!("proctor exercise {} {}", run.record.id, shell(name))

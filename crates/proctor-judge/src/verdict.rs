@@ -134,7 +134,7 @@ pub(crate) fn headline(run: &Run, outcome: Outcome, landed: &[ClauseSummary], ch
             )
         }
         Outcome::NotLanded => first.map_or_else(|| "It did not land.".into(), |title| format!("It did not land: {title}.")),
-        Outcome::Unknown if unknown > 0 && !run.reached(8) && run.record.ended_at.is_some() => {
+        Outcome::Unknown if unknown > 0 && run.record.ended_at.is_some() => {
             format!("{}, and {unknown} of {} could not be judged.", landing(run, landed), count(all, "check"))
         }
         _ => reason(run, first),

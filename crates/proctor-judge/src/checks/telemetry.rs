@@ -28,7 +28,7 @@ pub(super) fn no_errors(case: &Case<'_>, check: &NoErrorsCheck) -> Answer {
         }
     }
     .at(at_logsql(query.clone()))
-    .next(next::view_events(case.run, "error"))
+    .next(next::view_errors(case.run))
 }
 
 /// The query for errors other than the expected ones.

@@ -74,10 +74,15 @@ fn faults(known: &Known<'_>) -> Vec<Finding> {
     .collect()
 }
 
+/// Files that a run without faults or without a gateway has no reason to write.
+const OPTIONAL: [&str; 2] = [path::FAULTS, path::EXCHANGES];
+
 /// Evidence files that could not be read whole. That files of later phases are absent when a run stopped early is no news.
 fn unread(known: &Known<'_>) -> Vec<Finding> {
     let early = crate::checks::incomplete(known.run).is_some();
-    let rows = known.run.unread.iter().filter(|(_, why)| !(why == "is not there" && (early || known.outcome == Outcome::Passed)));
+    let optional = |file: &str| OPTIONAL.iter().any(|o| file.ends_with(o));
+    let no_news = |file: &str| early || known.outcome == Outcome::Passed || optional(file);
+    let rows = known.run.unread.iter().filter(|(file, why)| !(why == "is not there" && no_news(file)));
     rows.map(|(file, why)| {
         Finding::new(Level::Warning, "evidence.unread", format!("{file} {why}"))
             .expected("evidence that can be read whole")

@@ -74,7 +74,7 @@ fn errors(known: &Known<'_>) -> Option<Finding> {
     for (index, row) in answer.rows.iter().take(3).enumerate() {
         finding = finding.detail(if index == 0 { "first" } else { "then" }, error_line(row));
     }
-    Some(finding.at(at_logsql(ERRORS)).next(next::view_events(known.run, "error")))
+    Some(finding.at(at_logsql(ERRORS)).next(next::view_errors(known.run)))
 }
 
 fn high_input(known: &Known<'_>) -> Vec<Finding> {

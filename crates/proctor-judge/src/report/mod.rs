@@ -33,8 +33,11 @@ fn json(summary: &Summary) -> Result<String, JudgeError> {
 /// Replaces a file as a whole: a reader sees the old text or the new one.
 fn put(dir: &Path, name: &str, text: &str) -> Result<(), JudgeError> {
     let path = dir.join(name);
-    let failed = |source| JudgeError::Write { path: path.clone(), source };
     let draft = dir.join(format!(".{name}.new"));
-    fs::write(&draft, text).map_err(failed)?;
-    fs::rename(&draft, &path).map_err(failed)
+    let done = fs::write(&draft, text).and_then(|()| fs::rename(&draft, &path));
+    if done.is_err() {
+        // The error that matters is the first one; a draft that cannot be removed either is of no use to report.
+        let _ = fs::remove_file(&draft);
+    }
+    done.map_err(|source| JudgeError::Write { path, source })
 }

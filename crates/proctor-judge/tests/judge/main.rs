@@ -1,0 +1,8 @@
+//! The judge over evidence on disk: causes and outcomes, checks, telemetry, reports.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop where it stands")]
+
+mod causes;
+mod checks;
+mod reports;
+mod telemetry;
+mod world;
