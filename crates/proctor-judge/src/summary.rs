@@ -461,7 +461,7 @@ pub struct Totals {
 }
 
 impl Summary {
-    /// The line of phase 8: `42 checks hold · 1 note`.
+    /// The line of phase 8: `42 checks hold · 1 warning`. Notes are always there and say nothing of the verdict.
     #[must_use]
     pub fn judged(&self) -> String {
         let totals = &self.totals;
@@ -476,7 +476,6 @@ impl Summary {
         part(totals.checks_passed, "check holds", "checks hold");
         part(totals.problems, "problem", "problems");
         part(totals.warnings, "warning", "warnings");
-        part(totals.notes, "note", "notes");
         parts.join(" · ")
     }
 

@@ -135,8 +135,13 @@ fn flat(answer: promql::Answer) -> Vec<(String, f64)> {
     }
 }
 
+/// Labels that every series of a process has and that tell nothing of it beside the others; they are left out of what is shown.
+const DULL: [&str; 9] =
+    ["__name__", "job", "service_name", "service_version", "proctor_run_id", "gt_town", "gt_actor", "gt_session", "gt_agent"];
+
 fn labels(labels: &proctor_store::Labels) -> String {
-    let pairs: Vec<String> = labels.iter().filter(|(k, _)| *k != "__name__").map(|(k, v)| format!("{k}={v:?}")).collect();
+    let telling = |name: &str| !DULL.contains(&name) && !(name == "gt_role" && labels.contains_key("proctor_agent"));
+    let pairs: Vec<String> = labels.iter().filter(|(k, _)| telling(k)).map(|(k, v)| format!("{k}={v:?}")).collect();
     match (labels.get("__name__"), pairs.is_empty()) {
         (Some(name), true) => name.clone(),
         (Some(name), false) => format!("{name}{{{}}}", pairs.join(",")),

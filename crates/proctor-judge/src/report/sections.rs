@@ -55,7 +55,7 @@ fn exercise_row(summary: &Summary, exercise: &ExerciseSummary) -> Markup {
     let mine = summary.checks.iter().filter(|c| c.evidence.iter().any(|e| e.at == folder));
     html! {
         tr {
-            td { code { (exercise.name) } }
+            td class="w" { code { (exercise.name) } }
             td { (exercise.title) }
             td {
                 @if let Some(why) = &exercise.not_done { span class="odd" { "not done: " (why) } }
@@ -118,7 +118,7 @@ fn agent_row(agent: &AgentSummary) -> Markup {
     };
     html! {
         tr {
-            td { b { (short_agent(&agent.agent)) } @if let Some(issue) = &agent.issue { br; code { (issue) } } }
+            td class="w" { b { (short_agent(&agent.agent)) } @if let Some(issue) = &agent.issue { br; code { (issue) } } }
             td { (agent.program) }
             td class="n" { (grouped(agent.model_calls)) (star) }
             td class="n" { (grouped(agent.input_tokens)) }
