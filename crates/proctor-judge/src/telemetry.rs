@@ -140,8 +140,9 @@ const DULL: [&str; 9] =
     ["__name__", "job", "service_name", "service_version", "proctor_run_id", "gt_town", "gt_actor", "gt_session", "gt_agent"];
 
 fn labels(labels: &proctor_store::Labels) -> String {
-    let telling = |name: &str| !DULL.contains(&name) && !(name == "gt_role" && labels.contains_key("proctor_agent"));
-    let pairs: Vec<String> = labels.iter().filter(|(k, _)| telling(k)).map(|(k, v)| format!("{k}={v:?}")).collect();
+    // The address says who it was; the role repeats it.
+    let dull = |name: &str| DULL.contains(&name) || (name == "gt_role" && labels.contains_key("proctor_agent"));
+    let pairs: Vec<String> = labels.iter().filter(|(k, _)| !dull(k)).map(|(k, v)| format!("{k}={v:?}")).collect();
     match (labels.get("__name__"), pairs.is_empty()) {
         (Some(name), true) => name.clone(),
         (Some(name), false) => format!("{name}{{{}}}", pairs.join(",")),
