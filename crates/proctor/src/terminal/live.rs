@@ -17,8 +17,9 @@ pub(crate) struct Live {
     area: MultiProgress,
     phase: Option<ProgressBar>,
     agents: Vec<ProgressBar>,
+    /// The last line: how much there is of everything.
+    totals: Option<ProgressBar>,
     clauses: String,
-    totals: String,
     doing: String,
 }
 
@@ -30,8 +31,8 @@ impl Live {
             area: MultiProgress::with_draw_target(ProgressDrawTarget::stdout()),
             phase: None,
             agents: Vec::new(),
+            totals: None,
             clauses: String::new(),
-            totals: String::new(),
             doing: String::new(),
         }
     }
@@ -53,12 +54,11 @@ impl Live {
 
     /// The phase ended: nothing changing is left on the screen.
     pub(crate) fn ended(&mut self) {
-        for line in self.agents.drain(..).chain(self.phase.take()) {
+        for line in self.agents.drain(..).chain(self.phase.take()).chain(self.totals.take()) {
             line.finish_and_clear();
             self.area.remove(&line);
         }
         self.clauses.clear();
-        self.totals.clear();
         self.doing.clear();
     }
 
@@ -77,14 +77,16 @@ impl Live {
 
     /// The town grows.
     pub(crate) fn totals(&mut self, totals: &Totals) {
-        self.totals =
-            format!("{} agents · {} beads · {} mails · {} events", totals.agents, totals.beads, totals.mail, totals.events);
-        self.show_phase();
+        let line = self.totals.get_or_insert_with(|| text_line(&self.area, None));
+        line.set_message(format!(
+            "{} agents · {} beads · {} mails · {} events",
+            totals.agents, totals.beads, totals.mail, totals.events
+        ));
     }
 
     fn show_phase(&self) {
         if let Some(line) = &self.phase {
-            let parts = [&self.doing, &self.clauses, &self.totals];
+            let parts = [&self.doing, &self.clauses];
             let shown: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
             line.set_message(shown.join(" · "));
         }
@@ -93,10 +95,7 @@ impl Live {
     /// One line per agent: what it does now, and what it has used.
     pub(crate) fn agents(&mut self, agents: &[AgentLive]) {
         while self.agents.len() < agents.len() {
-            let line = self.area.add(ProgressBar::new_spinner());
-            let style = ProgressStyle::with_template("     {wide_msg}");
-            line.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            self.agents.push(line);
+            self.agents.push(text_line(&self.area, self.totals.as_ref()));
         }
         for (line, agent) in self.agents.iter().zip(agents) {
             line.set_message(agent_line(agent, self.screen.width.saturating_sub(5)));
@@ -104,14 +103,27 @@ impl Live {
     }
 }
 
-fn clause(clause: &ClauseLive) -> String {
-    let name = match clause.clause.as_str() {
-        "issues_closed" => "closed",
-        "no_worker_busy" => "all idle",
-        "convoy_closed" => "convoy closed",
-        other => other,
+/// A line of text only, above another one or at the end.
+fn text_line(area: &MultiProgress, before: Option<&ProgressBar>) -> ProgressBar {
+    let line = ProgressBar::new_spinner();
+    let line = match before {
+        Some(before) => area.insert_before(before, line),
+        None => area.add(line),
     };
-    format!("{name} {}", clause.now)
+    let style = ProgressStyle::with_template("     {wide_msg}");
+    line.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    line
+}
+
+fn clause(clause: &ClauseLive) -> String {
+    match clause.clause.as_str() {
+        "issues_closed" => format!("closed {}", clause.now),
+        "no_worker_busy" if clause.value => "no worker busy".to_owned(),
+        // The workers' own lines say which.
+        "no_worker_busy" => format!("{} busy", clause.now.split(',').count()),
+        "convoy_closed" => format!("convoy {}", if clause.value { "closed" } else { "open" }),
+        other => format!("{other} {}", clause.now),
+    }
 }
 
 /// Address, what it does, and its figures at the right edge.
@@ -156,6 +168,18 @@ mod tests {
         assert_eq!(line.chars().count(), 90, "{line}");
         assert!(!line.contains('\n') && line.starts_with("alice/furiosa"), "{line}");
         assert!(line.ends_with("12 turns  33 k tokens  $0.00"), "{line}");
+    }
+
+    #[test]
+    fn a_clause_says_how_far_it_is_in_a_few_letters() {
+        let shown = |name: &str, value: bool, now: &str| {
+            let (name, now) = (name.to_owned(), now.to_owned());
+            clause(&ClauseLive { clause: name, value, now, since: None })
+        };
+        assert_eq!(shown("issues_closed", false, "1/3"), "closed 1/3");
+        assert_eq!(shown("no_worker_busy", false, "alice/nux, bob/rust busy"), "2 busy");
+        assert_eq!(shown("no_worker_busy", true, "yes"), "no worker busy");
+        assert_eq!(shown("convoy_closed", false, "open"), "convoy open");
     }
 
     #[test]
