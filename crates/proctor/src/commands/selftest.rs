@@ -99,9 +99,10 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
 
 fn clean_cases(scenario: &Scenario, times: u32) -> Vec<Case> {
     let expect = Expect { outcome: "passed".to_owned(), finding: None, only: true };
+    let digits = times.to_string().len();
     (1..=times)
         .map(|number| Case {
-            name: format!("clean {number}"),
+            name: format!("clean {number:0>digits$}"),
             title: "the scenario as it is".to_owned(),
             scenario: scenario.clone(),
             expect: expect.clone(),
