@@ -75,16 +75,25 @@ impl Base {
             return Err(Halt::environment(message).hint("set XDG_CACHE_HOME to a shorter path"));
         }
         fs::DirBuilder::new().mode(0o700).create(&root).map_err(|error| Halt::io("make", &root, &error))?;
-        let registry = root.join(REGISTRY);
-        let file = OpenOptions::new()
-            .create_new(true)
-            .append(true)
-            .open(&registry)
-            .map_err(|error| Halt::io("make", &registry, &error))?;
-        let mut base = Self { root, registry: file };
+        let begun = Self::begin(root.clone(), report, now);
+        if begun.is_err() {
+            // A folder without a registry belongs to nobody, so that nothing would ever remove it.
+            _ = fs::remove_dir_all(&root);
+        }
+        begun
+    }
+
+    /// The registry appears under its name with its owner in it: without one, a run that begins would look like one that was left.
+    fn begin(root: PathBuf, report: &Path, now: Time) -> Result<Self, Halt> {
+        let draft = root.join("registry.new");
+        let file = OpenOptions::new().create_new(true).append(true).open(&draft);
+        let registry = file.map_err(|error| Halt::io("make", &draft, &error))?;
+        let mut base = Self { root, registry };
         let me = std::process::id();
         let started = linux::process(me).map(|p| p.started);
         base.enter(Entry { at: now, kind: "owner".into(), what: report.display().to_string(), pid: Some(me), started })?;
+        let name = base.path(REGISTRY);
+        fs::rename(&draft, &name).map_err(|error| Halt::io("make", &name, &error))?;
         Ok(base)
     }
 

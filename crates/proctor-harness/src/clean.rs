@@ -1,7 +1,8 @@
 //! Finds, ends and removes what runs left behind, and nothing else.
 //!
 //! A process is a run's own when it carries the run's id and a path of the run's base directory in its environment, when it
-//! stems from such a process, or when the registry names it with the moment it began. A run whose proctor lives is left alone.
+//! stems from such a process, when the registry names it with the moment it began, or when it stands in the base directory
+//! without a terminal: a daemon that cleared its environment. A run whose proctor lives is left alone.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,6 +18,8 @@ use crate::linux::{self, Process};
 
 /// How long processes may take to end when asked.
 const GRACE: Duration = Duration::from_secs(2);
+/// How often a folder is removed again when something was still written into it.
+const REMOVALS: u32 = 3;
 
 /// What one run left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,8 +84,9 @@ pub fn inspect(base: &Path) -> Option<Left> {
     Some(Left { id, base, in_progress, processes, bytes })
 }
 
-/// The living processes of a run, by process id: those that carry its id and its base directory, `named` ones, and what stems
-/// from any of them or from `roots` (which are not reported themselves). This process is never among them.
+/// The living processes of a run, by process id: those that carry its id and its base directory, those without a terminal that
+/// stand in it, `named` ones, and what stems from any of them or from `roots` (which are not reported themselves). This process
+/// is never among them.
 pub fn processes_of(id: &str, base: &Path, named: &BTreeSet<u32>, roots: &BTreeSet<u32>) -> Vec<LeftProcess> {
     let all: Vec<Process> = linux::processes().into_iter().filter(|p| p.state != 'Z' && p.pid != std::process::id()).collect();
     let place = base.display().to_string();
@@ -90,7 +94,10 @@ pub fn processes_of(id: &str, base: &Path, named: &BTreeSet<u32>, roots: &BTreeS
         let env = linux::environment(pid);
         env.get("PROCTOR_RUN_ID").is_some_and(|own| own == id) && env.values().any(|value| value.contains(&place))
     };
-    let mut found: BTreeSet<u32> = all.iter().map(|p| p.pid).filter(|pid| named.contains(pid) || carries(*pid)).collect();
+    // A person's shell that stands there has a terminal, and is none of the run's.
+    let stands = |p: &Process| !p.has_terminal && linux::working_directory(p.pid).is_some_and(|cwd| cwd.starts_with(base));
+    let is_own = |p: &&Process| named.contains(&p.pid) || carries(p.pid) || stands(p);
+    let mut found: BTreeSet<u32> = all.iter().filter(is_own).map(|p| p.pid).collect();
     let origins: BTreeSet<u32> = found.union(roots).copied().collect();
     found.extend(linux::descendants(&all, &origins));
     found.into_iter().filter(|pid| !roots.contains(pid)).map(describe).collect()
@@ -105,17 +112,52 @@ fn describe(pid: u32) -> LeftProcess {
 /// # Errors
 /// When the run is in progress, a process does not end, or the folder cannot be removed.
 pub fn remove(left: &Left) -> Result<(), Halt> {
-    let now =
-        inspect(&left.base).ok_or_else(|| Halt::environment(format!("{} is no base directory of a run", left.base.display())))?;
-    if now.in_progress && base_owner(&left.base) != Some(std::process::id()) {
-        return Err(Halt::environment(format!("run {} is in progress", left.id)).hint("end it first, with Ctrl-C where it runs"));
+    remove_within(left, GRACE)
+}
+
+/// [`remove`] without asking the processes first.
+///
+/// # Errors
+/// As for [`remove`].
+pub fn remove_at_once(left: &Left) -> Result<(), Halt> {
+    remove_within(left, Duration::ZERO)
+}
+
+fn remove_within(left: &Left, grace: Duration) -> Result<(), Halt> {
+    let mut outcome = Ok(());
+    for _ in 0..REMOVALS {
+        // Whoever else cleans may have been faster.
+        let Some(now) = inspect(&left.base) else { return Ok(()) };
+        if now.in_progress && base_owner(&left.base) != Some(std::process::id()) {
+            let halt = Halt::environment(format!("run {} is in progress", left.id));
+            return Err(halt.hint("end it first, with Ctrl-C where it runs"));
+        }
+        let pids: Vec<u32> = now.processes.iter().map(|p| p.pid).collect();
+        let stubborn = end_all(&pids, grace);
+        if !stubborn.is_empty() {
+            return Err(Halt::environment(format!("processes of run {} do not end: {stubborn:?}", left.id)));
+        }
+        outcome = remove_folder(&now.base);
+        if outcome.is_ok() {
+            break;
+        }
     }
-    let pids: Vec<u32> = now.processes.iter().map(|p| p.pid).collect();
-    let stubborn = end_all(&pids, GRACE);
-    if !stubborn.is_empty() {
-        return Err(Halt::environment(format!("processes of run {} do not end: {stubborn:?}", left.id)));
+    outcome
+}
+
+/// The registry goes last: a folder whose removal broke off is still known as a run's.
+fn remove_folder(base: &Path) -> Result<(), Halt> {
+    let failed = |error: std::io::Error| Halt::io("remove", base, &error);
+    for entry in fs::read_dir(base).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_name() == base::REGISTRY {
+            continue;
+        }
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let removed = if is_folder { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
+        removed.map_err(failed)?;
     }
-    fs::remove_dir_all(&now.base).map_err(|error| Halt::io("remove", &now.base, &error))
+    fs::remove_dir_all(base).map_err(failed)
 }
 
 fn base_owner(base: &Path) -> Option<u32> {
@@ -185,6 +227,23 @@ mod tests {
         assert!(same_id_elsewhere.try_wait().unwrap().is_none(), "another run's process lives");
         same_id_elsewhere.kill().unwrap();
         same_id_elsewhere.wait().unwrap();
+    }
+
+    #[test]
+    fn a_daemon_that_cleared_its_environment_is_found_by_where_it_stands() {
+        let cache = tempfile::tempdir().unwrap();
+        let base = left_by_a_dead_proctor(cache.path(), "cccc");
+        let daemon = |cwd: &Path| Command::new("setsid").args(["sleep", "600"]).env_clear().current_dir(cwd).spawn().unwrap();
+        let (mut own, mut other) = (daemon(&base.join("town")), daemon(cache.path()));
+        // `setsid` does not fork for a child that leads no group; wait until it has become `sleep`, without a terminal.
+        while linux::process(own.id()).is_some_and(|p| p.has_terminal) || !linux::command_line(own.id()).starts_with("sleep") {
+            std::thread::yield_now();
+        }
+        remove(&inspect(&base).unwrap()).unwrap();
+        assert!(own.wait().unwrap().code().is_none(), "ended by a signal");
+        assert!(other.try_wait().unwrap().is_none(), "it stands elsewhere and lives");
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 
     #[test]

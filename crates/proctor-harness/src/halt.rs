@@ -7,6 +7,9 @@ use std::path::Path;
 
 use proctor_judge::evidence::{StopKind, Stopped};
 
+/// What to do about a full disk.
+pub(crate) const FREE_SPACE: &str = "free some disk space: `proctor clean`, `proctor runs --keep N`";
+
 /// Why a run cannot go on.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
@@ -51,10 +54,12 @@ impl Halt {
     pub fn io(what: &str, path: &Path, error: &io::Error) -> Self {
         let halt = Self::environment(format!("cannot {what} {}: {error}", path.display()));
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                halt.hint("free some disk space: `proctor clean`, `proctor runs --keep N`")
-            }
-            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => halt.hint(FREE_SPACE),
+            io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::PermissionDenied
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::AlreadyExists
+            | io::ErrorKind::NotFound => {
                 halt.hint("name a place that can be written: --reports DIR, or XDG_CACHE_HOME for the town")
             }
             _ => halt,

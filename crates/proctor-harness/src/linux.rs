@@ -111,6 +111,8 @@ pub struct Process {
     pub state: char,
     /// When it began, in clock ticks since boot: with the id, names one process for ever.
     pub started: u64,
+    /// Whether it has a controlling terminal.
+    pub has_terminal: bool,
 }
 
 /// All processes that can be seen now.
@@ -129,7 +131,13 @@ pub fn process(pid: u32) -> Option<Process> {
         state: fields.first()?.chars().next()?,
         parent: fields.get(1)?.parse().ok()?,
         started: fields.get(19)?.parse().ok()?,
+        has_terminal: fields.get(4).is_some_and(|terminal| *terminal != "0"),
     })
+}
+
+/// A process's working directory; absent when it is gone or may not be read.
+pub fn working_directory(pid: u32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/cwd")).ok()
 }
 
 /// A process's environment as it was when its program began; empty when it may not be read.

@@ -87,8 +87,8 @@ pub(crate) async fn play(choice: Choice, display: Arc<Mutex<RunDisplay>>, cancel
         }
         told.lock().unwrap_or_else(PoisonError::into_inner).event(event);
     };
-    let end = cycle::run(request, Arc::clone(&services), progress, cancel).await;
-    let judgement = judge(&end, &services, &display).await;
+    let mut end = cycle::run(request, Arc::clone(&services), progress, cancel.clone()).await;
+    let judgement = judge(&mut end, &services, &display, &cancel).await;
     display.lock().unwrap_or_else(PoisonError::into_inner).finish();
     let closed = services.finish().await;
     let judgement = judgement?;
@@ -154,20 +154,24 @@ impl LatestLink {
     }
 }
 
-/// Phase 8: verdict and reports, with a row, a span and its entries in the timeline.
-async fn judge(end: &RunEnd, services: &RunServices, display: &Mutex<RunDisplay>) -> Result<Judgement, Failure> {
+/// Phase 8: verdict and reports, with a row, a span and its entries in the timeline. A request to end that arrives meanwhile
+/// makes the run a cancelled one, in its evidence too.
+async fn judge(
+    end: &mut RunEnd,
+    services: &RunServices,
+    display: &Mutex<RunDisplay>,
+    cancel: &Cancel,
+) -> Result<Judgement, Failure> {
     if !end.evidence {
         return Err(no_evidence(end));
     }
     let mut span = services.tracer_provider().map(|provider| provider.tracer("proctor").start("judge"));
     let started_at = chrono::Utc::now();
-    let report = end.report.clone();
-    let judged = tokio::task::spawn_blocking(move || {
-        let judgement = proctor_judge::judge(&report, &Options::default())?;
-        proctor_judge::write_reports(&report, &judgement)?;
-        Ok::<Judgement, Failure>(judgement)
-    });
-    let judgement = judged.await.map_err(|error| Failure::harness(format!("the judge failed: {error}")))??;
+    let mut judgement = judge_and_write(&end.report).await?;
+    if cancel.level() > 0 && end.record.stopped.is_none() {
+        end.cancelled_while_judged()?;
+        judgement = judge_and_write(&end.report).await?;
+    }
     let phase = Phase {
         number: 8,
         name: "judge".to_owned(),
@@ -185,6 +189,16 @@ async fn judge(end: &RunEnd, services: &RunServices, display: &Mutex<RunDisplay>
     log_phase(&end.report, &phase)?;
     display.lock().unwrap_or_else(PoisonError::into_inner).ended(&phase);
     Ok(judgement)
+}
+
+async fn judge_and_write(report: &Path) -> Result<Judgement, Failure> {
+    let report = report.to_owned();
+    let judged = tokio::task::spawn_blocking(move || {
+        let judgement = proctor_judge::judge(&report, &Options::default())?;
+        proctor_judge::write_reports(&report, &judgement)?;
+        Ok::<Judgement, Failure>(judgement)
+    });
+    judged.await.map_err(|error| Failure::harness(format!("the judge failed: {error}")))?
 }
 
 /// The run's folder could not be written, so that there is nothing to judge: the harness says why.

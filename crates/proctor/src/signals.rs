@@ -1,12 +1,16 @@
-//! Ctrl-C and SIGTERM: the first ends the run in order, the second ends Proctor at once.
+//! Ctrl-C, SIGTERM and SIGHUP: the first ends the run in order, the second by force, the third ends Proctor on the spot.
 
 use std::io::Write;
+use std::time::Duration;
 
 use proctor_harness::cycle::Cancel;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::failure::{Failure, code};
+
+/// How long ending by force may take after the second signal. Only what hangs, such as a disk, takes so long.
+const FORCE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Hands signals to `cancel` from now on.
 pub(crate) fn watch(cancel: &Cancel) -> Result<(), Failure> {
@@ -24,13 +28,24 @@ pub(crate) fn watch(cancel: &Cancel) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is left after the second signal is found by `proctor clean`.
 fn received(cancel: &Cancel) {
-    if cancel.request() < 2 {
-        say("\ncancelling: keeping what was seen and ending the town (again to stop at once)\n");
-        return;
+    match cancel.request() {
+        0 | 1 => say("\ncancelling: keeping what was seen and ending the town (again to stop at once)\n"),
+        2 => {
+            say("\nstopping at once: the town's processes are killed\n");
+            // Where no thread can be started, a third signal still ends Proctor.
+            drop(std::thread::Builder::new().name("stop".to_owned()).spawn(|| {
+                std::thread::sleep(FORCE_LIMIT);
+                exit();
+            }));
+        }
+        _ => exit(),
     }
-    say("\nstopped at once; what was left is ended and removed by: proctor clean\n");
+}
+
+/// Ends without looking back; `proctor clean` finds what is left.
+fn exit() {
+    say("\nstopped; what was left is ended and removed by: proctor clean\n");
     #[allow(clippy::exit, reason = "the person asked twice to stop at once")]
     std::process::exit(i32::from(code::cancelled()));
 }

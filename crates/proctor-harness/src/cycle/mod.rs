@@ -5,6 +5,7 @@
 
 mod agents;
 mod collect;
+mod disk;
 mod live;
 mod lock;
 mod progress;
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proctor_judge::evidence::{RunRecord, SCHEMA_VERSION, Time};
+use proctor_judge::evidence::{RunRecord, SCHEMA_VERSION, Time, path};
 
 pub use progress::{AgentLive, Cancel, ClauseLive, Happening, Progress, Totals};
 pub use recorder::PHASES;
@@ -34,6 +35,9 @@ use run::Run;
 
 /// How often orphans are collected.
 const REAP_EVERY: Duration = Duration::from_millis(100);
+
+/// The number of the phase after the harness's own.
+const JUDGE: u8 = 8;
 
 /// Gives the time of day.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -86,6 +90,20 @@ pub struct RunEnd {
     pub evidence: bool,
     /// The base directory, when the town was left alive.
     pub kept: Option<PathBuf>,
+}
+
+impl RunEnd {
+    /// Writes down that a person ended the run while it was judged; a run that had stopped before keeps its reason.
+    ///
+    /// # Errors
+    /// When `run.json` cannot be replaced.
+    pub fn cancelled_while_judged(&mut self) -> Result<(), Halt> {
+        if self.record.stopped.is_some() {
+            return Ok(());
+        }
+        self.record.stopped = Some(Halt::cancelled().stopped(JUDGE));
+        recorder::write_json(&self.report.join("evidence").join(path::RUN), &self.record)
+    }
 }
 
 /// Runs phases 1 to 7. It always returns; what went wrong stands in the record.
@@ -143,10 +161,14 @@ impl<S: Services> Run<S> {
     /// Phase 7, until a person asks a second time.
     async fn collect_or_break_off(&mut self, ended: &Result<(), Halt>) -> Result<(), Halt> {
         self.rec.begin(7)?;
+        if ended.is_err() {
+            self.runtime.break_off().await;
+        }
         let second = self.cancel.clone();
         let outcome = tokio::select! {
-            outcome = self.collect(ended.as_ref().copied()) => outcome,
+            biased;
             () = second.reached(2) => Err(Halt::cancelled()),
+            outcome = self.collect(ended.as_ref().copied()) => outcome,
         };
         // A request to end during phase 7 ends the run as cancelled even though collecting went on as far as it could.
         let outcome = if ended.is_ok() && self.cancel.level() > 0 { Err(Halt::cancelled()) } else { outcome };
@@ -172,6 +194,7 @@ impl<S: Services> Run<S> {
             self.services.stop().await;
         }
         let kept = self.let_go().await;
+        drop(self.reserve.take());
         let saved = self.rec.save();
         RunEnd { record: self.rec.record, report: self.request.report, evidence: saved.is_ok(), kept }
     }
@@ -188,12 +211,10 @@ impl<S: Services> Run<S> {
             return Some(root);
         }
         let at_once = self.cancel.level() > 1;
-        let remove = move || {
-            let Some(left) = clean::inspect(&root) else { return Ok(()) };
-            if at_once {
-                left.processes.iter().for_each(|process| linux::end(process.pid, true));
-            }
-            clean::remove(&left)
+        let remove = move || match clean::inspect(&root) {
+            Some(left) if at_once => clean::remove_at_once(&left),
+            Some(left) => clean::remove(&left),
+            None => Ok(()),
         };
         let removed = tokio::task::spawn_blocking(remove).await;
         if let Ok(Err(halt)) = removed {

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use proctor_judge::evidence::{Delivery, Exchange};
+use proctor_judge::evidence::{Delivery, Exchange, StopKind};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::AbortHandle;
 
+use super::disk::{self, Reserve};
 use super::live::Live;
 use super::recorder::{Done, Recorder};
 use super::{Cancel, Request, Services};
-use crate::base::Base;
+use crate::base::{Base, RUNS};
 use crate::exercise::python::{self, Python, Wanted};
 use crate::halt::Halt;
 use crate::landed::Landed;
@@ -42,6 +44,7 @@ pub(crate) struct Run<S> {
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) runtime: RuntimeInTheMaking,
     pub(crate) services_begun: bool,
+    pub(crate) reserve: Option<Reserve>,
     /// Name of a program, its path and version.
     pub(crate) programs: BTreeMap<String, (String, String)>,
 }
@@ -49,6 +52,7 @@ pub(crate) struct Run<S> {
 impl<S: Services> Run<S> {
     pub(crate) fn new(request: Request, services: Arc<S>, cancel: Cancel, rec: Recorder) -> Self {
         let runtime = RuntimeInTheMaking::begin(&request);
+        let reserve = Some(Reserve::take(&request.report));
         let version = request.versions.get("proctor").cloned().unwrap_or_default();
         let programs = BTreeMap::from([("proctor".to_owned(), (request.proctor.display().to_string(), version))]);
         Self {
@@ -70,6 +74,7 @@ impl<S: Services> Run<S> {
             deliveries: Vec::new(),
             runtime,
             services_begun: false,
+            reserve,
             programs,
         }
     }
@@ -88,11 +93,7 @@ impl<S: Services> Run<S> {
 
     /// Phases 1 to 6; ends at the first halt, and at once when a person asks.
     pub(crate) async fn until_landed(&mut self) -> Result<(), Halt> {
-        let cancel = self.cancel.clone();
-        let outcome = tokio::select! {
-            outcome = self.phases() => outcome,
-            () = cancel.reached(1) => Err(Halt::cancelled()),
-        };
+        let outcome = self.phases_or_cancelled().await.map_err(|halt| self.or_full_disk(halt));
         if let Err(halt) = &outcome {
             let provider = self.services.tracer_provider();
             self.rec.end(Err(halt), provider.as_ref())?;
@@ -100,8 +101,32 @@ impl<S: Services> Run<S> {
         outcome
     }
 
-    async fn phases(&mut self) -> Result<(), Halt> {
+    async fn phases_or_cancelled(&mut self) -> Result<(), Halt> {
         self.rec.begin(1)?;
+        let cancel = self.cancel.clone();
+        tokio::select! {
+            // Whoever asked before a phase began must not see it done.
+            biased;
+            () = cancel.reached(1) => Err(Halt::cancelled()),
+            outcome = self.phases() => outcome,
+        }
+    }
+
+    /// A full disk lets programs fail in ways that look like anybody's fault.
+    pub(crate) fn or_full_disk(&self, halt: Halt) -> Halt {
+        match halt.kind {
+            StopKind::Cancelled | StopKind::Provider | StopKind::ReplayMiss => halt,
+            _ => self.full_disk().unwrap_or(halt),
+        }
+    }
+
+    /// The halt for a full disk below the reports or the town.
+    pub(crate) fn full_disk(&self) -> Option<Halt> {
+        let base = self.base.as_ref().map_or(self.request.cache.as_path(), Base::root);
+        disk::full(&[&self.request.report, base])
+    }
+
+    async fn phases(&mut self) -> Result<(), Halt> {
         let done = self.reset_telemetry()?;
         self.done(done)?;
         self.rec.begin(2)?;
@@ -131,21 +156,34 @@ impl<S: Services> Run<S> {
 #[derive(Clone)]
 pub(crate) struct RuntimeInTheMaking {
     making: Option<Shared<BoxFuture<'static, Result<Python, Halt>>>>,
+    task: Option<AbortHandle>,
 }
 
 impl RuntimeInTheMaking {
     fn begin(request: &Request) -> Self {
         let spec = &request.scenario.spec;
-        let Some(runtime) = spec.runtime.as_ref().filter(|_| !spec.exercise.is_empty()) else { return Self { making: None } };
+        let Some(runtime) = spec.runtime.as_ref().filter(|_| !spec.exercise.is_empty()) else {
+            return Self { making: None, task: None };
+        };
         let wanted = Wanted {
             named: request.python.clone(),
             packages: runtime.packages.clone(),
             cache: request.cache.clone(),
-            environment: request.environment.clone(),
+            environment: making_environment(request),
         };
         let task = AbortOnDrop(tokio::spawn(async move { python::provide(&wanted).await }));
+        let abort = task.0.abort_handle();
         let making = async move { task.wait().await }.boxed().shared();
-        Self { making: Some(making) }
+        Self { making: Some(making), task: Some(abort) }
+    }
+
+    /// Breaks the making off and waits until nothing of it runs.
+    pub(crate) async fn break_off(&self) {
+        if let Some(task) = &self.task {
+            task.abort();
+            // Whether it was made all the same is of no interest any more.
+            _ = self.ready().await;
+        }
     }
 
     /// The runtime; absent when the scenario needs none.
@@ -163,6 +201,14 @@ impl RuntimeInTheMaking {
             Ok(_) => std::future::pending().await,
         }
     }
+}
+
+/// The user's environment, and what `proctor clean` knows the run's own processes by.
+fn making_environment(request: &Request) -> BTreeMap<String, String> {
+    let mut environment = request.environment.clone();
+    environment.insert("PROCTOR_RUN_ID".into(), request.id.clone());
+    environment.insert("PROCTOR_RUN_BASE".into(), request.cache.join(RUNS).join(&request.id).display().to_string());
+    environment
 }
 
 /// A task that ends with whoever waits for it.

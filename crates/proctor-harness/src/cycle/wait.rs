@@ -77,6 +77,9 @@ impl<S: Services> Run<S> {
                 exchange = next_exchange(&mut self.exchanges) => self.take_exchange(&exchange)?,
                 halt = self.runtime.failed() => return Err(halt),
                 () = &mut poll => {
+                    if let Some(halt) = self.full_disk() {
+                        return Err(halt);
+                    }
                     let counts = self.services.counts().await;
                     self.live.counts(&counts);
                     self.show();

@@ -168,18 +168,38 @@ async fn make(about: &About, wanted: &Wanted, place: &Path) -> Result<Python, Ha
         );
         return Err(Halt::environment(message).hint("install python3-venv, or name another interpreter: --python PATH"));
     }
-    let temporary = place.with_extension(format!("new-{}", std::process::id()));
-    let made = fill(about, wanted, &temporary, place).await;
-    if made.is_err() {
-        // Only half an environment is there; what went wrong is the news.
-        _ = fs::remove_dir_all(&temporary);
+    remove_half_made(place);
+    let draft = Draft(place.with_extension(format!("new-{}", std::process::id())));
+    fs::create_dir_all(draft.0.join("tmp")).map_err(|error| Halt::io("make", &draft.0, &error))?;
+    // Installers leave files in the folder for temporary files when they are ended by force.
+    let mut wanted = wanted.clone();
+    wanted.environment.insert("TMPDIR".into(), draft.0.join("tmp").display().to_string());
+    fill(about, &wanted, &draft.0, place).await
+}
+
+/// An environment in the making: gone when the making ends, in whatever way, without its having been renamed.
+struct Draft(PathBuf);
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // What went wrong is the news, not what is left of it; the next making tries again.
+        _ = fs::remove_dir_all(&self.0);
     }
-    made
+}
+
+/// Removes what a killed run left of the same environment. The lock is held: nobody else makes it now.
+fn remove_half_made(place: &Path) {
+    let name = place.file_name().map(|name| format!("{}.new-", name.to_string_lossy())).unwrap_or_default();
+    let entries = place.parent().and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&name)) {
+        // If it cannot be removed it only costs space.
+        _ = fs::remove_dir_all(entry.path());
+    }
 }
 
 async fn fill(about: &About, wanted: &Wanted, temporary: &Path, place: &Path) -> Result<Python, Halt> {
     let text = temporary.display().to_string();
-    let ended = run(&about.executable, &["-m", "venv", "--clear", &text], wanted, MAKE_LIMIT).await?;
+    let ended = run(&about.executable, &["-m", "venv", &text], wanted, MAKE_LIMIT).await?;
     if !ended.ok() {
         let message = format!(
             "the virtual environment could not be made with {} ({}): {}",
@@ -193,7 +213,7 @@ async fn fill(about: &About, wanted: &Wanted, temporary: &Path, place: &Path) ->
     }
     let python = temporary.join("bin/python");
     if !wanted.packages.is_empty() {
-        install(&python, wanted).await?;
+        install(&python, wanted, &temporary.join("tmp/pip.log")).await?;
     }
     let packages = packages(&python, wanted).await?;
     let answer =
@@ -201,6 +221,8 @@ async fn fill(about: &About, wanted: &Wanted, temporary: &Path, place: &Path) ->
     let file = temporary.join(CONTENTS);
     let bytes = serde_json::to_vec_pretty(&answer).map_err(|error| Halt::harness(error.to_string()))?;
     fs::write(&file, bytes).map_err(|error| Halt::io("write", &file, &error))?;
+    // Only temporary files are in it.
+    _ = fs::remove_dir_all(temporary.join("tmp"));
     if place.exists() {
         fs::remove_dir_all(place).map_err(|error| Halt::io("remove", place, &error))?;
     }
@@ -208,17 +230,43 @@ async fn fill(about: &About, wanted: &Wanted, temporary: &Path, place: &Path) ->
     Ok(answer)
 }
 
-async fn install(python: &Path, wanted: &Wanted) -> Result<(), Halt> {
-    let mut args = vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"];
+async fn install(python: &Path, wanted: &Wanted, log: &Path) -> Result<(), Halt> {
+    let log_path = log.display().to_string();
+    let mut args = vec!["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--log", &log_path];
     args.extend(wanted.packages.iter().map(String::as_str));
     let ended = run(python, &args, wanted, MAKE_LIMIT).await?;
     if ended.ok() {
         return Ok(());
     }
-    let what = wanted.packages.join(", ");
-    let message = format!("{what} could not be installed ({}): {}", ended.how(), ended.said());
-    let hint = "check the network and pip's configuration, or name an interpreter that has the packages: --python PATH";
-    Err(full_disk(&ended).unwrap_or_else(|| Halt::environment(message).hint(hint)))
+    let log = fs::read_to_string(log).unwrap_or_default();
+    Err(full_disk(&ended).unwrap_or_else(|| not_installed(&wanted.packages.join(", "), &log, &ended)))
+}
+
+/// Why packages were not installed. pip says the same for an index that cannot be reached and for a package that does not exist;
+/// its log tells them apart.
+fn not_installed(what: &str, log: &str, ended: &Ended) -> Halt {
+    if let Some((url, why)) = unreachable_index(log) {
+        let message = format!("{what} could not be installed: the package index {url} cannot be reached ({why})");
+        return Halt::environment(message).hint(
+            "check the network and pip's configuration (PIP_INDEX_URL), or name an interpreter that has the packages: --python PATH",
+        );
+    }
+    let said = ended.said();
+    if let Some((_, missing)) = said.split_once("No matching distribution found for ") {
+        let message = format!("the package index has nothing that meets `{}`", missing.trim());
+        return Halt::environment(message)
+            .hint("correct `packages` of [runtime] in scenario.toml, or name another index: PIP_INDEX_URL");
+    }
+    Halt::environment(format!("{what} could not be installed ({}): {said}", ended.how()))
+        .hint("see pip's words above, or name an interpreter that has the packages: --python PATH")
+}
+
+/// The address that pip could not reach, and why. An index that answers "not found" was reached.
+fn unreachable_index(log: &str) -> Option<(&str, &str)> {
+    let failed = log.lines().filter_map(|line| line.split_once("Could not fetch URL ")?.1.split_once(": "));
+    let (url, why) = failed.into_iter().find(|(_, why)| !why.contains("Client Error"))?;
+    let why = why.rsplit_once("Failed to establish a new connection: ").map_or(why, |(_, reason)| reason);
+    Some((url, why.split("')").next().unwrap_or(why)))
 }
 
 fn full_disk(ended: &Ended) -> Option<Halt> {
@@ -269,6 +317,28 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let halt = provide(&wanted(cache.path(), "/usr/bin:/bin", Some("/bin/echo"))).await.unwrap_err();
         assert!(halt.message.contains("is no Python 3"), "{halt}");
+    }
+
+    #[test]
+    fn an_index_that_cannot_be_reached_is_told_from_one_that_lacks_the_package() {
+        let refused = "2026-01-01T00:00:00,1 Could not fetch URL http://127.0.0.1:9/x/: connection error: HTTPConnectionPool(host='127.0.0.1', \
+            port=9): Max retries exceeded with url: /x/ (Caused by NewConnectionError('<pip object>: Failed to establish a new connection: \
+            [Errno 111] Connection refused')) - skipping\n";
+        assert_eq!(unreachable_index(refused), Some(("http://127.0.0.1:9/x/", "[Errno 111] Connection refused")));
+        let absent = "Could not fetch URL https://i/x/: 404 Client Error: Not Found for url: https://i/x/ - skipping\n";
+        assert_eq!(unreachable_index(absent), None);
+        assert_eq!(unreachable_index("Looking in indexes: https://i\n"), None);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_half_made_is_removed_and_other_environments_are_not() {
+        let cache = tempfile::tempdir().unwrap();
+        for name in ["abc.new-1/bin", "abc", "abd.new-1"] {
+            fs::create_dir_all(cache.path().join(name)).unwrap();
+        }
+        remove_half_made(&cache.path().join("abc"));
+        let there = |name: &str| cache.path().join(name).exists();
+        assert!(!there("abc.new-1") && there("abc") && there("abd.new-1"));
     }
 
     #[test]

@@ -36,11 +36,11 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let run_dir = args.run.find()?;
     let options = Options { checks: args.scenario.as_deref().map(scenarios::checks).transpose()? };
     let judgement = proctor_judge::judge(&run_dir, &options)?;
-    if !args.no_write {
-        proctor_judge::write_reports(&run_dir, &judgement)?;
-    }
+    let written = if args.no_write { Ok(()) } else { proctor_judge::write_reports(&run_dir, &judgement) };
     let report = shown_report(&run_dir);
     terminal::verdict(&judgement.summary, &report, args.json)?;
+    // The verdict stands even where its reports cannot, such as in an archive that is read-only.
+    written.map_err(|error| Failure::from(error).hint("leave the reports as they are: --no-write"))?;
     Ok(judgement.summary.exit_code)
 }
 

@@ -29,6 +29,9 @@ The run's folder is reports/<UTC timestamp>-<id>/; reports/latest points at the 
 Exit codes: 0 passed; 100 failed or not landed; 2 usage; 101 unknown; 102 environment; 103 provider;
 104 harness; 105 replay miss; 130 cancelled. Only 100 is a failure of the system under test.";
 
+/// How long tasks that nobody waits for any more may take to end, such as one that a hung disk holds.
+const LAST_TASKS: Duration = Duration::from_secs(1);
+
 /// See [`crate::cli::Command::Run`].
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
@@ -147,7 +150,9 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let display = if args.json { RunDisplay::silent() } else { RunDisplay::of_stdout() };
     let display = Arc::new(Mutex::new(display));
     let runtime = super::runtime()?;
-    let played = runtime.block_on(play(choice, display, cancel))?;
+    let played = runtime.block_on(play(choice, display, cancel));
+    runtime.shutdown_timeout(LAST_TASKS);
+    let played = played?;
     let report = terminal::relative(&played.report.join("report.html"));
     if !args.json {
         terminal::print("\n");
