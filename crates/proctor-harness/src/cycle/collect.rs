@@ -39,6 +39,9 @@ impl<S: Services> Run<S> {
         if self.state.is_some() && ended.is_ok() {
             keep(&mut first, self.wait_until_quiet().await);
         }
+        if ended.is_err() {
+            keep(&mut first, self.hold_still().await);
+        }
         keep(&mut first, self.keep_git().await);
         let exercises = self.exercises(ended);
         let ground = self.ground(ended).await;
@@ -54,6 +57,7 @@ impl<S: Services> Run<S> {
             tokio::join!(work, self.stop_and_read())
         };
         keep(&mut first, stopped);
+        self.rec.record.leftovers.extend(self.state.iter().flat_map(|state| state.leftovers.clone()));
         let count = *done.as_ref().unwrap_or(&0);
         keep(&mut first, done.map(drop));
         keep(&mut first, self.write_rows());
@@ -89,6 +93,21 @@ impl<S: Services> Run<S> {
             }
             sleep(QUIET_POLL).await;
         }
+    }
+
+    /// Stops a town that did not land before anything of it is kept: it would go on, and what is kept would not be of one moment.
+    /// The clauses stay as they were seen last, and so do the agents' states.
+    async fn hold_still(&mut self) -> Result<(), Halt> {
+        let (Some(town), Some(before)) = (&self.town, self.state.clone()) else { return Ok(()) };
+        if !self.request.keep_town {
+            town.stop().await?;
+        }
+        let after = with_states_of(town.observe().await?, Some(before));
+        if let Some(landed) = &mut self.landed {
+            self.deliveries = landed.deliveries(&after, |rig| town.merge_repository(rig)).await?;
+        }
+        self.state = Some(after);
+        Ok(())
     }
 
     async fn keep_git(&mut self) -> Result<(), Halt> {

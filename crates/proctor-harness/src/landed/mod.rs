@@ -86,18 +86,41 @@ impl Landed {
         at: Time,
     ) -> Result<Look, Halt> {
         let tracked = self.tracked(state);
-        let mut deliveries = Vec::new();
-        let mut merged_somewhere = Vec::new();
-        for issue in &tracked {
+        let (deliveries, merged_somewhere) = self.delivered(state, &tracked, merge_repository).await?;
+        let readings: Vec<Reading> =
+            self.clauses.iter().map(|clause| self.read(*clause, state, &tracked, &deliveries, &merged_somewhere)).collect();
+        let changed = self.log.take(&readings, at);
+        Ok(Look { landed: readings.iter().all(|reading| reading.value), readings, changed, deliveries })
+    }
+
+    /// What git has of every tracked issue, without reading the clauses: for a town that was stopped before it landed.
+    ///
+    /// # Errors
+    /// When git cannot be run.
+    pub async fn deliveries(
+        &mut self,
+        state: &Snapshot,
+        merge_repository: impl Fn(&str) -> Option<PathBuf>,
+    ) -> Result<Vec<Delivery>, Halt> {
+        let tracked = self.tracked(state);
+        Ok(self.delivered(state, &tracked, merge_repository).await?.0)
+    }
+
+    /// For each issue its delivery, and whether it is merged at least in the town's own repository.
+    async fn delivered(
+        &mut self,
+        state: &Snapshot,
+        tracked: &[Bead],
+        merge_repository: impl Fn(&str) -> Option<PathBuf>,
+    ) -> Result<(Vec<Delivery>, Vec<bool>), Halt> {
+        let (mut deliveries, mut merged_somewhere) = (Vec::new(), Vec::new());
+        for issue in tracked {
             let inside = issue.rig.as_deref().and_then(&merge_repository);
             let (delivery, merged) = self.delivery(state, issue, inside.as_deref()).await?;
             deliveries.push(delivery);
             merged_somewhere.push(merged);
         }
-        let readings: Vec<Reading> =
-            self.clauses.iter().map(|clause| self.read(*clause, state, &tracked, &deliveries, &merged_somewhere)).collect();
-        let changed = self.log.take(&readings, at);
-        Ok(Look { landed: readings.iter().all(|reading| reading.value), readings, changed, deliveries })
+        Ok((deliveries, merged_somewhere))
     }
 
     /// The issues that the convoy tracks; one that the town does not show counts as open and nameless.

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use proctor_judge::evidence::Leftover;
 use serde_json::{Value, json};
 
 use super::{Snapshot, Town};
@@ -192,5 +193,34 @@ fn parse_snapshot(bytes: &[u8]) -> Result<Snapshot, Halt> {
             agent.entry("program").or_insert_with(|| json!(""));
         }
     }
-    serde_json::from_value(value).map_err(wrong)
+    let leftovers = value["sessions"].as_array().into_iter().flatten().flat_map(left_by).collect();
+    let state: Snapshot = serde_json::from_value(value).map_err(wrong)?;
+    Ok(Snapshot { leftovers, ..state })
+}
+
+/// What the town says that it ended after a session: `leftovers` of its row, `[{pid, command}]`.
+fn left_by(session: &Value) -> Vec<Leftover> {
+    let row = |left: &Value| {
+        let pid = u32::try_from(left["pid"].as_u64()?).ok()?;
+        let agent = session["agent"].as_str().map(str::to_owned);
+        Some(Leftover { pid, command: left["command"].as_str().unwrap_or_default().to_owned(), agent, ended: true })
+    };
+    session["leftovers"].as_array().into_iter().flatten().filter_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test ends at the first thing that is not as it must be")]
+
+    use super::*;
+
+    #[test]
+    fn what_the_town_ended_after_an_agent_is_a_leftover_of_that_agent() {
+        let session = json!({"session": "ev-nux", "run_id": "r", "agent": "eve/polecats/nux", "role": "polecat", "command": [],
+            "started_at": "2026-01-02T03:04:05Z", "leftovers": [{"pid": 77, "command": "sleep 600"}]});
+        let snapshot = json!({"beads": [], "convoys": [], "mail": [], "merge_requests": [], "agents": [], "sessions": [session]});
+        let state = parse_snapshot(snapshot.to_string().as_bytes()).unwrap();
+        let left: Vec<_> = state.leftovers.iter().map(|l| (l.pid, l.command.as_str(), l.agent.as_deref(), l.ended)).collect();
+        assert_eq!(left, [(77, "sleep 600", Some("eve/polecats/nux"), true)]);
+    }
 }

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use proctor_judge::evidence::{AgentRow, Bead, Convoy, Mail, MergeRequest, Session, Time};
+use proctor_judge::evidence::{AgentRow, Bead, Convoy, Leftover, Mail, MergeRequest, Session, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -30,6 +30,9 @@ pub struct Snapshot {
     pub agents: Vec<AgentRow>,
     /// Process lives of agents.
     pub sessions: Vec<Session>,
+    /// Processes that agents left behind and that the town itself ended.
+    #[serde(default)]
+    pub leftovers: Vec<Leftover>,
 }
 
 /// Something that the town says happened. A hint: what is true is read from the state and from git.
