@@ -136,8 +136,19 @@ fn flat(answer: promql::Answer) -> Vec<(String, f64)> {
 }
 
 /// Labels that every series of a process has and that tell nothing of it beside the others; they are left out of what is shown.
-const DULL: [&str; 9] =
-    ["__name__", "job", "service_name", "service_version", "proctor_run_id", "gt_town", "gt_actor", "gt_session", "gt_agent"];
+const DULL: [&str; 11] = [
+    "__name__",
+    "job",
+    "service_name",
+    "service_version",
+    "proctor_run_id",
+    "gt_town",
+    "gt_actor",
+    "gt_session",
+    "gt_agent",
+    "gt_topic",
+    "gt_prompt",
+];
 
 fn labels(labels: &proctor_store::Labels) -> String {
     // The address says who it was; the role repeats it.

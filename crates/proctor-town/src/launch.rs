@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::caller::short_address;
 use crate::git;
 use crate::settings::Preset;
 
@@ -27,6 +28,8 @@ pub(crate) struct Launch {
     pub(crate) branch: Option<String>,
     /// Head of that branch when the session begins.
     pub(crate) commit: Option<String>,
+    /// Place of a polecat in its rig, from 0.
+    pub(crate) slot: Option<usize>,
     /// `--agent` of the command line.
     pub(crate) explicit: Option<String>,
 }
@@ -39,20 +42,27 @@ impl Launch {
 
     /// The start prompt, last argument of the agent's command line.
     pub(crate) fn beacon(&self, minute: &str) -> String {
+        let topic = self.topic();
         match &self.rig {
-            Some(rig) => {
-                let topic = self.issue.as_ref().map_or("assigned".to_string(), |issue| format!("assigned:{issue}"));
-                format!(
-                    "[GAS TOWN] polecat {} (rig: {rig}) <- witness • {minute} • {topic}\n\n\
-                     Run `gt prime --hook` and begin work on your hooked bead.",
-                    self.name()
-                )
-            }
+            Some(rig) => format!(
+                "[GAS TOWN] polecat {} (rig: {rig}) <- witness • {minute} • {topic}\n\n\
+                 Run `gt prime --hook` and begin work on your hooked bead.",
+                self.name()
+            ),
             None => format!(
-                "[GAS TOWN] {} <- human • {minute} • cold-start\n\n\
+                "[GAS TOWN] {} <- human • {minute} • {topic}\n\n\
                  Check your hook (`gt hook`) and your mail (`gt mail inbox`), then wait for instructions.",
                 self.agent
             ),
+        }
+    }
+
+    /// What the session begins for, as the beacon names it.
+    fn topic(&self) -> String {
+        match (&self.rig, &self.issue) {
+            (Some(_), Some(issue)) => format!("assigned:{issue}"),
+            (Some(_), None) => "assigned".to_string(),
+            (None, _) => "cold-start".to_string(),
         }
     }
 
@@ -63,6 +73,7 @@ impl Launch {
         base: &BTreeMap<String, String>,
         preset: &Preset,
         run_id: &str,
+        beacon: &str,
     ) -> BTreeMap<String, String> {
         let mut env = without_identity(base);
         let root_text = root.display().to_string();
@@ -71,7 +82,6 @@ impl Launch {
         };
         set("GT_ROLE", &self.agent);
         set("BD_ACTOR", &self.agent);
-        set("BEADS_AGENT_NAME", self.name());
         set("GIT_AUTHOR_NAME", &self.agent);
         set("GIT_AUTHOR_EMAIL", &git::email(&self.agent));
         set("GIT_COMMITTER_NAME", &self.agent);
@@ -85,20 +95,27 @@ impl Launch {
         set("GT_RUN", run_id);
         set("NODE_OPTIONS", "");
         set("CLAUDECODE", "");
+        set("BEADS_DOLT_AUTO_START", "0");
+        set("BD_DOLT_AUTO_COMMIT", "off");
+        set("BD_BACKUP_ENABLED", "false");
         if let Some(rig) = &self.rig {
             set("GT_RIG", rig);
             set("GT_POLECAT", self.name());
             set("GT_POLECAT_PATH", &self.dir.display().to_string());
+            set("BEADS_AGENT_NAME", &short_address(&self.agent));
         }
         if let Some(branch) = &self.branch {
             set("GT_BRANCH", branch);
         }
-        self.telemetry(root, &mut env, preset);
+        if let Some(slot) = self.slot {
+            set("POLECAT_SLOT", &slot.to_string());
+        }
+        self.telemetry(root, &mut env, preset, beacon);
         env.extend(preset.env.clone());
         env
     }
 
-    fn telemetry(&self, root: &Path, env: &mut BTreeMap<String, String>, preset: &Preset) {
+    fn telemetry(&self, root: &Path, env: &mut BTreeMap<String, String>, preset: &Preset, beacon: &str) {
         let given = env.get("OTEL_RESOURCE_ATTRIBUTES").cloned().unwrap_or_default();
         let town = root.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let own = [
@@ -109,6 +126,8 @@ impl Launch {
             ("gt.town", town),
             ("gt.session", self.session.clone()),
             ("gt.issue", self.issue.clone().unwrap_or_default()),
+            ("gt.topic", self.topic()),
+            ("gt.prompt", beginning(beacon, PROMPT_BYTES).to_string()),
         ];
         let own = own.into_iter().filter(|(_, value)| !value.is_empty());
         let own: Vec<String> = own.map(|(key, value)| format!("{key}={}", escaped(&value))).collect();
@@ -118,9 +137,21 @@ impl Launch {
     }
 }
 
-/// Percent-encodes what separates resource attributes from each other.
+/// How much of the beacon the resource attribute `gt.prompt` has.
+const PROMPT_BYTES: usize = 120;
+
+/// The first `bytes` of a text, without its last character when that was cut.
+pub(crate) fn beginning(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or_default()]
+}
+
+/// Percent-encodes everything but the characters that the OpenTelemetry specification allows in a value as they are: one value with a
+/// blank or a bullet makes some readers drop all of them.
 fn escaped(value: &str) -> String {
-    value.replace('%', "%25").replace(',', "%2C").replace('=', "%3D").replace(' ', "%20")
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"%,;=\"\\".contains(&byte);
+    let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    value.bytes().map(encode).collect()
 }
 
 /// What real `gt` sets for Claude when its own telemetry is on.
@@ -148,7 +179,7 @@ fn claude_telemetry(env: &mut BTreeMap<String, String>) {
 
 /// An environment without the identity of the agent that it may belong to, so that a daemon started by an agent is nobody.
 pub(crate) fn without_identity(env: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    const OWN: [&str; 15] = [
+    const OWN: [&str; 16] = [
         "GT_ROLE",
         "GT_RIG",
         "GT_POLECAT",
@@ -158,6 +189,7 @@ pub(crate) fn without_identity(env: &BTreeMap<String, String>) -> BTreeMap<Strin
         "GT_RUN",
         "GT_BRANCH",
         "GT_POLECAT_PATH",
+        "POLECAT_SLOT",
         "BD_ACTOR",
         "BEADS_ACTOR",
         "BEADS_AGENT_NAME",
@@ -188,13 +220,14 @@ mod tests {
             issue: Some("al-k3x".to_string()),
             branch: Some("polecat/furiosa/al-k3x@1".to_string()),
             commit: None,
+            slot: Some(0),
             explicit: None,
         }
     }
 
     fn environment(base: &[(&str, &str)]) -> BTreeMap<String, String> {
         let base = base.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-        launch().environment(Path::new("/t"), &base, &Preset { name: "bot".to_string(), ..Preset::default() }, "r-1")
+        launch().environment(Path::new("/t"), &base, &Preset { name: "bot".to_string(), ..Preset::default() }, "r-1", "[GAS TOWN] •")
     }
 
     #[test]
@@ -212,6 +245,8 @@ mod tests {
         assert_eq!(env["GT_RUN"], "r-1");
         assert_eq!(env["PATH"], "/bin");
         assert_eq!(env["GIT_AUTHOR_EMAIL"], "alice.polecats.furiosa@gastown.local");
+        assert_eq!(env["BEADS_AGENT_NAME"], "alice/furiosa");
+        assert_eq!(env["POLECAT_SLOT"], "0");
         assert!(!env.contains_key("GT_CREW"));
     }
 
@@ -221,8 +256,14 @@ mod tests {
         assert_eq!(
             env["OTEL_RESOURCE_ATTRIBUTES"],
             "proctor.run.id=7,gt.role=alice/polecats/furiosa,gt.rig=alice,gt.actor=alice/polecats/furiosa,gt.agent=bot,\
-             gt.town=t,gt.session=al-furiosa,gt.issue=al-k3x"
+             gt.town=t,gt.session=al-furiosa,gt.issue=al-k3x,gt.topic=assigned:al-k3x,gt.prompt=[GAS%20TOWN]%20%E2%80%A2"
         );
+    }
+
+    #[test]
+    fn a_prompt_is_cut_between_characters() {
+        assert_eq!(beginning("a•b", 3), "a");
+        assert_eq!(beginning("ab", 3), "ab");
     }
 
     #[test]

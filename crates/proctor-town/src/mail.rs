@@ -145,7 +145,7 @@ impl Change<'_> {
             ],
         )?;
         self.event("mail", json!({ "id": id, "from": letter.from, "to": letter.to, "subject": letter.subject }));
-        Ok(Message {
+        let message = Message {
             id,
             from: letter.from.clone(),
             to: letter.to.clone(),
@@ -157,7 +157,9 @@ impl Change<'_> {
             kind: letter.kind.clone(),
             thread,
             reply_to: letter.reply_to.clone(),
-        })
+        };
+        self.sent.push(message.clone());
+        Ok(message)
     }
 
     /// Marks a message read, or unread again.

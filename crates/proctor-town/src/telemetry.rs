@@ -13,6 +13,7 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 
 use crate::caller::Caller;
+use crate::mail::{self, Message};
 
 /// Where a command's events and measurements go. The default goes nowhere.
 #[derive(Clone, Debug, Default)]
@@ -105,6 +106,46 @@ impl Caller {
         if let Some(provider) = &self.telemetry.metrics {
             provider.meter(meter).u64_counter(name).build().add(1, labels);
         }
+    }
+
+    /// Whether a text that is left out of events by default is asked for: `GT_LOG_MAIL_BODY`, `GT_LOG_PROMPT_KEYS`, `GT_LOG_PRIME_CONTEXT`.
+    pub(crate) fn opted_in(&self, name: &str) -> bool {
+        self.var(name).is_some_and(|value| matches!(value, "true" | "1"))
+    }
+
+    /// A message was sent or read: event `mail` and its metric.
+    pub(crate) fn mail(&self, operation: &'static str, message: &Message) {
+        let event = record("mail")
+            .with("operation", operation)
+            .with("msg.id", message.id.clone())
+            .with("msg.from", message.from.clone())
+            .with("msg.to", message.to.clone())
+            .with("msg.subject", message.subject.clone())
+            .with("msg.thread_id", message.thread.clone())
+            .with("msg.priority", mail::priority_word(message.priority))
+            .with("msg.type", message.kind.clone());
+        let event = match self.opted_in("GT_LOG_MAIL_BODY") {
+            true => event.with("msg.body", message.body.chars().take(256).collect::<String>()),
+            false => event,
+        };
+        self.emit(event.ended(Ok(())));
+        let labels = [KeyValue::new("status", "ok"), KeyValue::new("operation", operation)];
+        self.count("gastown.mail.operations.total", &labels);
+    }
+
+    /// An agent's state was written: event `agent.state_change` and its metric. `run_id` when it is not the caller's own life.
+    pub(crate) fn agent_state(&self, address: &str, state: &str, run_id: Option<&str>) {
+        let event = record("agent.state_change").with("agent_id", address.to_string()).with("new_state", state.to_string());
+        let event = run_id.into_iter().fold(event, Record::of_run);
+        self.emit(event.with("hook_bead", "").ended(Ok(())));
+        let labels = [KeyValue::new("status", "ok"), KeyValue::new("new_state", state.to_string())];
+        self.count("gastown.agent.state_changes.total", &labels);
+    }
+
+    /// A convoy was made: event `convoy.create` and its metric.
+    pub(crate) fn convoy_created(&self, bead: &str) {
+        self.emit(record("convoy.create").with("bead_id", bead.to_string()).ended(Ok(())));
+        self.count("gastown.convoy.creates.total", &[KeyValue::new("status", "ok")]);
     }
 
     /// A bead operation that the real `gt` would do by calling `bd`: event `bd.call` and its two metrics.

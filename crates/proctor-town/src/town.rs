@@ -12,6 +12,7 @@ use crate::caller::Caller;
 use crate::error::{Result, TownError, refused, refused_hint};
 use crate::events::{self, Event};
 use crate::ids;
+use crate::mail::Message;
 
 /// Waiting for another process's transaction; transactions take milliseconds.
 const BUSY: Duration = Duration::from_secs(30);
@@ -47,6 +48,8 @@ pub(crate) struct Change<'t> {
     pub(crate) seed: String,
     pub(crate) source: &'static str,
     events: Vec<Event>,
+    /// Messages that are sent with the commit; each is told in an event `mail` afterwards.
+    pub(crate) sent: Vec<Message>,
 }
 
 /// The town that the caller means: `GT_TOWN_ROOT`, `GT_ROOT`, `BEADS_DIR`, else the nearest one above the working directory.
@@ -123,11 +126,12 @@ impl Town {
         let seed = self.seed()?;
         let now = self.caller.now();
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut change = Change { tx, now, actor: actor.to_string(), seed, source, events: Vec::new() };
+        let mut change = Change { tx, now, actor: actor.to_string(), seed, source, events: Vec::new(), sent: Vec::new() };
         let value = make(&mut change)?;
-        let Change { tx, events, .. } = change;
+        let Change { tx, events, sent, .. } = change;
         tx.commit()?;
         events::append(&self.root, &events)?;
+        sent.iter().for_each(|message| self.caller.mail("send", message));
         Ok(value)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use proctor_judge::evidence::{Exchange, Receipt, path};
+use proctor_judge::evidence::{Exchange, Receipt, StopKind, path};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::live::one_line;
@@ -15,6 +15,7 @@ use crate::base::{Base, ENVIRONMENT, town_environment};
 use crate::halt::Halt;
 use crate::landed::Landed;
 use crate::landed::git::{GITCONFIG, Git};
+use crate::launch::BUILTIN;
 use crate::linux;
 use crate::town::builtin::Builtin;
 use crate::town::{Town, new_events};
@@ -132,7 +133,7 @@ impl<S: Services> Run<S> {
             .and_then(|table| table.entry("mayor").ok())
             .map(|(_, entry)| entry.program.clone())
             .unwrap_or_default();
-        self.town()?.start(limit).await?;
+        self.town()?.start(limit).await.map_err(|halt| not_started(halt, &program))?;
         Ok(Done::new("mayor listens").fact("mayor", program))
     }
 
@@ -208,6 +209,15 @@ pub(crate) async fn next_exchange(exchanges: &mut Option<tokio::sync::mpsc::Unbo
     }
     *exchanges = None;
     std::future::pending().await
+}
+
+/// A program that somebody named to play the mayor and that does not start is no defect of Proctor.
+fn not_started(halt: Halt, program: &str) -> Halt {
+    if program == BUILTIN || halt.kind != StopKind::Harness {
+        return halt;
+    }
+    Halt::environment(format!("`{program}` does not play the mayor: {}", halt.message))
+        .hint("see evidence/transcripts/ for what it printed; docs/agents.md says what a program must do")
 }
 
 fn lost(limit: Duration) -> Halt {

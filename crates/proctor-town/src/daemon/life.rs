@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{Daemon, locked};
 use crate::agents::{self, Birth};
 use crate::error::{Result, TownError, refused};
+use crate::launch::beginning;
 use crate::processes::{self, GRACE};
 use crate::telemetry::record;
 
@@ -22,6 +23,9 @@ const TYPING: Duration = Duration::from_secs(10);
 
 /// How long a worker that has printed something may take to end before it counts as started.
 const DYING: Duration = Duration::from_millis(50);
+
+/// How much of a typed text the event `prompt.send` shows when it is asked for.
+const KEYS_BYTES: usize = 256;
 
 /// How much of the newest output is kept to find the prompt in.
 const TAIL: usize = 256;
@@ -44,7 +48,9 @@ pub(crate) struct Life {
 #[derive(Default)]
 struct State {
     ready: bool,
+    promptless: bool,
     printed: bool,
+    drained: bool,
     idle: bool,
     ended: Option<String>,
     stop_reason: Option<String>,
@@ -84,7 +90,7 @@ impl Life {
         master: &dyn MasterPty,
     ) -> Result<Arc<Self>> {
         let writer = master.take_writer().map_err(|error| TownError::Daemon(format!("terminal: {error:#}")))?;
-        let state = State { ready: prompt.is_empty(), ..State::default() };
+        let state = State { ready: prompt.is_empty(), promptless: prompt.is_empty(), ..State::default() };
         Ok(Arc::new(Self {
             n,
             session: birth.session.clone(),
@@ -131,6 +137,16 @@ impl Life {
             }
             self.printed(daemon, &buffer[..count]);
         }
+        locked(&self.state).drained = true;
+        self.changed.notify_all();
+    }
+
+    /// The last line that it printed, after a colon; nothing when it printed nothing.
+    pub(super) fn last_line(&self) -> String {
+        let state = locked(&self.state);
+        let text = String::from_utf8_lossy(&state.tail);
+        let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        line.map_or_else(String::new, |line| format!(": {line}"))
     }
 
     /// Notes new output: at a prompt the session is idle, and what waits for that is typed.
@@ -143,6 +159,7 @@ impl Life {
         let changed = idle != state.idle;
         state.idle = idle;
         state.ready |= idle;
+        state.promptless &= !idle;
         state.printed = true;
         let next = if idle { state.pending.pop_front() } else { None };
         drop(state);
@@ -183,7 +200,7 @@ impl Life {
     /// Types a text now, or at the next prompt.
     pub(super) fn send(self: &Arc<Self>, text: &str, when_idle: bool) -> Result<Typed> {
         let mut state = locked(&self.state);
-        if when_idle && !state.idle {
+        if when_idle && !state.idle && !state.promptless {
             state.pending.push_back(text.to_string());
             return Ok(Typed::Later);
         }
@@ -198,6 +215,16 @@ impl Life {
             Ok(()) => Ok(Typed::Now),
             Err(_) => refused(format!("session {} does not read its terminal", self.session)),
         }
+    }
+
+    /// The session shows no prompt: from now on nothing waits for one, until it shows one after all.
+    pub(super) fn give_up_prompt(self: &Arc<Self>) {
+        let mut state = locked(&self.state);
+        state.promptless = true;
+        let pending: Vec<String> = state.pending.drain(..).collect();
+        drop(state);
+        let life = Arc::clone(self);
+        std::thread::spawn(move || pending.iter().for_each(|text| life.type_text(text)));
     }
 
     /// Takes the texts that wait for the prompt.
@@ -220,7 +247,12 @@ impl Life {
         let outcome = error.as_deref().map_or(Ok(()), Err);
         let keys = i64::try_from(keys).unwrap_or(i64::MAX);
         let event = record("prompt.send").of_run(&self.run_id).with("session", self.session.clone());
-        daemon.caller.emit(event.with("keys_len", keys).with("debounce_ms", 0).ended(outcome));
+        let event = event.with("keys_len", keys).with("debounce_ms", 0);
+        let event = match daemon.caller.opted_in("GT_LOG_PROMPT_KEYS") {
+            true => event.with("keys", beginning(text, KEYS_BYTES).to_string()),
+            false => event,
+        };
+        daemon.caller.emit(event.ended(outcome));
         let label = KeyValue::new("status", crate::telemetry::status(&outcome));
         daemon.caller.count("gastown.prompt.sends.total", &[label]);
     }
@@ -234,8 +266,10 @@ impl Life {
         state.stop_reason.get_or_insert_with(|| reason.to_string());
         processes::signal_group(self.pid, false);
         let alive = |state: &mut State| state.ended.is_none();
-        let (state, timeout) = self.changed.wait_timeout_while(state, GRACE, alive).unwrap_or_else(PoisonError::into_inner);
+        let (mut state, timeout) =
+            self.changed.wait_timeout_while(state, GRACE, alive).unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
+            state.stop_reason = Some(format!("{reason}, killed: SIGTERM did not end it"));
             processes::signal_group(self.pid, true);
             let _ = self.changed.wait_timeout_while(state, 2 * GRACE, alive);
         }
@@ -245,7 +279,10 @@ impl Life {
         let exit = processes::wait_for_end(self.pid);
         let left = processes::end_leftovers(self.pid, &format!("GT_RUN={}", self.run_id));
         let _ = child.wait();
-        let stopped = locked(&self.state).stop_reason.clone();
+        // What it printed last may still lie in the terminal; a process that could not be ended may keep it open.
+        let state = locked(&self.state);
+        let waited = self.changed.wait_timeout_while(state, GRACE, |state| !state.drained);
+        let stopped = waited.unwrap_or_else(PoisonError::into_inner).0.stop_reason.clone();
         // Children of an agent that we ended ourselves were in the middle of its work, not left behind by it.
         let left = if stopped.is_some() { Vec::new() } else { left };
         let left: Vec<_> = left.iter().map(|p| json!({ "pid": p.pid, "command": p.command })).collect();
@@ -265,7 +302,11 @@ impl Life {
 
     fn report(&self, daemon: &Daemon, town: &crate::town::Town) -> Result<()> {
         let agent = agents::get(&town.db, &self.agent)?;
-        let died = agent.is_some_and(|agent| agent.state == "stalled");
+        let state = agent.map(|agent| agent.state).unwrap_or_default();
+        let died = state == "stalled";
+        if matches!(state.as_str(), "stalled" | "stopped") {
+            daemon.caller.agent_state(&self.agent, &state, Some(&self.run_id));
+        }
         let outcome = if died { Err("died with work on its hook") } else { Ok(()) };
         let event = record("session.stop").of_run(&self.run_id).with("session_id", self.session.clone());
         daemon.caller.emit(event.ended(outcome));

@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
+use std::time::Instant;
 
 use super::{Daemon, locked};
 use crate::agents;
@@ -108,7 +109,11 @@ impl Daemon {
 
     fn record_merge(&self, town: &mut Town, mr: &MergeRequest, commit: &str) -> Result<()> {
         let refinery = format!("{}/refinery", mr.rig);
+        let began = Instant::now();
         town.change_as(&refinery, "gt", |change| change.merged(mr, commit))?;
+        for (bead, reason) in [(&mr.id, "merged".to_string()), (&mr.issue, format!("Merged as {commit} to {}", mr.target))] {
+            self.caller.bd_call(&["close", bead, &format!("--reason={reason}")], began.elapsed(), Ok(()));
+        }
         self.log(&format!("merged {} ({}) as {commit}", mr.id, mr.issue));
         let dir = town.rig_repo(&mr.rig);
         let git = Git::new(&self.caller, &dir, &refinery);

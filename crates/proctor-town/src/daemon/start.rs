@@ -18,8 +18,8 @@ use crate::processes;
 use crate::settings::{self, Preset};
 use crate::telemetry::{record, status};
 
-/// How long the mayor may take until it shows its prompt.
-const MAYOR_READY: Duration = Duration::from_secs(30);
+/// How long the mayor may take until it shows its prompt. One that lives and shows none by then is taken to listen all the same.
+const MAYOR_READY: Duration = Duration::from_secs(10);
 
 /// How long a sling waits for a worker's first output. A silent worker is taken to be at work.
 const WORKER_READY: Duration = Duration::from_secs(2);
@@ -50,12 +50,13 @@ impl Daemon {
         let limit = if launch.role == "mayor" { MAYOR_READY } else { WORKER_READY };
         match (life.wait_ready(limit, launch.role == "mayor"), launch.role.as_str()) {
             (Readiness::Failed(exit), _) => refused_hint(
-                format!("session {} died during startup ({exit})", launch.session),
+                format!("session {} died during startup ({exit}){}", launch.session, life.last_line()),
                 format!("what it printed: {}", self.root.join(&life.transcript).display()),
             ),
             (Readiness::TimedOut, "mayor") => {
-                life.end("no prompt at startup");
-                refused(format!("session {} showed no prompt within {} s", launch.session, limit.as_secs()))
+                self.log(&format!("session {} shows no prompt: texts are typed at once", launch.session));
+                life.give_up_prompt();
+                Ok(json!({ "session": launch.session, "pid": life.pid, "run_id": run_id }))
             }
             _ => Ok(json!({ "session": launch.session, "pid": life.pid, "run_id": run_id })),
         }
@@ -108,7 +109,8 @@ impl Daemon {
         let mut command = CommandBuilder::new(&birth.command[0]);
         command.args(&birth.command[1..]);
         command.env_clear();
-        for (key, value) in launch.environment(&self.root, &self.caller.env, preset, &birth.run_id) {
+        let beacon = birth.command.last().map_or("", String::as_str);
+        for (key, value) in launch.environment(&self.root, &self.caller.env, preset, &birth.run_id, beacon) {
             command.env(key, value);
         }
         command.cwd(&launch.dir);

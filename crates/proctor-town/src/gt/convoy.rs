@@ -56,6 +56,7 @@ fn create(call: &mut Invocation) -> Result<Output> {
     let title = words.remove(0);
     let owner = call.args.value("owner").map(long_address);
     let id = town.change(|change| change.create_convoy(&title, &words, owner.as_deref()))?;
+    town.caller.convoy_created(&id);
     let mut text = format!("✓ Created convoy 🚚 {id}\n\n  Name:     {title}\n  Tracking: {} issues\n", words.len());
     if !words.is_empty() {
         let _ = writeln!(text, "  Issues:   {}", words.join(", "));

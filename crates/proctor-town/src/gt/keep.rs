@@ -85,6 +85,7 @@ fn start(call: &mut Invocation) -> Result<Output> {
         issue: None,
         branch: None,
         commit: None,
+        slot: None,
         explicit: call.args.value("agent").map(str::to_string),
     };
     client::ask(&town, &Ask::Start(launch))?;

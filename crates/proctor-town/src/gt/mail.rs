@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use opentelemetry::KeyValue;
-
 use crate::Output;
 use crate::agents::{self, Session};
 use crate::args::{Verb, nearest};
@@ -12,7 +10,6 @@ use crate::daemon::client::{self, Ask};
 use crate::error::{Result, refused, refused_hint};
 use crate::invocation::{Invocation, say, say_json};
 use crate::mail::{self, Letter, Message};
-use crate::telemetry::record;
 use crate::town::Town;
 
 pub(super) const VERBS: &[Verb] = &[
@@ -160,7 +157,6 @@ fn priority(call: &Invocation) -> Result<u8> {
 /// Sends, reports, and tells a recipient that runs: the notice is typed when it waits for input.
 fn post(town: &mut Town, letter: Letter, notify: bool) -> Result<Message> {
     let sent = town.change(|change| change.send_mail(&letter))?;
-    report(town, "send", &sent);
     let session = agents::last_session(&town.db, &long_address(&sent.to))?.filter(Session::alive);
     if let Some(session) = session.filter(|_| notify && sent.to != sent.from) {
         let text = format!("📬 You have new mail from {}. Subject: {}. Run 'gt mail inbox' to read.", sent.from, sent.subject);
@@ -168,25 +164,6 @@ fn post(town: &mut Town, letter: Letter, notify: bool) -> Result<Message> {
         let _ = client::ask(town, &Ask::Type { session: session.session, text, when_idle: true });
     }
     Ok(sent)
-}
-
-fn report(town: &Town, operation: &'static str, message: &Message) {
-    let event = record("mail")
-        .with("operation", operation)
-        .with("msg.id", message.id.clone())
-        .with("msg.from", message.from.clone())
-        .with("msg.to", message.to.clone())
-        .with("msg.subject", message.subject.clone())
-        .with("msg.thread_id", message.thread.clone())
-        .with("msg.priority", mail::priority_word(message.priority))
-        .with("msg.type", message.kind.clone());
-    let event = match town.caller.var("GT_LOG_MAIL_BODY") {
-        Some(_) => event.with("msg.body", message.body.chars().take(256).collect::<String>()),
-        None => event,
-    };
-    town.caller.emit(event.ended(Ok(())));
-    let labels = [KeyValue::new("status", "ok"), KeyValue::new("operation", operation)];
-    town.caller.count("gastown.mail.operations.total", &labels);
 }
 
 fn inbox(call: &mut Invocation) -> Result<Output> {
@@ -220,7 +197,7 @@ fn read(call: &mut Invocation) -> Result<Output> {
     let mut town = call.town()?;
     let message = mail::find(&town.db, &short_address(&town.agent()), &call.need(0, "<id|n>")?)?;
     town.change(|change| change.mark_read(&message.id, true))?;
-    report(&town, "read", &message);
+    town.caller.mail("read", &message);
     if call.args.has("json") {
         return say_json(&mail::to_json(&Message { read: true, ..message }));
     }

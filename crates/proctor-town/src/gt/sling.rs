@@ -56,6 +56,7 @@ struct Reservation {
     address: String,
     name: String,
     branch: String,
+    slot: usize,
     convoy: Option<(String, bool)>,
 }
 
@@ -187,6 +188,7 @@ fn to_new_polecat(town: &mut Town, bead: &Bead, rig: &Rig, wishes: &Wishes) -> R
     };
     let assignee = format!("--assignee={}", new.address);
     town.caller.bd_call(&["update", &bead.id, "--status=hooked", &assignee], began.elapsed(), Ok(()));
+    report_state(town, &new.address, "spawning");
     report_convoy(town, bead, &new);
     match spawn(town, bead, rig, &new, wishes) {
         Ok(()) => Ok(told(bead, rig, &new)),
@@ -225,7 +227,8 @@ fn reserve(change: &mut Change<'_>, id: &str, rig: &Rig, wishes: &Wishes) -> Res
         return Ok(Reserved::Held(holder));
     }
     let taken = agents::all(&change.tx)?.into_iter().filter(|agent| agent.rig.as_deref() == Some(&rig.name));
-    let name = ids::polecat_name(&rig.name, &taken.map(|agent| agent.name).collect::<Vec<_>>());
+    let taken: Vec<String> = taken.map(|agent| agent.name).collect();
+    let name = ids::polecat_name(&rig.name, &taken);
     let address = format!("{}/polecats/{name}", rig.name);
     let n = change.count(&format!("slings {id}"))?;
     let branch = format!("polecat/{name}/{id}@{}", ids::base36(n));
@@ -236,7 +239,7 @@ fn reserve(change: &mut Change<'_>, id: &str, rig: &Rig, wishes: &Wishes) -> Res
         change.set(id, "description", Some(description.trim_start()))?;
     }
     change.hook(id, &address, Some(&branch))?;
-    Ok(Reserved::New(Reservation { address, name, branch, convoy }))
+    Ok(Reserved::New(Reservation { address, name, branch, slot: taken.len(), convoy }))
 }
 
 fn convoy_for(change: &mut Change<'_>, bead: &Bead, wishes: &Wishes) -> Result<Option<(String, bool)>> {
@@ -271,8 +274,7 @@ fn held(change: &mut Change<'_>, bead: &Bead, rig: &Rig, force: bool) -> Result<
 
 fn report_convoy(town: &Town, bead: &Bead, new: &Reservation) {
     if let Some((_, true)) = &new.convoy {
-        town.caller.emit(record("convoy.create").with("bead_id", bead.id.clone()).ended(Ok(())));
-        town.caller.count("gastown.convoy.creates.total", &[KeyValue::new("status", "ok")]);
+        town.caller.convoy_created(&bead.id);
     }
 }
 
@@ -298,6 +300,7 @@ fn spawn(town: &mut Town, bead: &Bead, rig: &Rig, new: &Reservation, wishes: &Wi
         issue: Some(bead.id.clone()),
         branch: Some(new.branch.clone()),
         commit: Some(commit),
+        slot: Some(new.slot),
         explicit: wishes.agent.clone(),
     };
     // Told before the worker runs, so that whoever follows the events sees cause before effect.
@@ -312,10 +315,7 @@ fn spawn(town: &mut Town, bead: &Bead, rig: &Rig, new: &Reservation, wishes: &Wi
 
 /// The log event and metric of an agent's change of state.
 pub(super) fn report_state(town: &Town, address: &str, state: &str) {
-    let event = record("agent.state_change").with("agent_id", address.to_string()).with("new_state", state.to_string());
-    town.caller.emit(event.with("hook_bead", "").ended(Ok(())));
-    let labels = [KeyValue::new("status", "ok"), KeyValue::new("new_state", state.to_string())];
-    town.caller.count("gastown.agent.state_changes.total", &labels);
+    town.caller.agent_state(address, state, None);
 }
 
 /// Makes the worker's worktree on a branch of its own; gives the commit it begins with.

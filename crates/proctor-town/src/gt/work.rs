@@ -1,6 +1,7 @@
 //! What an agent asks about its own work: `gt hook`, `unsling`, `prime`, `handoff`, `heartbeat`.
 
 use std::fmt::Write as _;
+use std::time::Instant;
 
 use opentelemetry::KeyValue;
 use serde_json::{Value, json};
@@ -65,10 +66,16 @@ fn target(call: &Invocation, town: &Town, word: usize) -> String {
 }
 
 fn hooked_bead(town: &Town, address: &str) -> Result<Option<Bead>> {
-    match agents::hooked(&town.db, address)? {
+    let began = Instant::now();
+    let found = agents::hooked(&town.db, address).and_then(|id| match id {
         Some(id) => beads::get(&town.db, &id),
         None => Ok(None),
-    }
+    });
+    let error = found.as_ref().err().map(ToString::to_string);
+    let assignee = format!("--assignee={address}");
+    let outcome = error.as_deref().map_or(Ok(()), Err);
+    town.caller.bd_call(&["list", "--status=hooked", &assignee, "--json"], began.elapsed(), outcome);
+    found
 }
 
 fn hook(call: &mut Invocation) -> Result<Output> {
@@ -179,6 +186,10 @@ fn prime(call: &mut Invocation) -> Result<Output> {
     text.push_str(&role_text(&town, &address)?);
     let _ = write!(text, "\n{}", hook_text(&address, bead.as_ref()));
     text.push_str(&mail_text(&town, &address)?);
+    if town.caller.opted_in("GT_LOG_PRIME_CONTEXT") {
+        let event = record("prime.context").with("role", address.clone()).with("hook_mode", at_start);
+        town.caller.emit(event.with("formula", text.clone()));
+    }
     Ok(say(text))
 }
 

@@ -28,8 +28,16 @@ pub(crate) fn gastown_resource(service: &str, version: &str, inherited: &str) ->
         KeyValue::new("service.version", version.to_owned()),
         KeyValue::new("host.name", host_name()),
         KeyValue::new("os.type", std::env::consts::OS),
+        KeyValue::new("os.description", os_description()),
     ]);
     super::resource(attributes)
+}
+
+/// System, host, release, version and machine, as `uname -a` begins.
+fn os_description() -> String {
+    let name = rustix::system::uname();
+    let parts = [name.sysname(), name.nodename(), name.release(), name.version(), name.machine()];
+    parts.map(|part| part.to_string_lossy()).join(" ")
 }
 
 fn host_name() -> String {
