@@ -227,7 +227,13 @@ mod tests {
 
     fn environment(base: &[(&str, &str)]) -> BTreeMap<String, String> {
         let base = base.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
-        launch().environment(Path::new("/t"), &base, &Preset { name: "bot".to_string(), ..Preset::default() }, "r-1", "[GAS TOWN] •")
+        launch().environment(
+            Path::new("/t"),
+            &base,
+            &Preset { name: "bot".to_string(), ..Preset::default() },
+            "r-1",
+            "[GAS TOWN] •",
+        )
     }
 
     #[test]

@@ -266,8 +266,7 @@ impl Life {
         state.stop_reason.get_or_insert_with(|| reason.to_string());
         processes::signal_group(self.pid, false);
         let alive = |state: &mut State| state.ended.is_none();
-        let (mut state, timeout) =
-            self.changed.wait_timeout_while(state, GRACE, alive).unwrap_or_else(PoisonError::into_inner);
+        let (mut state, timeout) = self.changed.wait_timeout_while(state, GRACE, alive).unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
             state.stop_reason = Some(format!("{reason}, killed: SIGTERM did not end it"));
             processes::signal_group(self.pid, true);

@@ -1,0 +1,16 @@
+//! Programs that play agents without being ours, and what every agent's telemetry says: the real binary on a scenario of seconds.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a failing unwrap is a failing test, and a skipped test says so"
+)]
+
+#[path = "../support/mini.rs"]
+mod mini;
+mod programs;
+#[allow(dead_code, reason = "the sandbox serves several test programs")]
+#[path = "../end_to_end/sandbox.rs"]
+mod sandbox;
+mod telemetry;
