@@ -11,7 +11,7 @@ pub(crate) fn view(run: &Run) -> String {
 /// The viewer with a state in the address: pairs of key and value.
 pub(crate) fn view_at(run: &Run, state: &[(&str, String)]) -> String {
     let pairs: Vec<String> = state.iter().map(|(key, value)| format!("{key}={}", encoded(value))).collect();
-    format!("proctor view {}", quote(&format!("{}#{}", run.record.id, pairs.join("&"))))
+    format!("proctor view {}", shell(&format!("{}#{}", run.record.id, pairs.join("&"))))
 }
 
 /// The viewer on one agent, at a moment when there is one.
@@ -41,16 +41,6 @@ pub(crate) fn repeat(run: &Run) -> String {
     run.record.command.clone()
 }
 
-/// Single quotes wherever `#` and `&` could mean something to a shell.
-fn quote(text: &str) -> String {
-    if text.contains('&') || text.contains('\'') { format!("'{}'", text.replace('\'', "'\\''")) } else { shell_or_hash(text) }
-}
-
-/// A `#` inside a word is plain text to every shell.
-fn shell_or_hash(text: &str) -> String {
-    if shell(&text.replace('#', "")) == text.replace('#', "") { text.to_owned() } else { shell(text) }
-}
-
 /// Percent-encodes what would end a value in the viewer's address.
 fn encoded(value: &str) -> String {
     let mut out = String::new();
@@ -68,9 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_shell_would_misread_is_quoted() {
-        assert_eq!(quote("7k3f#agent=eve/furiosa"), "7k3f#agent=eve/furiosa");
-        assert_eq!(quote("7k3f#agent=eve/furiosa&at=1.20"), "'7k3f#agent=eve/furiosa&at=1.20'");
+    fn what_would_end_a_value_is_encoded() {
         assert_eq!(encoded("a b&c"), "a%20b%26c");
     }
 }

@@ -287,7 +287,17 @@ impl<'a> Drawing<'a> {
         let head = if to_y >= y { -5.0 } else { 5.0 };
         format!(
             "M{} {}C{} {} {} {} {} {}m-3 {}l3 {}l3 {}",
-            n(x), n(y), n(x), n(y + bend), n(to_x), n(to_y - bend), n(to_x), n(to_y), n(head), n(-head), n(head)
+            n(x),
+            n(y),
+            n(x),
+            n(y + bend),
+            n(to_x),
+            n(to_y - bend),
+            n(to_x),
+            n(to_y),
+            n(head),
+            n(-head),
+            n(head)
         )
     }
 
@@ -425,7 +435,13 @@ fn lane_title(lane: &Lane) -> String {
     let issue = lane.issue.as_ref().map_or(String::new(), |issue| format!(", issue {issue}"));
     let cost = lane.cost_usd.map_or(String::new(), |cost| format!(", ${cost:.4}"));
     let tokens = lane.input_tokens + lane.output_tokens;
-    format!("{}: {} to {}{exit}{issue}, {}, {tokens} tokens{cost}", lane.label, time_text(lane.start), time_text(lane.end), lane_facts(lane))
+    format!(
+        "{}: {} to {}{exit}{issue}, {}, {tokens} tokens{cost}",
+        lane.label,
+        time_text(lane.start),
+        time_text(lane.end),
+        lane_facts(lane)
+    )
 }
 
 fn clause_text(clause: &ClauseMark) -> String {

@@ -103,6 +103,11 @@ impl Run {
         self.record.ended_at.unwrap_or_else(|| phases.chain(signs).max().unwrap_or(self.record.started_at))
     }
 
+    /// When phase 7 began: from then on the harness ends the town, and what happens is no longer the agents' doing.
+    pub(crate) fn collecting_since(&self) -> Option<crate::evidence::Time> {
+        self.record.phases.iter().find(|p| p.number == 7).map(|p| p.started_at)
+    }
+
     /// Whether phase `number` began.
     pub(crate) fn reached(&self, number: u8) -> bool {
         self.record.phases.iter().any(|p| p.number >= number)

@@ -22,9 +22,7 @@ const WHOLE: usize = 4;
 pub fn render(summary: &Summary, report: &str, style: Style, width: usize) -> String {
     let mut page = Page { text: String::new(), style, width: width.max(40) };
     verdict(&mut page, summary);
-    if summary.outcome == Outcome::NotLanded {
-        landed(&mut page, &summary.landed);
-    }
+    landed(&mut page, summary);
     problems(&mut page, summary);
     warnings(&mut page, summary);
     page.line("");
@@ -117,18 +115,24 @@ fn figures(summary: &Summary) -> String {
     format!("{} {calls} · {} tokens · {}{scripted}", grouped(totals.model_calls), short_count(tokens), dollars(totals.cost_usd))
 }
 
-fn landed(page: &mut Page, clauses: &[ClauseSummary]) {
-    if clauses.is_empty() {
+/// The clauses of a run that came to wait for landing and did not land, whoever is to blame.
+fn landed(page: &mut Page, summary: &Summary) {
+    let clauses = &summary.landed;
+    let asked = matches!(summary.outcome, Outcome::NotLanded | Outcome::ProviderError | Outcome::HarnessError);
+    if !asked || !clauses.iter().any(|c| c.value == Some(false)) {
         return;
     }
     page.line("");
-    let head = format!("  {:<18}{:<8}{:<13}{}", "clause", "now", "true since", "seen in");
+    let wide = |least: usize, of: fn(&ClauseSummary) -> &str| {
+        clauses.iter().map(|c| of(c).chars().count() + 2).max().unwrap_or(0).max(least)
+    };
+    let (title, now) = (wide(18, |c| &c.title), wide(8, |c| &c.now));
+    let head = format!("  {:<title$}{:<now$}{:<13}{}", "clause", "now", "true since", "seen in");
     let head = page.dressed(&head, Dress::Faint);
     page.line(&head);
     for clause in clauses {
         let since = clause.true_after_s.map_or_else(|| "–".to_owned(), after);
-        let now = clause.now.clone();
-        let row = format!("  {:<18}{now:<8}{since:<13}{}", clause.title, clause.source);
+        let row = format!("  {:<title$}{:<now$}{since:<13}{}", clause.title, clause.now, clause.source);
         let row = if clause.value == Some(true) { row } else { page.dressed(&row, Dress::Strong) };
         page.line(&row);
     }
@@ -143,6 +147,9 @@ fn problems(page: &mut Page, summary: &Summary) {
     let rest = problems.get(WHOLE..).unwrap_or_default();
     if !rest.is_empty() {
         page.line("");
+        let head = format!("  {} more, each with expected, saw, evidence and next in the report:", grouped(rest.len() as u64));
+        let head = page.dressed(&head, Dress::Faint);
+        page.line(&head);
     }
     for finding in rest {
         titled(page, finding, "✗", Dress::Bad);
@@ -169,19 +176,26 @@ fn whole(page: &mut Page, finding: &Finding) {
     }
 }
 
-/// The sign, the title, and the id at the right edge when there is room.
+/// The sign, the title, and the id at the right edge, on a line of its own when there is no room.
 fn titled(page: &mut Page, finding: &Finding, sign: &str, dress: Dress) {
     let sign = page.dressed(sign, dress);
     let parts = wrapped(&finding.title, page.width.saturating_sub(2));
     let last = parts.len().saturating_sub(1);
+    let edge = page.width.min(100);
+    let id = page.dressed(&finding.id, Dress::Faint);
+    let gap = |used: usize| edge.checked_sub(used + finding.id.chars().count()).map(|gap| " ".repeat(gap));
     for (index, part) in parts.iter().enumerate() {
         let lead = if index == 0 { format!("{sign} ") } else { "  ".into() };
-        let used = 2 + part.chars().count();
-        let id = page.dressed(&finding.id, Dress::Faint);
-        let gap = page.width.min(100).saturating_sub(used + finding.id.chars().count());
-        let tail = if index == last { format!("{}{id}", " ".repeat(gap.max(2))) } else { String::new() };
+        let room = gap(2 + part.chars().count()).filter(|gap| gap.len() >= 2);
         let title = page.dressed(part, Dress::Strong);
-        page.line(&format!("{lead}{title}{tail}"));
+        match room {
+            _ if index < last => page.line(&format!("{lead}{title}")),
+            Some(gap) => page.line(&format!("{lead}{title}{gap}{id}")),
+            None => {
+                page.line(&format!("{lead}{title}"));
+                page.line(&format!("{}{id}", gap(0).unwrap_or_default()));
+            }
+        }
     }
 }
 

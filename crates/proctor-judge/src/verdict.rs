@@ -130,10 +130,13 @@ pub(crate) fn headline(run: &Run, outcome: Outcome, landed: &[ClauseSummary], ch
                 landing(run, landed),
                 count(all, "check"),
                 if failed == 1 { "does" } else { "do" },
-                denied(&which)
+                denied(&which, failed)
             )
         }
-        Outcome::NotLanded => first.map_or_else(|| "It did not land.".into(), |title| format!("It did not land: {title}.")),
+        Outcome::NotLanded => {
+            let what = unlanded(run);
+            first.map_or_else(|| format!("{what} did not land."), |title| format!("{what} did not land: {title}."))
+        }
         Outcome::Unknown if unknown > 0 && run.record.ended_at.is_some() => {
             format!("{}, and {unknown} of {} could not be judged.", landing(run, landed), count(all, "check"))
         }
@@ -142,8 +145,12 @@ pub(crate) fn headline(run: &Run, outcome: Outcome, landed: &[ClauseSummary], ch
 }
 
 /// The titles of checks say what should hold, so a list of those that do not is set off as one.
-fn denied(which: &str) -> String {
-    if which.is_empty() { ".".into() } else { format!(", first of all this{which}.") }
+fn denied(which: &str, failed: usize) -> String {
+    match (which.is_empty(), failed) {
+        (true, _) => ".".into(),
+        (false, 1) => format!("{which}."),
+        (false, _) => format!(", the first{which}."),
+    }
 }
 
 fn holding(checks: usize) -> String {
@@ -165,6 +172,18 @@ fn landing(run: &Run, landed: &[ClauseSummary]) -> String {
     }
 }
 
+/// `1 of 3 issues`, or `It` when every issue's own work is done or there is none.
+fn unlanded(run: &Run) -> String {
+    let tracked = run.tracked();
+    let closed = |id: &str| run.beads.rows.iter().any(|b| b.id == id && b.status == "closed");
+    let merged = |id: &str| run.deliveries.rows.iter().any(|d| d.issue == id && d.merged);
+    let open = tracked.iter().filter(|id| !(closed(id) && merged(id))).count();
+    match open {
+        0 => "It".into(),
+        open => format!("{open} of {}", count(tracked.len(), "issue")),
+    }
+}
+
 fn reason(run: &Run, first: Option<String>) -> String {
     match (&run.record.stopped, first) {
         (Some(stopped), _) => sentence(&stopped.message),
@@ -176,7 +195,8 @@ fn reason(run: &Run, first: Option<String>) -> String {
 fn sentence(text: &str) -> String {
     let mut chars = text.trim().trim_end_matches('.').chars();
     let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
-    format!("{first}{}.", chars.as_str())
+    let end = if text.trim_end_matches('.').ends_with('…') { "" } else { "." };
+    format!("{first}{}{end}", chars.as_str())
 }
 
 #[cfg(test)]

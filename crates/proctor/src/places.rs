@@ -25,9 +25,11 @@ fn cache_from(xdg: Option<std::ffi::OsString>, home: Option<std::ffi::OsString>)
     absolute(xdg).or_else(|| absolute(home).map(|home| home.join(".cache"))).map(|cache| cache.join("proctor"))
 }
 
-/// The folder of the run that `named` means: a path, `latest`, a folder's name or a short id below `reports`.
+/// The folder of the run that `named` means: a path, `latest`, a folder's name or a short id below `reports` or, where the selftest
+/// puts its runs, below `reports/selftest`.
 pub(crate) fn find_run(named: &str, reports: &Path) -> Result<PathBuf, Failure> {
-    let found = runs::find(reports, named).map_err(|error| {
+    let of_selftest = |error| runs::find(&reports.join("selftest"), named).map_err(|_| error);
+    let found = runs::find(reports, named).or_else(of_selftest).map_err(|error| {
         Failure::usage(error.to_string()).hint("`proctor runs` lists all; --reports DIR names another folder")
     })?;
     fs::canonicalize(&found).map_err(|error| file_error("cannot open", &found, &error))

@@ -22,13 +22,14 @@ pub(super) fn answer(case: &Case<'_>, check: &ExerciseCheck) -> Answer {
     };
     let step = &record.steps[index];
     if let Some(why) = step.ended.as_deref().filter(|e| step.exit.is_none() && e.starts_with("not run")) {
-        return Answer::when(false, wording(check), format!("the step was {why}")).at(place).next(next);
+        return Answer::when(false, wording(check), format!("the step was {why}")).absent(true).at(place).next(next);
     }
     let answer = match Facts::before(record, index).fill_in(check) {
         Ok(filled) => judge(&filled, step),
         Err(name) => fact_missing(check, record, index, &name),
     };
-    let answer = match rig_of(step).and_then(|rig| merged_as(case, &rig)) {
+    let script = record.steps[..=index].iter().rev().find_map(rig_of);
+    let answer = match script.and_then(|rig| merged_as(case, &rig)) {
         Some(text) => answer.detail("merged as", text),
         None => answer,
     };
@@ -47,12 +48,12 @@ fn not_recorded(case: &Case<'_>, check: &ExerciseCheck) -> String {
 fn step_missing(case: &Case<'_>, check: &ExerciseCheck, record: &ExerciseRecord) -> Answer {
     let stopped = case.run.record.stopped.as_ref().filter(|s| s.kind != StopKind::Timeout);
     match (&record.not_done, stopped, record.steps.iter().rev().find(|s| s.exit != Some(0))) {
-        (Some(why), None, _) => Answer::when(false, wording(check), format!("the exercise was not done: {why}")),
+        (Some(why), None, _) => Answer::when(false, wording(check), format!("the exercise was not done: {why}")).absent(true),
         (Some(why), Some(_), _) => Answer::unknown(wording(check), format!("the exercise was not done: {why}")),
         (None, Some(stopped), _) => Answer::unknown(wording(check), stopped.message.clone()),
         (None, None, Some(bad)) => {
             let saw = format!("the step was not run, because step {} did not succeed: {}", bad.name, end(bad));
-            Answer::when(false, wording(check), saw).detail("output", output(bad))
+            Answer::when(false, wording(check), saw).detail("output", output(bad)).absent(true)
         }
         (None, None, None) => Answer::unknown(wording(check), format!("the exercise has no step {}", check.step)),
     }
@@ -63,7 +64,7 @@ fn fact_missing(check: &ExerciseCheck, record: &ExerciseRecord, index: usize, na
     match record.steps[..index].iter().rev().find(|s| s.exit != Some(0)) {
         Some(bad) => {
             let saw = format!("step {} did not succeed ({}), so that `{name}` is not known", bad.name, end(bad));
-            Answer::when(false, wording(check), saw).detail("output", output(bad))
+            Answer::when(false, wording(check), saw).detail("output", output(bad)).absent(true)
         }
         None => Answer::unknown(wording(check), format!("no earlier step stated the fact `{name}`")),
     }
@@ -188,7 +189,7 @@ fn judge(check: &ExerciseCheck, step: &StepRecord) -> Answer {
             saw.push(format!("{name} {}", quoted(text, 200)));
         }
     }
-    Answer::new(status, wording(check), saw.join(", "))
+    Answer::new(status, wording(check), saw.join("; "))
 }
 
 fn demands(check: &ExerciseCheck) -> Vec<Demand<'_>> {
@@ -197,7 +198,7 @@ fn demands(check: &ExerciseCheck) -> Vec<Demand<'_>> {
         text: format!("writes {name}"),
         hold: Box::new(move |seen| {
             let there = seen.step.files.iter().any(|f| f.path == *name && f.size > 0);
-            if there { Verdict::Holds } else { Verdict::Broken(format!("no {name}, or it is empty")) }
+            if there { Verdict::Holds } else { Verdict::Broken(format!("{name} is not there or is empty")) }
         }),
     }));
     demands.extend(check.opened.iter().map(|pattern| Demand {
@@ -235,7 +236,7 @@ fn output_demands(check: &ExerciseCheck) -> Vec<Demand<'_>> {
             text: format!("the line {} on standard output", quoted(line, 200)),
             hold: Box::new(move |seen| {
                 let there = seen.stdout.lines().any(|l| l.trim() == line.trim());
-                if there { Verdict::Holds } else { seen.absent("that line is not on standard output".into()) }
+                if there { Verdict::Holds } else { seen.absent("the expected line is not there".into()) }
             }),
         });
     }
@@ -277,7 +278,7 @@ fn matches_demand(pattern: &str) -> Demand<'_> {
         text: format!("output that matches /{pattern}/"),
         hold: Box::new(move |seen| match Regex::new(pattern) {
             Ok(regex) if regex.is_match(&seen.stdout) || regex.is_match(&seen.stderr) => Verdict::Holds,
-            Ok(_) => seen.absent(format!("nothing matches /{pattern}/")),
+            Ok(_) => seen.absent("nothing matches".into()),
             Err(_) => Verdict::CannotTell(format!("/{pattern}/ is no regular expression")),
         }),
     }
@@ -293,7 +294,7 @@ fn lacks_demand(text: &str) -> Demand<'_> {
                 .into_iter()
                 .find(|(_, stream)| shows(stream));
             match (place, seen.step.cut) {
-                (Some((name, _)), _) => Verdict::Broken(format!("it is on {name}")),
+                (Some((name, _)), _) => Verdict::Broken(format!("the unwanted text is on {name}")),
                 (None, 0) => Verdict::Holds,
                 (None, cut) => Verdict::CannotTell(format!("{cut} bytes of output were cut")),
             }

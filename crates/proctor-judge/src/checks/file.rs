@@ -24,7 +24,7 @@ pub(super) fn answer(case: &Case<'_>, check: &FileCheck) -> Answer {
         Some(text) => answer.detail("merged as", text),
         None => answer,
     };
-    answer.next(next::view_at(case.run, &[("rig", check.rig.clone())]))
+    answer.absent(case.is_unmerged(&check.rig)).next(next::view_at(case.run, &[("rig", check.rig.clone())]))
 }
 
 fn expected(check: &FileCheck) -> String {

@@ -23,6 +23,13 @@ pub(crate) struct Case<'a> {
     pub(crate) plan: &'a Plan,
 }
 
+impl Case<'_> {
+    /// Whether nothing that was tracked for this rig is on its target branch.
+    fn is_unmerged(&self, rig: &str) -> bool {
+        !self.run.deliveries.rows.iter().any(|d| d.rig == rig && d.merged)
+    }
+}
+
 /// A check's answer before it is dressed for the summary.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
@@ -32,11 +39,21 @@ pub(crate) struct Answer {
     pub(crate) evidence: Vec<Evidence>,
     pub(crate) details: Vec<Detail>,
     pub(crate) next: Option<String>,
+    /// See [`Judged::absent`].
+    pub(crate) absent: bool,
 }
 
 impl Answer {
     fn new(status: CheckStatus, expected: impl Into<String>, saw: impl Into<String>) -> Self {
-        Self { status, expected: expected.into(), saw: saw.into(), evidence: Vec::new(), details: Vec::new(), next: None }
+        Self {
+            status,
+            expected: expected.into(),
+            saw: saw.into(),
+            evidence: Vec::new(),
+            details: Vec::new(),
+            next: None,
+            absent: false,
+        }
     }
 
     fn unknown(expected: impl Into<String>, why: impl Into<String>) -> Self {
@@ -61,6 +78,11 @@ impl Answer {
         self.next = Some(command.into());
         self
     }
+
+    fn absent(mut self, absent: bool) -> Self {
+        self.absent = absent;
+        self
+    }
 }
 
 /// A judged check with the further facts that its finding shows.
@@ -68,6 +90,9 @@ impl Answer {
 pub(crate) struct Judged {
     pub(crate) summary: CheckSummary,
     pub(crate) details: Vec<Detail>,
+    /// Whether it fails for want of something that a run which did not land may not have come to, or for what its end left behind.
+    /// What is there and wrong is wrong in every run.
+    pub(crate) absent: bool,
 }
 
 /// Answers every check in order.
@@ -108,7 +133,7 @@ fn one(case: &Case<'_>, check: &Check) -> Judged {
         evidence: answer.evidence,
         next: answer.next.filter(|_| !passed),
     };
-    Judged { summary, details: answer.details }
+    Judged { summary, details: answer.details, absent: answer.absent }
 }
 
 fn answer(case: &Case<'_>, kind: &CheckKind) -> Answer {

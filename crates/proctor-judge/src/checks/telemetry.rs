@@ -3,7 +3,7 @@
 use super::{Answer, Case};
 use crate::next;
 use crate::plan::{BudgetCheck, NoErrorsCheck, QueryCheck};
-use crate::summary::{AgentSummary, CheckStatus, TelemetryStatus};
+use crate::summary::{AgentSummary, TelemetryStatus};
 use crate::telemetry::Telemetry;
 use crate::verdict::totals;
 use crate::wording::{at_logsql, at_promql, count, quoted, round, short_agent};
@@ -24,7 +24,9 @@ pub(super) fn no_errors(case: &Case<'_>, check: &NoErrorsCheck) -> Answer {
                 None => "none".into(),
                 Some(row) => format!("{}, the first: {}", count(answer.total, "record"), error_line(row)),
             };
+            let all_known = answer.rows.len() == answer.total;
             Answer::when(answer.total == 0, expected, saw)
+                .absent(all_known && answer.rows.iter().all(|row| is_of_the_end(case, row)))
         }
     }
     .at(at_logsql(query.clone()))
@@ -50,7 +52,8 @@ pub(super) fn complete(case: &Case<'_>) -> Answer {
     let (gaps, unclear) = (with(TelemetryStatus::Incomplete), with(TelemetryStatus::Unknown));
     let whole = with(TelemetryStatus::Complete);
     let answer = match (gaps.is_empty(), unclear.is_empty(), case.agents.is_empty()) {
-        (false, _, _) => Answer::when(false, expected, gaps.iter().map(|a| gap(a)).collect::<Vec<_>>().join("; ")),
+        (false, _, _) => Answer::when(false, expected, gaps.iter().map(|a| gap(a)).collect::<Vec<_>>().join("; "))
+            .absent(gaps.iter().all(|a| is_unfinished(case, a))),
         (true, false, _) => Answer::unknown(expected, unclear.iter().map(|a| gap(a)).collect::<Vec<_>>().join("; ")),
         (true, true, true) => Answer::unknown(expected, "no agent is known"),
         (true, true, false) => {
@@ -61,6 +64,24 @@ pub(super) fn complete(case: &Case<'_>) -> Answer {
     let first = gaps.first().or(unclear.first()).map_or("*", |a| a.agent.as_str());
     let query = format!("\"proctor.agent\":=\"{first}\"");
     answer.at(at_logsql(query)).next(next::view_agent(case.run, first, None))
+}
+
+/// Whether an error came of ending the town, or is about an agent whose work never arrived.
+fn is_of_the_end(case: &Case<'_>, row: &proctor_store::logsql::Row) -> bool {
+    let field = |name: &str| row.get(name).map_or("", String::as_str);
+    let time = field("_time").parse::<crate::evidence::Time>().ok();
+    let late = time.zip(case.run.collecting_since()).is_some_and(|(time, end)| time >= end);
+    let session = case.run.sessions.rows.iter().find(|s| s.session == field("session_id")).map(|s| s.agent.as_str());
+    let agent = session.unwrap_or_else(|| field("proctor.agent"));
+    late || case.agents.iter().any(|a| a.agent == agent && is_unfinished(case, a))
+}
+
+/// Whether an agent's work never arrived, so that its telemetry may be short with it. The coordinator's is when no work arrived.
+fn is_unfinished(case: &Case<'_>, agent: &AgentSummary) -> bool {
+    match &agent.rig {
+        Some(rig) => case.is_unmerged(rig),
+        None => case.run.deliveries.rows.iter().all(|d| !d.merged),
+    }
 }
 
 /// `eve/furiosa: no event claude_code.api_request (nothing arrived …)`.
@@ -100,33 +121,43 @@ fn logsql_value(telemetry: &Telemetry, query: &str) -> Result<(String, f64), Str
 
 /// Holds every value against `expect`; no value at all counts as 0, as an absent counter does.
 fn compare(check: &QueryCheck, values: &[(String, f64)]) -> Answer {
-    let Some(holds) = comparison(&check.expect) else {
+    let Some(comparison) = Comparison::read(&check.expect) else {
         return Answer::unknown(&check.expect, format!("`{}` is no comparison such as `>= 1`", check.expect));
     };
-    if values.is_empty() {
-        return Answer::when(holds(0.0), &check.expect, "no series (counts as 0)");
-    }
     let saw: Vec<String> = values.iter().map(|(label, value)| format!("{label} {}", number(*value))).collect();
-    Answer::new(
-        if values.iter().all(|(_, v)| holds(*v)) { CheckStatus::Passed } else { CheckStatus::Failed },
-        &check.expect,
-        saw.join(", "),
-    )
+    let none = [(String::new(), 0.0)];
+    let (values, saw) = match values.is_empty() {
+        true => (&none[..], "no series (counts as 0)".to_owned()),
+        false => (values, saw.join(", ")),
+    };
+    let broken: Vec<f64> = values.iter().map(|(_, v)| *v).filter(|v| !comparison.holds(*v)).collect();
+    Answer::when(broken.is_empty(), &check.expect, saw).absent(broken.iter().all(|v| *v < comparison.bound))
 }
 
-fn comparison(expect: &str) -> Option<Box<dyn Fn(f64) -> bool>> {
-    let expect = expect.trim();
-    let operators = ["==", "!=", ">=", "<=", ">", "<"];
-    let operator = operators.into_iter().find(|o| expect.starts_with(o))?;
-    let bound: f64 = expect.strip_prefix(operator)?.trim().parse().ok()?;
-    Some(match operator {
-        "==" => Box::new(move |v| (v - bound).abs() < 1e-9),
-        "!=" => Box::new(move |v| (v - bound).abs() >= 1e-9),
-        ">=" => Box::new(move |v| v >= bound),
-        "<=" => Box::new(move |v| v <= bound),
-        ">" => Box::new(move |v| v > bound),
-        _ => Box::new(move |v| v < bound),
-    })
+/// `>= 1`.
+struct Comparison {
+    operator: &'static str,
+    bound: f64,
+}
+
+impl Comparison {
+    fn read(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let operator = ["==", "!=", ">=", "<=", ">", "<"].into_iter().find(|o| text.starts_with(o))?;
+        Some(Self { operator, bound: text.strip_prefix(operator)?.trim().parse().ok()? })
+    }
+
+    fn holds(&self, value: f64) -> bool {
+        let equal = (value - self.bound).abs() < 1e-9;
+        match self.operator {
+            "==" => equal,
+            "!=" => !equal,
+            ">=" => value >= self.bound,
+            "<=" => value <= self.bound,
+            ">" => value > self.bound,
+            _ => value < self.bound,
+        }
+    }
 }
 
 /// A figure without needless decimals.

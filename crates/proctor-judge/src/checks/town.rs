@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Answer, Case};
 use crate::agents::STANDING_ROLES;
-use crate::evidence::{Mail, path};
+use crate::evidence::{Commit, Mail, RigGit, path};
 use crate::next;
 use crate::plan::{MailCheck, WorkersCheck};
-use crate::summary::CheckStatus;
 use crate::wording::{at_path, count, quoted, short_agent, short_sha};
 
 pub(super) fn mail(case: &Case<'_>, check: &MailCheck) -> Answer {
@@ -22,7 +21,6 @@ pub(super) fn mail(case: &Case<'_>, check: &MailCheck) -> Answer {
     };
     let holders = holders(case, &check.to_holder_of);
     let line = |wanted: &Mail| mails.iter().position(|m| m.id == wanted.id).map_or(0, |at| at + 1);
-    let next = next::view_events(case.run, "mail");
     let same: Vec<&Mail> =
         mails.iter().filter(|m| m.subject == check.subject && short_agent(&m.from) == short_agent(&check.from)).collect();
     let good = same.iter().find(|m| holders.contains(&short_agent(&m.to)) && !m.body.trim().is_empty());
@@ -34,7 +32,11 @@ pub(super) fn mail(case: &Case<'_>, check: &MailCheck) -> Answer {
     let place = same
         .first()
         .map_or_else(|| at_path(format!("evidence/{}", path::MAIL)), |m| at_path(format!("evidence/{}:{}", path::MAIL, line(m))));
-    Answer::when(false, expected, saw).at(place).next(next)
+    let next = same.first().map_or_else(
+        || next::view_events(case.run, "mail"),
+        |m| next::view_agent(case.run, &m.from, Some(case.run.since_start(m.at))),
+    );
+    Answer::when(false, expected, saw).absent(same.is_empty() || holders.is_empty()).at(place).next(next)
 }
 
 fn mail_trouble(same: &[&Mail], all: &[Mail], holders: &BTreeSet<String>, check: &MailCheck) -> String {
@@ -108,6 +110,7 @@ pub(super) fn workers(case: &Case<'_>, check: &WorkersCheck) -> Answer {
         false => format!("{} in {}: {}", names.len(), count(rigs.len(), "rig"), names.join(", ")),
     };
     Answer::when(holds, expected, saw)
+        .absent((found.len() as u64) < check.count)
         .at(at_path(format!("evidence/{}", path::SESSIONS)))
         .next(next::view_at(case.run, &[("role", check.role.clone())]))
 }
@@ -122,6 +125,7 @@ pub(super) fn end_state(case: &Case<'_>) -> Answer {
     let wrong = disorder(case);
     let saw = if wrong.is_empty() { format!("so it is, for {}", count(run.tracked().len(), "issue")) } else { wrong.join("; ") };
     Answer::when(wrong.is_empty(), expected, saw)
+        .absent(true)
         .at(at_path("evidence/town/"))
         .at(at_path(format!("evidence/{}", path::DELIVERIES)))
         .next(next::view(run))
@@ -157,30 +161,61 @@ pub(super) fn own_repository(case: &Case<'_>) -> Answer {
     let Some(rigs) = case.run.rigs.when_known() else {
         return Answer::unknown(expected, format!("evidence/{} is not there: git was not collected", path::GIT_RIGS));
     };
-    let mut foreign = Vec::new();
-    for git in rigs {
-        for commit in &git.commits {
-            if let Some(home) = home(case, &commit.author).filter(|home| *home != git.rig) {
-                let who = short_agent(&commit.author);
-                let what = format!(
-                    "{} of rig {home} wrote {} {:?} on {} {}",
-                    who,
-                    short_sha(&commit.sha),
-                    commit.subject,
-                    git.rig,
-                    git.target
-                );
-                foreign.push(format!("{what} ({})", commit.files.join(", ")));
-            }
-        }
+    let foreign: Vec<Foreign<'_>> = rigs.iter().enumerate().flat_map(|(row, git)| foreign(case, row + 1, git)).collect();
+    let Some(first) = foreign.first() else {
+        let commits: usize = rigs.iter().map(|r| r.commits.len()).sum();
+        return Answer::when(true, expected, format!("{}, none of them foreign", count(commits, "commit")))
+            .at(at_path(format!("evidence/{}", path::GIT_RIGS)));
+    };
+    let saw: Vec<String> = foreign.iter().map(Foreign::sentence).collect();
+    let written_at = case.run.since_start(first.commit.at);
+    let answer = Answer::when(false, expected, saw.join("; "))
+        .detail("commit", format!("{} on {} {}", first.commit.sha, first.git.rig, first.git.target));
+    foreign.iter().flat_map(Foreign::places).fold(answer, |answer, place| answer.at(at_path(place))).next(next::view_agent(
+        case.run,
+        &first.commit.author,
+        Some(written_at),
+    ))
+}
+
+/// A commit by a worker of another rig.
+struct Foreign<'a> {
+    git: &'a RigGit,
+    /// Line of the rig in `git/rigs.ndjson`.
+    row: usize,
+    commit: &'a Commit,
+    home: String,
+}
+
+fn foreign<'a>(case: &Case<'_>, row: usize, git: &'a RigGit) -> Vec<Foreign<'a>> {
+    let of_another = |commit: &'a Commit| {
+        let home = home(case, &commit.author).filter(|home| *home != git.rig)?;
+        Some(Foreign { git, row, commit, home })
+    };
+    git.commits.iter().filter_map(of_another).collect()
+}
+
+impl Foreign<'_> {
+    fn sentence(&self) -> String {
+        let Self { git, commit, home, .. } = self;
+        format!(
+            "{} of rig {home} wrote {} {} on {} {} ({})",
+            short_agent(&commit.author),
+            short_sha(&commit.sha),
+            quoted(&commit.subject, 80),
+            git.rig,
+            git.target,
+            commit.files.join(", ")
+        )
     }
-    let status = if foreign.is_empty() { CheckStatus::Passed } else { CheckStatus::Failed };
-    let commits: usize = rigs.iter().map(|r| r.commits.len()).sum();
-    let saw = if foreign.is_empty() { format!("{}, none of them foreign", count(commits, "commit")) } else { foreign.join("; ") };
-    let rig = rigs.first().map_or("RIG", |r| r.rig.as_str());
-    Answer::new(status, expected, saw)
-        .at(at_path(format!("evidence/{}", path::GIT_RIGS)))
-        .next(format!("git clone evidence/git/{rig}.bundle && git -C {rig} log --stat"))
+
+    /// The files that it touched and that are still there, then the row of the rig.
+    fn places(&self) -> Vec<String> {
+        let kept = |file: &&String| self.git.files.iter().any(|f| f.path == **file);
+        let tree = |file: &String| format!("evidence/{}/{}/tree/{file}", path::GIT, self.git.rig);
+        let row = format!("evidence/{}:{}", path::GIT_RIGS, self.row);
+        self.commit.files.iter().filter(kept).take(3).map(tree).chain([row]).collect()
+    }
 }
 
 /// The rig that an author's address belongs to, when it is a worker's.

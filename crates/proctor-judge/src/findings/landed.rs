@@ -3,11 +3,21 @@
 use super::Known;
 use crate::evidence::{Bead, Delivery, Exchange, MergeRequest, Session, path};
 use crate::next;
+use crate::outcome::Outcome;
 use crate::run::Run;
 use crate::summary::{Finding, Level};
 use crate::wording::{after, at_path, count, duration, quoted, short_agent, short_sha};
 
 pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
+    let mut findings = causes(known);
+    // Where script or provider are to blame, not landing is a consequence.
+    if known.outcome != Outcome::NotLanded {
+        findings.iter_mut().for_each(|f| f.level = Level::Warning);
+    }
+    findings
+}
+
+fn causes(known: &Known<'_>) -> Vec<Finding> {
     let run = known.run;
     // Before phase 6 nothing can have landed, and an early end has its own finding.
     let asked = run.reached(6) && known.landed.iter().any(|c| c.value == Some(false));
@@ -97,7 +107,7 @@ fn cause(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
         .or_else(|| pushed_not_done(known, fate))
         .or_else(|| done_without_commit(known, fate))
         .or_else(|| worker_died(known, fate))
-        .unwrap_or_else(|| worker_hangs(known, fate));
+        .unwrap_or_else(|| worker_hangs(fate));
     Some(dressed(known, fate, finding))
 }
 
@@ -120,15 +130,23 @@ fn dressed(known: &Known<'_>, fate: &Fate<'_>, mut finding: Finding) -> Finding 
         finding = finding.detail("branch", format!("{branch}: {commits}"));
     }
     if let Some(worker) = fate.worker() {
-        finding = finding.detail("worker", last_seen(known, worker));
+        finding = finding.detail("last seen", last_seen(known, worker));
     }
-    finding = finding.at(at_path(format!("evidence/{}", path::SIGNS)));
-    if let Some(rig) = fate.rig() {
-        finding = finding.at(at_path(format!("evidence/{}/{rig}/", path::GIT)));
+    finding = finding.at(at_path(sign_of(known, fate)));
+    if let Some(rig) = fate.rig().and_then(|r| run.rig(r)).filter(|r| r.head.is_some()) {
+        finding = finding.at(at_path(format!("evidence/{}/{}/", path::GIT, rig.rig)));
     }
-    let moment = fate.worker().and_then(|w| last_exchange(run, w)).map(|e| run.since_start(e.at));
-    let whom = fate.worker().map_or("mayor", |w| w);
-    if finding.next.is_none() { finding.next(next::view_agent(run, whom, moment)) } else { finding }
+    let closed = fate.bead.and_then(|b| b.closed_at);
+    let heard = || fate.worker().and_then(|w| last_exchange(run, w)).map(|e| e.at);
+    let whom = fate.worker().unwrap_or("mayor");
+    finding.next(next::view_agent(run, whom, closed.or_else(heard).map(|at| run.since_start(at))))
+}
+
+/// The newest sign of the clause that this issue keeps from holding.
+fn sign_of(known: &Known<'_>, fate: &Fate<'_>) -> String {
+    let clause = if fate.closed() { "merged" } else { "issues_closed" };
+    let sign = known.landed.iter().find(|c| c.clause == clause).and_then(|c| c.evidence.clone());
+    sign.unwrap_or_else(|| format!("evidence/{}", path::SIGNS))
 }
 
 fn problem(id: &str, title: String) -> Finding {
@@ -155,7 +173,7 @@ fn closed_not_merged(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
             .expected(format!("its work on {main} of the origin before it is closed"))
             .saw(match fate.own_commits() {
                 0 => format!("nothing of it on {main}, no commit of its own"),
-                n => format!("nothing of it on {main}, {n} commits left on its branch"),
+                n => format!("nothing of it on {main}, {} left on its branch", count(n as usize, "commit")),
             })
             .at(at_path(format!("evidence/{}", path::BEADS)))
     })
@@ -227,7 +245,7 @@ fn worker_died(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
     let exit = last.exit.as_deref()?;
     let ended = last.ended_at?;
     // What the harness or the town itself ended at the end of the run did not die.
-    let stopped = exit.contains("stopped") || known.run.record.phases.iter().any(|p| p.number == 7 && p.started_at <= ended);
+    let stopped = exit.contains("stopped") || known.run.collecting_since().is_some_and(|since| since <= ended);
     (!stopped).then(|| {
         let who = short_agent(&last.agent);
         let row = known.run.sessions.rows.iter().position(|s| s.run_id == last.run_id).map_or(1, |at| at + 1);
@@ -243,15 +261,11 @@ fn worker_died(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
     })
 }
 
-fn worker_hangs(known: &Known<'_>, fate: &Fate<'_>) -> Finding {
+fn worker_hangs(fate: &Fate<'_>) -> Finding {
     let who = fate.worker().map_or_else(|| "its worker".into(), short_agent);
     problem("worker_hangs", format!("{who} did not finish {}", fate.name()))
         .expected("gt done before the deadline")
-        .saw(format!(
-            "the issue is {}; {}",
-            status(fate),
-            fate.worker().map_or_else(|| "no worker known".into(), |w| last_seen(known, w))
-        ))
+        .saw(format!("no gt done; the issue is {}", status(fate)))
         .at(at_path(format!("evidence/{}", path::AGENTS)))
 }
 
@@ -273,14 +287,36 @@ fn last_seen(known: &Known<'_>, agent: &str) -> String {
         let heard = record.map(|r| format!("; last event {} at {}", r.body, after(run.since_start(r.time))));
         return text + &heard.unwrap_or_else(|| "; it never called the model".into());
     };
-    let quiet = run.since_start(run.last_moment()) - run.since_start(last.at) - last.duration_ms / 1e3;
-    text += &format!(
-        "; last model call {} ({}): it was told {}",
-        after(run.since_start(last.at)),
-        last.status,
-        quoted(&last.answered, 160)
-    );
-    text + &format!("; nothing more for {}", duration(quiet.max(0.0)))
+    text += &format!("; last model call {} (HTTP {}): {}", after(run.since_start(last.at)), last.status, told(last));
+    // What the harness and the town did when they ended it is no sign of the agent.
+    let end = run.collecting_since().unwrap_or_else(|| run.last_moment());
+    let answered_s = run.since_start(last.at) + last.duration_ms / 1e3;
+    let returned = |r: &&proctor_store::LogRecord| r.body == "claude_code.tool_result" && r.time > last.at && r.time < end;
+    let since = |from_s: f64| duration((run.since_start(end) - from_s).max(0.0));
+    text + &match known.telemetry.records_of(agent).find(returned) {
+        Some(result) => {
+            let at_s = run.since_start(result.time);
+            format!("; its tool call ended {}, and nothing came in the {} after that", after(at_s), since(at_s))
+        }
+        None if last.stop_reason.as_deref() == Some("tool_use") => format!("; that had not returned {} later", since(answered_s)),
+        None => format!("; nothing came in the {} after that", since(answered_s)),
+    }
+}
+
+/// What the answer of a model call made of the agent.
+fn told(exchange: &Exchange) -> String {
+    match exchange.stop_reason.as_deref() {
+        _ if exchange.status >= 400 => format!("refused, after {}", quoted(&exchange.asked, 160)),
+        Some("tool_use") => format!("told to run {}", quoted(command(&exchange.answered), 240)),
+        Some("end_turn") => format!("its turn ended with {}", quoted(&exchange.answered, 160)),
+        _ => format!("told {}", quoted(&exchange.answered, 160)),
+    }
+}
+
+/// The commands of an answer, without what was said before them: the gateway writes each after `$ ` on a line of its own.
+fn command(answered: &str) -> &str {
+    let inside = answered.find("\n$ ").map(|at| at + 3);
+    inside.or(answered.strip_prefix("$ ").map(|_| 2)).map_or(answered, |at| &answered[at..])
 }
 
 fn never_slung(known: &Known<'_>, fates: &[Fate<'_>]) -> Finding {

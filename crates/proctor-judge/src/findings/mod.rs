@@ -1,9 +1,12 @@
 //! What the judge noticed, each with its evidence and the command to type next. The table of ids stands in `docs/report.md`.
 
+mod followed;
 mod landed;
 mod models;
 mod notes;
 mod telemetry;
+
+pub(crate) use followed::FOLLOWED;
 
 use crate::checks::{Case, Judged};
 use crate::outcome::Outcome;
@@ -71,18 +74,24 @@ impl Finding {
 /// All findings, worst first; of equal weight, causes before consequences.
 pub(crate) fn all(known: &Known<'_>) -> Vec<Finding> {
     let mut findings = models::all(known);
+    findings.extend(notes::no_worker(known));
     findings.extend(landed::all(known));
-    findings.extend(known.checks.iter().filter_map(|c| of_check(known, c)));
+    findings.extend(followed::all(known));
+    let (first, then): (Vec<&Judged>, Vec<&Judged>) = known.checks.iter().partition(|c| !c.absent);
+    findings.extend(first.into_iter().chain(then).filter_map(|c| of_check(known, c)));
     findings.extend(telemetry::all(known));
     findings.extend(notes::all(known));
     findings.sort_by_key(|f| f.level);
     findings
 }
 
-/// A check that does not hold. One that could not be judged is a finding only when the run as a whole could be: otherwise the
+/// A check that does not hold. One that merely follows from what ended the run is counted elsewhere, and one that could not be judged is a finding only when the run as a whole could be: otherwise the
 /// reason is one finding already, and dozens of others would hide it.
 fn of_check(known: &Known<'_>, judged: &Judged) -> Option<Finding> {
     let check = &judged.summary;
+    if followed::follows(known, judged) {
+        return None;
+    }
     let level = match check.status {
         CheckStatus::Passed => return None,
         CheckStatus::Failed => Level::Problem,

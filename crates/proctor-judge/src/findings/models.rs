@@ -6,7 +6,7 @@ use super::Known;
 use crate::evidence::{Exchange, StopKind, path};
 use crate::next;
 use crate::outcome::Outcome;
-use crate::summary::{Finding, Level};
+use crate::summary::{Detail, Finding, Level};
 use crate::verdict::{failed, silent_agents};
 use crate::wording::{after, at_path, count, quoted, short_agent};
 
@@ -14,9 +14,35 @@ pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(misses(known));
     findings.extend(provider(known));
-    // A stop is often the harness's view of what the two above explain better; it comes after them.
-    findings.extend(stopped(known));
+    // A stop is often the harness's view of what the two above explain better; it is told within the first of them then.
+    let explained = if is_explained(known) { findings.iter_mut().find(|f| f.level == Level::Problem) } else { None };
+    match explained {
+        Some(cause) => with_stop(known, cause),
+        None => findings.extend(stopped(known)),
+    }
     findings
+}
+
+/// Whether the run stopped because of what the gateway's journal tells of.
+fn is_explained(known: &Known<'_>) -> bool {
+    let kind = known.run.record.stopped.as_ref().map(|s| s.kind);
+    let missed = known.run.exchanges.rows.iter().any(|e| e.miss.is_some());
+    match kind {
+        Some(StopKind::Harness) => missed,
+        Some(StopKind::Provider) => !missed && !silent_agents(&known.run.exchanges.rows).is_empty(),
+        _ => false,
+    }
+}
+
+/// Adds to the cause where the run stopped and what to do.
+fn with_stop(known: &Known<'_>, cause: &mut Finding) {
+    let Some(stopped) = &known.run.record.stopped else { return };
+    let phase = known.run.record.phases.iter().find(|p| p.number == stopped.phase).map_or("", |p| p.name.as_str());
+    let place = format!("in phase {} {phase}", stopped.phase).trim_end().to_owned();
+    let hint = stopped.hint.iter().map(|hint| ("hint", hint.clone()));
+    let facts = [("stopped", place)].into_iter().chain(hint);
+    cause.details.extend(facts.map(|(label, text)| Detail { label: label.into(), text }));
+    cause.evidence.push(at_path("run.log"));
 }
 
 fn stopped(known: &Known<'_>) -> Option<Finding> {
@@ -79,7 +105,7 @@ fn miss(known: &Known<'_>, (row, exchange): &(usize, &Exchange), all: usize) -> 
     let why = exchange.miss.as_deref().unwrap_or("no rule matched");
     Finding::new(level, "gateway.miss", format!("the script has no answer for what {who} asked in turn {}", exchange.turn + 1))
         .expected("a rule of the script that matches")
-        .saw(why)
+        .saw(why.split_once(": \"").map_or(why, |(rule, _)| rule))
         .detail("agent", &exchange.agent)
         .detail("turn", format!("{} (assistant messages before it: {})", exchange.turn + 1, exchange.turn))
         .detail("asked", quoted(&exchange.asked, 600))

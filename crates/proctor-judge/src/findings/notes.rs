@@ -10,7 +10,6 @@ use crate::wording::{after, at_path, at_promql, count, short_agent};
 
 pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    findings.extend(no_worker(known));
     findings.extend(leftovers(known));
     findings.extend(faults(known));
     findings.extend(unread(known));
@@ -20,7 +19,7 @@ pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
 }
 
 /// Issues were slung, and no worker's session ever began.
-fn no_worker(known: &Known<'_>) -> Option<Finding> {
+pub(super) fn no_worker(known: &Known<'_>) -> Option<Finding> {
     let run = known.run;
     let slung = known.telemetry.logs.iter().filter(|r| r.body == "sling").count();
     let any = run.sessions.rows.iter().any(|s| !STANDING_ROLES.contains(&s.role.as_str()));
@@ -110,8 +109,11 @@ fn deliverables(known: &Known<'_>) -> Option<Finding> {
             format!("what was merged was run: {}, all {held} checks on them hold", count(done, "exercise")),
         )
     } else if done == 0 {
+        // What ended the run early is a finding of its own; that nothing was run follows from it.
+        let own = matches!(known.outcome, Outcome::Passed | Outcome::Failed | Outcome::Unknown);
+        let level = if own { Level::Warning } else { Level::Note };
         let because = known.run.exercises.values().find_map(|(_, r)| r.not_done.clone());
-        Finding::new(Level::Warning, "deliverables.not_verified", "what was delivered was not run")
+        Finding::new(level, "deliverables.not_verified", "what was delivered was not run")
             .expected(count(planned, "exercise"))
             .saw(because.unwrap_or_else(|| "none was done".into()))
     } else {

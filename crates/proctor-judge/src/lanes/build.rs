@@ -83,8 +83,7 @@ impl<'a> Builder<'a> {
             }
         }
         let ids = session_ids(&self.material.sessions);
-        let by_id: HashMap<&str, usize> =
-            self.lanes.iter().enumerate().map(|(index, lane)| (lane.id.as_str(), index)).collect();
+        let by_id: HashMap<&str, usize> = self.lanes.iter().enumerate().map(|(index, lane)| (lane.id.as_str(), index)).collect();
         for (session, id) in self.material.sessions.iter().zip(&ids) {
             if let Some(&lane) = by_id.get(id.as_str()) {
                 self.by_run.insert(&session.run_id, lane);
@@ -153,9 +152,7 @@ impl<'a> Builder<'a> {
                 Some(lane) => return lane,
                 None => (LaneKind::Unattributed, &mut self.tally.unattributed, format!("unknown agent {agent}")),
             },
-            Who::Contradicted(claimed) => {
-                (LaneKind::Contradicted, &mut self.tally.contradicted, format!("claims {claimed}"))
-            }
+            Who::Contradicted(claimed) => (LaneKind::Contradicted, &mut self.tally.contradicted, format!("claims {claimed}")),
             Who::Nobody(reason) => (LaneKind::Unattributed, &mut self.tally.unattributed, reason.clone()),
         };
         let share: &mut Share = shares.entry(reason).or_default();
@@ -367,9 +364,8 @@ fn exchange_title(exchange: &Exchange) -> String {
 }
 
 fn merge_title(request: &MergeRequest) -> String {
-    let merged = request.merge_commit.as_ref().map_or(String::new(), |sha| {
-        format!(" as {}", sha.chars().take(9).collect::<String>())
-    });
+    let merged =
+        request.merge_commit.as_ref().map_or(String::new(), |sha| format!(" as {}", sha.chars().take(9).collect::<String>()));
     format!("{} {} {}{merged}", request.issue, request.branch, request.status)
 }
 

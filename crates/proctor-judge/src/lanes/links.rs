@@ -155,9 +155,10 @@ impl<'a> Drawing<'a> {
         let Some(to) = self.resolve(target, event.end) else {
             return Some(Err(format!("nudge to {target}, which is no agent with a lane")));
         };
-        let heard = self.prompts.get(&to).and_then(|prompts| {
-            prompts.iter().find(|prompt| prompt.start >= event.start && prompt.start <= event.end + NUDGE_S)
-        });
+        let heard = self
+            .prompts
+            .get(&to)
+            .and_then(|prompts| prompts.iter().find(|prompt| prompt.start >= event.start && prompt.start <= event.end + NUDGE_S));
         let to_at = heard.map_or(event.end, |prompt| prompt.start);
         let to_event = heard.map(|prompt| prompt.id.clone());
         let label = format!("nudge {target}");
@@ -172,9 +173,10 @@ impl<'a> Drawing<'a> {
             return Some(Err(format!("submission by {}, which is no agent with a lane", request.worker)));
         };
         let near = |done: &&&Event| (done.end - at).abs();
-        let done = self.dones.get(&from).and_then(|dones| {
-            dones.iter().filter(|done| near(done) <= DONE_S).min_by(|a, b| near(a).total_cmp(&near(b)))
-        });
+        let done = self
+            .dones
+            .get(&from)
+            .and_then(|dones| dones.iter().filter(|done| near(done) <= DONE_S).min_by(|a, b| near(a).total_cmp(&near(b))));
         Some(Ok(Link {
             kind: LinkKind::Done,
             from,

@@ -10,9 +10,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::evidence::{
-    AgentId, AgentRow, Exchange, FaultRow, Mail, MergeRequest, RunRecord, Session, Sign, path,
-};
+use crate::evidence::{AgentId, AgentRow, Exchange, FaultRow, Mail, MergeRequest, RunRecord, Session, Sign, path};
 
 /// One log record of the store, with everything as text.
 #[derive(Clone, Debug, Default, PartialEq)]

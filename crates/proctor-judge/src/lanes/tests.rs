@@ -169,7 +169,8 @@ fn a_contradicted_record_is_shown_and_counted_for_nobody() {
 #[test]
 fn a_model_call_told_twice_is_one_event() {
     let mut material = town();
-    material.exchanges = vec![exchange(1, "mayor", 1.0, 100.0, 5), exchange(2, "mayor", 1.5, 100.0, 6), exchange(3, "mayor", 9.0, 50.0, 7)];
+    material.exchanges =
+        vec![exchange(1, "mayor", 1.0, 100.0, 5), exchange(2, "mayor", 1.5, 100.0, 6), exchange(3, "mayor", 9.0, 50.0, 7)];
     material.logs = vec![
         log("mayor", 1.102, "claude_code.api_request", &[("duration_ms", "103"), ("output_tokens", "5"), ("cost_usd", "0.1")]),
         log("mayor", 1.603, "claude_code.api_request", &[("duration_ms", "104"), ("output_tokens", "6"), ("cost_usd", "0.2")]),
@@ -226,7 +227,13 @@ fn an_arrow_without_a_far_end_is_counted() {
 #[test]
 fn a_clause_holds_since_the_first_true_sight_after_the_last_false_one() {
     let mut material = town();
-    material.signs = vec![sign(false, 0.0, 2.0, "1/3"), sign(true, 2.1, 3.0, "3/3"), sign(false, 3.1, 4.0, "2/3"), sign(true, 4.1, 5.0, "3/3"), sign(true, 5.1, 9.0, "3/3")];
+    material.signs = vec![
+        sign(false, 0.0, 2.0, "1/3"),
+        sign(true, 2.1, 3.0, "3/3"),
+        sign(false, 3.1, 4.0, "2/3"),
+        sign(true, 4.1, 5.0, "3/3"),
+        sign(true, 5.1, 9.0, "3/3"),
+    ];
     let clause = &Lanes::of(&material).clauses[0];
     assert!(clause.value && (clause.since.unwrap() - 4.1).abs() < 1e-6 && (clause.last_false.unwrap() - 4.0).abs() < 1e-6);
     material.signs.push(sign(false, 9.1, 9.2, "2/3"));
@@ -237,7 +244,9 @@ fn a_clause_holds_since_the_first_true_sight_after_the_last_false_one() {
 #[test]
 fn filters_pages_and_ranks_agree() {
     let mut material = town();
-    material.logs = (0..50).map(|n| log("mayor", f64::from(n) / 10.0, if n % 2 == 0 { "prime" } else { "bd.call" }, &[("args", "show")])).collect();
+    material.logs = (0..50)
+        .map(|n| log("mayor", f64::from(n) / 10.0, if n % 2 == 0 { "prime" } else { "bd.call" }, &[("args", "show")]))
+        .collect();
     let lanes = Lanes::of(&material);
     let filter = Filter { kinds: vec!["bd".into()], text: "SHOW".into(), ..Filter::default() };
     let selection = lanes.select(&material, &filter);
@@ -266,7 +275,8 @@ fn density_counts_every_event_in_each_part_it_touches() {
 #[test]
 fn a_tool_calls_output_is_what_the_next_request_told() {
     let mut material = town();
-    material.logs = vec![log("mayor", 2.0, "claude_code.tool_result", &[("tool_input", "{\"command\":\"ls\"}"), ("duration_ms", "100")])];
+    material.logs =
+        vec![log("mayor", 2.0, "claude_code.tool_result", &[("tool_input", "{\"command\":\"ls\"}"), ("duration_ms", "100")])];
     material.exchanges = vec![exchange(1, "mayor", 1.5, 100.0, 1), exchange(2, "mayor", 2.1, 100.0, 1)];
     let lanes = Lanes::of(&material);
     let detail = lanes.detail(&material, "e2000001").unwrap();

@@ -18,7 +18,12 @@ fn a_small_run_is_drawn_the_same_way_every_time() {
     let svg = picture(&material);
     let start = svg.find("</style>").unwrap();
     let golden = include_str!("golden.svg");
-    assert_eq!(svg[start..].trim(), golden.trim(), "the picture has changed; if it should, this is the new one:\n{}", &svg[start..]);
+    assert_eq!(
+        svg[start..].trim(),
+        golden.trim(),
+        "the picture has changed; if it should, this is the new one:\n{}",
+        &svg[start..]
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::opened::{self, Opened};
 use super::sections;
+use crate::findings::FOLLOWED;
 use crate::lanes::{Lanes, Material};
 use crate::outcome::Outcome;
 use crate::picture::{Options, timeline_svg};
@@ -147,6 +148,7 @@ fn finding(summary: &Summary, run: &Run, telemetry: &Telemetry, item: &Finding, 
         Level::Warning => ("odd", "! "),
         Level::Note => ("note", ""),
     };
+    let listed = item.id == FOLLOWED;
     let check = summary.checks.iter().find(|c| c.id == item.id);
     let step = check.and_then(|c| opened::step_of(run, c));
     let pieces = if open { opened::of(run, telemetry, item, step) } else { Vec::new() };
@@ -157,11 +159,22 @@ fn finding(summary: &Summary, run: &Run, telemetry: &Telemetry, item: &Finding, 
             dl {
                 @if let Some(text) = &item.expected { dt { "expected" } dd { (text) } }
                 @if let Some(text) = &item.saw { dt { "saw" } dd { (text) } }
-                @for detail in &item.details { dt { (detail.label) } dd { (detail.text) } }
+                @if !listed { @for detail in &item.details { dt { (detail.label) } dd { (detail.text) } } }
                 @for place in &item.evidence { (evidence(place)) }
                 @if let Some(command) = &item.next { dt { "next" } dd { code { (command) } } }
             }
+            @if listed { (list(item)) }
             @for (index, piece) in pieces.iter().enumerate() { (shown(piece, index == 0 || item.level == Level::Problem && index < 3)) }
+        }
+    }
+}
+
+/// The details of a finding that is a list, folded.
+fn list(item: &Finding) -> Markup {
+    html! {
+        details {
+            summary { "which" }
+            dl { @for detail in &item.details { dt { (detail.label) } dd { code { (detail.text) } } } }
         }
     }
 }

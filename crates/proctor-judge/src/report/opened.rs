@@ -76,16 +76,7 @@ fn rows(answer: &proctor_store::logsql::Answer) -> String {
 
 fn at_path(run: &Run, at: &str, step: Option<&str>) -> Vec<Opened> {
     if let Some((_, record)) = run.exercises.values().find(|(folder, _)| folder == at) {
-        let shown = step
-            .and_then(|name| record.steps.iter().position(|s| s.name == name))
-            .unwrap_or(record.steps.len().saturating_sub(1));
-        return record
-            .steps
-            .get(..=shown)
-            .unwrap_or_default()
-            .iter()
-            .flat_map(|s| of_step(run, s, Some(s.name.as_str()) == step))
-            .collect();
+        return of_exercise(run, &record.steps, step);
     }
     match at.rsplit_once(':').and_then(|(file, line)| Some((file, line.parse::<usize>().ok()?))) {
         Some((file, line)) => row(run, at, file, line).into_iter().collect(),
@@ -93,8 +84,18 @@ fn at_path(run: &Run, at: &str, step: Option<&str>) -> Vec<Opened> {
     }
 }
 
-/// A step: its command with both streams, and for the one in question the code that ran.
-fn of_step(run: &Run, step: &StepRecord, in_question: bool) -> Vec<Opened> {
+/// The steps up to the one in question, that one first, then the deliverable that it or the last step before it ran.
+fn of_exercise(run: &Run, steps: &[StepRecord], step: Option<&str>) -> Vec<Opened> {
+    let last = steps.len().saturating_sub(1);
+    let at = step.and_then(|name| steps.iter().position(|s| s.name == name)).unwrap_or(last);
+    let upto = steps.get(..=at).unwrap_or_default();
+    let Some((asked, before)) = upto.split_last() else { return Vec::new() };
+    let ran = upto.iter().rev().find_map(|s| code(run, s));
+    [of_step(asked)].into_iter().chain(ran).chain(before.iter().map(of_step)).collect()
+}
+
+/// A step: its command with both streams.
+fn of_step(step: &StepRecord) -> Opened {
     let mut text = format!("$ {}\n", step.command.join(" "));
     for (name, stream) in [("stdout", &step.stdout), ("stderr", &step.stderr)] {
         if !stream.is_empty() {
@@ -107,9 +108,7 @@ fn of_step(run: &Run, step: &StepRecord, in_question: bool) -> Vec<Opened> {
         let files: BTreeSet<&str> = step.opened.iter().map(String::as_str).collect();
         text += &format!("\n--- opened {}", files.into_iter().collect::<Vec<_>>().join(", "));
     }
-    let mut opened = vec![Opened::new(format!("step {}", step.name), &text)];
-    opened.extend(in_question.then(|| code(run, step)).flatten());
-    opened
+    Opened::new(format!("step {}", step.name), &text)
 }
 
 fn code(run: &Run, step: &StepRecord) -> Option<Opened> {

@@ -5,7 +5,7 @@ use proctor_judge::summary::{CheckStatus, Level, Summary};
 use proctor_judge::{JudgeError, Options, Outcome, judge};
 use serde_json::json;
 
-use crate::world::{World, branch, exchange, finding, log, merge, t, worker};
+use crate::world::{World, at, branch, exchange, finding, log, merge, t, worker};
 use proctor_store::Signal;
 
 #[test]
@@ -102,8 +102,98 @@ fn a_worker_that_hangs_is_shown_with_what_it_did_last() {
     (last.at, last.answered) = (t(4.8), "sleep 3600".into());
     world.exchanges.push(last);
     let summary = world.judged();
-    let saw = finding(&summary, "landed.worker_hangs").saw.clone().unwrap();
-    assert!(saw.contains("bob/rust working") && saw.contains("sleep 3600") && saw.contains("+4.80 s"), "{saw}");
+    assert!(last_seen(&summary).contains("bob/rust working; last model call +4.80 s"), "{}", last_seen(&summary));
+}
+
+fn last_seen(summary: &Summary) -> &str {
+    let details = &finding(summary, "landed.worker_hangs").details;
+    &details.iter().find(|d| d.label == "last seen").unwrap().text
+}
+
+#[test]
+fn a_command_that_never_returned_is_told_from_one_that_did() {
+    let mut world = World::bob_unfinished();
+    let mut last = exchange(9, &worker("bob"));
+    (last.at, last.duration_ms, last.stop_reason) = (t(4.8), 200.0, Some("tool_use".into()));
+    last.answered = "One moment.\n$ sleep 3600".into();
+    world.exchanges.push(last);
+    let summary = world.judged();
+    let told = "last model call +4.80 s (HTTP 200): told to run \"sleep 3600\"; that had not returned 1.0 s later";
+    assert!(last_seen(&summary).ends_with(told), "{}", last_seen(&summary));
+
+    let result = |at_s| at(log("claude_code.tool_result", 9, &[], &[("service.name", "claude-code")]), at_s);
+    // What the agent sent when it was ended, in phase 7, is no sign of it.
+    world.requests.as_mut().unwrap().push((Signal::Logs, Some(worker("bob")), result(6.5)));
+    assert!(last_seen(&world.judged()).ends_with(told));
+    world.requests.as_mut().unwrap().push((Signal::Logs, Some(worker("bob")), result(5.0)));
+    let summary = world.judged();
+    let ended = "its tool call ended +5.00 s, and nothing came in the 1.0 s after that";
+    assert!(last_seen(&summary).ends_with(ended), "{}", last_seen(&summary));
+}
+
+/// What Bob's absence brings with it in a run that did not land.
+fn without_bob() -> World {
+    let mut world = World::bob_unfinished();
+    world.exercises[0].steps.clear();
+    world.exercises[0].not_done = Some("not landed".into());
+    world.git("bob").files.clear();
+    world.mail.as_mut().unwrap().retain(|m| m.subject != "Bob: a letter");
+    world
+}
+
+fn problems(summary: &Summary) -> Vec<&str> {
+    summary.findings.iter().filter(|f| f.level == Level::Problem).map(|f| f.id.as_str()).collect()
+}
+
+#[test]
+fn what_merely_follows_from_not_landing_is_one_finding_after_the_cause() {
+    let summary = without_bob().judged();
+    assert_eq!(summary.outcome, Outcome::NotLanded);
+    assert_eq!(problems(&summary), ["landed.worker_hangs"]);
+    assert!(summary.headline.starts_with("1 of 2 issues did not land: bob/rust did not finish bo-1"), "{}", summary.headline);
+    let followed = finding(&summary, "checks.followed");
+    assert_eq!(followed.level, Level::Warning);
+    let title = "4 of 12 checks could not hold, because it did not land (end_state 1, exercise 1, file 1, mail 1)";
+    assert_eq!(followed.title, title);
+    let which: Vec<_> = followed.details.iter().map(|d| d.text.as_str()).collect();
+    assert_eq!(which, ["end_state", "exercise.bob.refuses", "files.bob", "mail.bob"]);
+    let failed: Vec<_> = summary.checks.iter().filter(|c| c.status == CheckStatus::Failed).map(|c| c.id.as_str()).collect();
+    assert_eq!(failed, ["files.bob", "exercise.bob.refuses", "mail.bob", "end_state"], "the checks keep their answers");
+}
+
+#[test]
+fn what_is_there_and_wrong_is_a_problem_though_it_did_not_land() {
+    let mut world = without_bob();
+    world.files.insert("git/alice/tree/chapter.md".into(), "Too short.".into());
+    let mut third = crate::world::session("bob/polecats/extra");
+    third.issue = None;
+    world.sessions.as_mut().unwrap().push(third);
+    let commit = world.git("alice").commits.iter().find(|c| c.author != "mayor").unwrap().clone();
+    world.git("bob").commits.push(commit);
+    assert_eq!(problems(&world.judged()), ["landed.worker_hangs", "files.alice", "workers", "own_repository"]);
+}
+
+#[test]
+fn nothing_is_folded_in_a_run_that_landed() {
+    let mut world = World::passing();
+    world.exercises[0].steps.clear();
+    world.exercises[0].not_done = Some("bob.py is not on main".into());
+    let summary = world.judged();
+    assert_eq!(summary.outcome, Outcome::Failed);
+    assert_eq!(problems(&summary), ["exercise.bob.refuses"]);
+    assert!(summary.findings.iter().all(|f| f.id != "checks.followed"));
+}
+
+#[test]
+fn errors_that_the_end_of_the_town_brings_with_it_follow() {
+    let error_at = |at_s| {
+        let mut world = without_bob();
+        let error = at(log("session.stop", 17, &[], &[("service.name", "gastown")]), at_s);
+        world.requests.as_mut().unwrap().push((Signal::Logs, None, error));
+        world.judged()
+    };
+    assert_eq!(problems(&error_at(6.5)), ["landed.worker_hangs"]);
+    assert_eq!(problems(&error_at(5.0)), ["landed.worker_hangs", "no_errors"]);
 }
 
 #[test]
@@ -200,6 +290,21 @@ fn a_script_without_an_answer_is_the_harness_s_fault_and_names_agent_turn_and_te
 }
 
 #[test]
+fn a_stop_that_the_journal_explains_is_told_within_the_cause() {
+    let mut world = World::bob_unfinished();
+    let mut miss = exchange(9, &worker("bob"));
+    (miss.status, miss.miss) = (400, Some("no rule".into()));
+    world.exchanges.push(miss);
+    let message = "no script answers bob/rust at turn 1".to_owned();
+    world.record.stopped = Some(Stopped { kind: StopKind::Harness, phase: 6, message, hint: Some("add a `[[turn]]`".into()) });
+    let summary = world.judged();
+    assert_eq!(problems(&summary), ["gateway.miss"]);
+    let details = &finding(&summary, "gateway.miss").details;
+    let text = |label: &str| details.iter().find(|d| d.label == label).map(|d| d.text.as_str());
+    assert_eq!((text("stopped"), text("hint")), (Some("in phase 6 wait for landing"), Some("add a `[[turn]]`")));
+}
+
+#[test]
 fn a_miss_that_hurt_nobody_is_a_warning() {
     let mut world = World::passing();
     let mut miss = exchange(9, "mayor");
@@ -218,6 +323,9 @@ fn a_provider_that_never_recovers_is_to_blame_and_one_that_does_is_not() {
     world.exchanges.push(refused.clone());
     let summary = world.judged();
     assert_eq!((summary.outcome, summary.exit_code), (Outcome::ProviderError, 103));
+    assert_eq!(problems(&summary), ["provider.errors"], "not landing follows from it");
+    assert_eq!(finding(&summary, "landed.worker_hangs").level, Level::Warning);
+    assert!(finding(&summary, "checks.followed").title.contains("because the provider did not answer"));
     let named = finding(&summary, "provider.errors");
     assert!(named.title.contains("529") && named.title.contains("bob/rust"), "{}", named.title);
 

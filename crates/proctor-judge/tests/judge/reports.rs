@@ -84,7 +84,7 @@ fn the_documented_exit_codes_are_the_real_ones() {
 #[test]
 fn every_finding_id_is_explained() {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/report.md")).unwrap();
-    let sources = ["landed.rs", "models.rs", "notes.rs", "telemetry.rs"]
+    let sources = ["followed.rs", "landed.rs", "models.rs", "notes.rs", "telemetry.rs"]
         .map(|name| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/findings").join(name)).unwrap());
     let mut known = 0;
     for (prefix, pattern) in [("landed.", r#"problem\("([a-z_]+)""#), ("", r#""([a-z]+\.[a-z_]+)""#)] {
@@ -183,6 +183,49 @@ fn the_terminal_shows_the_clauses_of_a_run_that_did_not_land() {
     assert!(text.starts_with("NOT LANDED after 7.0 s"), "{text}");
     assert!(text.contains("issues closed     1/2     –            bead store"), "{text}");
     assert!(text.contains("no worker busy    2/2     +5.60 s      bead store"), "{text}");
+}
+
+#[test]
+fn the_page_lists_what_follows_folded_and_after_the_cause() {
+    let mut world = World::bob_unfinished();
+    world.exercises[0].steps.clear();
+    world.exercises[0].not_done = Some("not landed".into());
+    let dir = world.write();
+    judged(dir.path());
+    let page = fs::read_to_string(dir.path().join("report.html")).unwrap();
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
+    assert!(at("id=\"finding-landed.worker_hangs\"") < at("id=\"finding-checks.followed\""));
+    assert!(page.contains("<details><summary>which</summary>") && !page.contains("id=\"finding-exercise.bob.refuses\""));
+}
+
+#[test]
+fn a_commit_in_another_s_repository_is_shown_with_the_file_it_brought() {
+    let mut world = World::passing();
+    let mut commit = world.git("bob").commits[0].clone();
+    (commit.author, commit.at, commit.files) = (crate::world::worker("alice"), crate::world::t(3.6), vec!["note.md".into()]);
+    let mut file = world.git("bob").files[0].clone();
+    file.path = "note.md".into();
+    world.git("bob").commits.push(commit);
+    world.git("bob").files.push(file);
+    world.files.insert("git/bob/tree/note.md".into(), "Alice was here.".into());
+    let dir = world.write();
+    let summary = judged(dir.path()).summary;
+    let finding = crate::world::finding(&summary, "own_repository");
+    let places: Vec<&str> = finding.evidence.iter().map(|e| e.at.as_str()).collect();
+    assert_eq!(places, ["evidence/git/bob/tree/note.md", "evidence/git/rigs.ndjson:2"]);
+    assert!(finding.saw.as_deref().unwrap().starts_with("alice/furiosa of rig alice wrote "), "{:?}", finding.saw);
+    assert_eq!(finding.next.as_deref(), Some("proctor view '7k3f#agent=alice/furiosa&at=3.60'"));
+    assert!(fs::read_to_string(dir.path().join("report.html")).unwrap().contains("<pre>Alice was here.</pre>"));
+}
+
+#[test]
+fn an_id_that_finds_no_room_beside_its_title_stands_below_it() {
+    let mut summary = World::bob_unfinished().judged();
+    let width = 60;
+    summary.findings[0].title = "a title of words that fill the line up to its end, or so".into();
+    let text = render(&summary, "r", Style { ansi: false }, width);
+    let id = text.lines().find(|l| l.ends_with("landed.worker_hangs")).unwrap();
+    assert_eq!((id.trim(), id.chars().count()), ("landed.worker_hangs", width));
 }
 
 #[test]

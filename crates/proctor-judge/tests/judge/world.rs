@@ -450,6 +450,13 @@ pub(crate) fn log(body: &str, severity: i32, attributes: &[(&str, Value)], resou
     json!({"resourceLogs": [{"resource": {"attributes": resource}, "scopeLogs": [{"scope": {}, "logRecords": [record]}]}]})
 }
 
+/// The same log request, `s` seconds after the run began.
+pub(crate) fn at(mut request: Value, s: f64) -> Value {
+    let nanos = t(s).timestamp_nanos_opt().unwrap().to_string();
+    request["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0]["timeUnixNano"] = nanos.into();
+    request
+}
+
 /// An OTLP request of one cumulative counter.
 pub(crate) fn counter(name: &str, value: u64, service: &str, attributes: &[(&str, &str)], resource: &[(&str, &str)]) -> Value {
     let pairs = |pairs: &[(&str, &str)]| -> Vec<Value> {
