@@ -64,6 +64,14 @@ pub fn find(cache: &Path) -> Result<Vec<Left>, Halt> {
 
 /// [`find`] for one base directory; absent when it is none (no registry in it).
 pub fn inspect(base: &Path) -> Option<Left> {
+    let left = look(base)?;
+    let files = WalkDir::new(&left.base).into_iter().flatten().filter_map(|e| e.metadata().ok()).filter(|m| m.is_file());
+    let bytes = files.map(|m| m.len()).sum();
+    Some(Left { bytes, ..left })
+}
+
+/// [`inspect`] without counting bytes, which would read every folder once more just before it is removed.
+fn look(base: &Path) -> Option<Left> {
     let base = base.canonicalize().ok()?;
     let entries = base::registry(&base).ok()?;
     let id = base.file_name()?.to_str()?.to_owned();
@@ -74,14 +82,7 @@ pub fn inspect(base: &Path) -> Option<Left> {
     let named = entries.iter().filter(|e| e.kind == "process").filter_map(|e| e.pid.zip(e.started));
     let named = named.filter(|(pid, started)| alive(*pid, *started)).map(|(pid, _)| pid).collect();
     let processes = processes_of(&id, &base, &named, &BTreeSet::new());
-    let bytes = WalkDir::new(&base)
-        .into_iter()
-        .flatten()
-        .filter_map(|e| e.metadata().ok())
-        .filter(|m| m.is_file())
-        .map(|m| m.len())
-        .sum();
-    Some(Left { id, base, in_progress, processes, bytes })
+    Some(Left { id, base, in_progress, processes, bytes: 0 })
 }
 
 /// The living processes of a run, by process id: those that carry its id and its base directory, those without a terminal that
@@ -107,35 +108,35 @@ fn describe(pid: u32) -> LeftProcess {
     LeftProcess { pid, command: linux::command_line(pid), agent: linux::environment(pid).remove("GT_ROLE") }
 }
 
-/// Ends the processes and removes the folder of one run.
+/// Ends the processes and removes the base directory of one run; nothing to do when there is none.
 ///
 /// # Errors
 /// When the run is in progress, a process does not end, or the folder cannot be removed.
-pub fn remove(left: &Left) -> Result<(), Halt> {
-    remove_within(left, GRACE)
+pub fn remove(base: &Path) -> Result<(), Halt> {
+    remove_within(base, GRACE)
 }
 
 /// [`remove`] without asking the processes first.
 ///
 /// # Errors
 /// As for [`remove`].
-pub fn remove_at_once(left: &Left) -> Result<(), Halt> {
-    remove_within(left, Duration::ZERO)
+pub fn remove_at_once(base: &Path) -> Result<(), Halt> {
+    remove_within(base, Duration::ZERO)
 }
 
-fn remove_within(left: &Left, grace: Duration) -> Result<(), Halt> {
+fn remove_within(base: &Path, grace: Duration) -> Result<(), Halt> {
     let mut outcome = Ok(());
     for _ in 0..REMOVALS {
         // Whoever else cleans may have been faster.
-        let Some(now) = inspect(&left.base) else { return Ok(()) };
-        if now.in_progress && base_owner(&left.base) != Some(std::process::id()) {
-            let halt = Halt::environment(format!("run {} is in progress", left.id));
+        let Some(now) = look(base) else { return Ok(()) };
+        if now.in_progress && base_owner(base) != Some(std::process::id()) {
+            let halt = Halt::environment(format!("run {} is in progress", now.id));
             return Err(halt.hint("end it first, with Ctrl-C where it runs"));
         }
         let pids: Vec<u32> = now.processes.iter().map(|p| p.pid).collect();
         let stubborn = end_all(&pids, grace);
         if !stubborn.is_empty() {
-            return Err(Halt::environment(format!("processes of run {} do not end: {stubborn:?}", left.id)));
+            return Err(Halt::environment(format!("processes of run {} do not end: {stubborn:?}", now.id)));
         }
         outcome = remove_folder(&now.base);
         if outcome.is_ok() {
@@ -221,7 +222,7 @@ mod tests {
         let left = find(cache.path()).unwrap();
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].processes.iter().map(|p| p.pid).collect::<Vec<_>>(), [own.id()]);
-        remove(&left[0]).unwrap();
+        remove(&left[0].base).unwrap();
         assert!(!base.exists());
         assert!(own.wait().unwrap().code().is_none(), "ended by a signal");
         assert!(same_id_elsewhere.try_wait().unwrap().is_none(), "another run's process lives");

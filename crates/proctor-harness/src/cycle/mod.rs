@@ -211,11 +211,7 @@ impl<S: Services> Run<S> {
             return Some(root);
         }
         let at_once = self.cancel.level() > 1;
-        let remove = move || match clean::inspect(&root) {
-            Some(left) if at_once => clean::remove_at_once(&left),
-            Some(left) => clean::remove(&left),
-            None => Ok(()),
-        };
+        let remove = move || if at_once { clean::remove_at_once(&root) } else { clean::remove(&root) };
         let removed = tokio::task::spawn_blocking(remove).await;
         if let Ok(Err(halt)) = removed {
             self.rec.log(&format!("not removed: {halt}"));

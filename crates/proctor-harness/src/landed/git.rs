@@ -34,8 +34,9 @@ pub fn sha256(bytes: &[u8]) -> String {
     })
 }
 
-/// What `.gitconfig` in the base directory's home says.
-pub const GITCONFIG: &str = "[user]\n\tname = Proctor\n\temail = proctor@localhost\n[init]\n\tdefaultBranch = main\n[core]\n\tlogAllRefUpdates = always\n\tfsync = none\n[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[protocol \"file\"]\n\tallow = always\n";
+/// What `.gitconfig` in the base directory's home says. Without a template no repository gets git's sample hooks, which are most
+/// of a fresh one's files and all have to be removed again.
+pub const GITCONFIG: &str = "[user]\n\tname = Proctor\n\temail = proctor@localhost\n[init]\n\tdefaultBranch = main\n\ttemplateDir =\n[core]\n\tlogAllRefUpdates = always\n\tfsync = none\n[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[protocol \"file\"]\n\tallow = always\n";
 
 /// How a submitted commit stands to a target branch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -53,7 +53,7 @@ fn remove(left: &Left, dry_run: bool) -> Option<Failure> {
     if dry_run {
         return None;
     }
-    clean::remove(left).err().map(Failure::from)
+    clean::remove(&left.base).err().map(Failure::from)
 }
 
 fn describe(left: &Left, dry_run: bool) -> String {
@@ -71,8 +71,5 @@ fn describe(left: &Left, dry_run: bool) -> String {
 
 /// Ends and removes the town that this process itself kept.
 pub(crate) fn remove_own(base: &Path) -> Result<(), Failure> {
-    match clean::inspect(base) {
-        Some(left) => clean::remove(&left).map_err(Failure::from),
-        None => Ok(()),
-    }
+    clean::remove(base).map_err(Failure::from)
 }
