@@ -240,7 +240,7 @@ mod tests {
         while linux::process(own.id()).is_some_and(|p| p.has_terminal) || !linux::command_line(own.id()).starts_with("sleep") {
             std::thread::yield_now();
         }
-        remove(&inspect(&base).unwrap()).unwrap();
+        remove(&base).unwrap();
         assert!(own.wait().unwrap().code().is_none(), "ended by a signal");
         assert!(other.try_wait().unwrap().is_none(), "it stands elsewhere and lives");
         other.kill().unwrap();

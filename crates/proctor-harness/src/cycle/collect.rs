@@ -177,8 +177,9 @@ impl<S: Services> Run<S> {
         first.map_or(Ok(()), Err)
     }
 
+    /// A town that was never read has no rows, not even empty ones.
     fn write_rows(&mut self) -> Result<(), Halt> {
-        let mut state = self.state.clone().unwrap_or_default();
+        let Some(mut state) = self.state.clone() else { return Ok(()) };
         self.name_programs(&mut state);
         let file = |name: &str| self.rec.evidence.join(name);
         write_rows(&file(path::BEADS), &state.beads)?;
@@ -204,10 +205,8 @@ impl<S: Services> Run<S> {
 
     /// Ends what outlived the town and names it.
     pub(crate) async fn look_for_leftovers(&mut self) -> Result<(), Halt> {
-        if self.request.keep_town {
-            return Ok(());
-        }
-        let (id, root) = (self.request.id.clone(), self.root()?);
+        let Some(base) = self.base.as_ref().filter(|_| !self.request.keep_town) else { return Ok(()) };
+        let (id, root) = (self.request.id.clone(), base.root().to_owned());
         let found = tokio::task::spawn_blocking(move || {
             let left = clean::processes_of(&id, &root, &adopted(&root), &BTreeSet::new());
             let stubborn = clean::end_all(&left.iter().map(|p| p.pid).collect::<Vec<_>>(), LEFTOVER_GRACE);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use walkdir::WalkDir;
@@ -89,8 +90,16 @@ impl Files {
             if let Some(parent) = target.parent() {
                 std::fs::create_dir_all(parent)?;
             }
-            std::fs::write(target, bytes)?;
+            std::fs::write(&target, bytes)?;
+            if is_program(bytes) {
+                std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o755))?;
+            }
         }
         Ok(())
     }
+}
+
+/// Whether a file is one to execute. Modes are not kept, since files inside the binary have none.
+fn is_program(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"#!") || bytes.starts_with(b"\x7fELF")
 }

@@ -28,7 +28,9 @@ const FAILING: &[(&str, &str, Bend)] = &[
     ("exercise.bob.refuses", "the unwanted text is on standard output", |w| {
         w.step("bob").stdout = "\u{1b}[32mMeet \u{1b}[1mme at\u{1b}[0m midnight.\n".into();
     }),
-    ("exercise.bob.refuses", "the unwanted text is on standard error", |w| w.step("bob").stderr = "M e e t me\nat mid night.".into()),
+    ("exercise.bob.refuses", "the unwanted text is on standard error", |w| {
+        w.step("bob").stderr = "M e e t me\nat mid night.".into()
+    }),
     ("exercise.bob.refuses", "it opened eve_private.pem", |w| w.step("bob").opened.push("eve_private.pem".into())),
     ("exercise.bob.refuses", "message.enc was not opened", |w| w.step("bob").opened.clear()),
     ("exercise.bob.refuses", "step flip did not succeed: exit 3", |w| {

@@ -123,7 +123,9 @@ fn worker_is_told(row: &Value, text: &str) {
         assert!(get(key).contains(&own), "{key}={}", get(key));
     }
     let attributes = get("OTEL_RESOURCE_ATTRIBUTES");
-    for part in [format!("gt.role={who},"), format!("gt.issue={issue},"), "proctor.run.id=".into(), "gt.prompt=[GAS%20TOWN]%20".into()] {
+    for part in
+        [format!("gt.role={who},"), format!("gt.issue={issue},"), "proctor.run.id=".into(), "gt.prompt=[GAS%20TOWN]%20".into()]
+    {
         assert!(attributes.contains(&part), "{part}: {attributes}");
     }
     assert!(get("beacon").starts_with(&format!("[GAS TOWN] polecat {name} (rig: north) <- witness • ")), "{}", get("beacon"));
@@ -220,7 +222,8 @@ fn a_mayor_without_a_prompt_is_told_all_the_same() {
 #[test]
 fn a_claim_to_be_another_agent_is_believed_by_nobody() {
     let mini = Mini::new();
-    let claim = "GT_ROLE=mayor OTEL_RESOURCE_ATTRIBUTES=\"$OTEL_RESOURCE_ATTRIBUTES,gt.role=mayor,gt.actor=mayor\" gt prime >/dev/null\n";
+    let claim =
+        "GT_ROLE=mayor OTEL_RESOURCE_ATTRIBUTES=\"$OTEL_RESOURCE_ATTRIBUTES,gt.role=mayor,gt.actor=mayor\" gt prime >/dev/null\n";
     let worker = mini.program("worker", &format!("{claim}{WORK}"));
     let mayor = mini.program("mayor", &line_mayor("❯ "));
     let ran = mini.run(&["--agent", &format!("polecat:south={worker}"), "--agent", &format!("mayor={mayor}")]).expect_code(0);

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::mini::{Mini, on_path};
 use crate::sandbox::{HANGING, Ran, Sandbox, assert_nothing_left};
 
 #[test]
@@ -51,11 +52,6 @@ fn path_with(sandbox: &Sandbox, programs: &[&str]) -> PathBuf {
     folder
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file: &PathBuf| file.is_file())
-}
-
 #[test]
 fn without_python_the_run_says_so() {
     let sandbox = Sandbox::new();
@@ -66,6 +62,24 @@ fn without_python_the_run_says_so() {
     assert!(said.to_lowercase().contains("python") && said.contains("--python"), "{said}");
     assert_eq!(sandbox.summary()["outcome"], "environment_error");
     assert_nothing_left(&sandbox);
+}
+
+#[test]
+fn without_git_the_run_says_so() {
+    let sandbox = Sandbox::new();
+    let path = path_with(&sandbox, &[]);
+    let ran = Ran::of(Mini::new(&sandbox).run(&[]).env("PATH", path).output().unwrap()).expect_code(102);
+    assert!(ran.stdout.contains("no git was found") && ran.stdout.contains("install git"), "{}", ran.stdout);
+    assert_eq!(sandbox.summary()["outcome"], "environment_error");
+    assert_nothing_left(&sandbox);
+}
+
+#[test]
+fn a_convoy_timeout_that_is_no_number_is_refused() {
+    let sandbox = Sandbox::new();
+    let ran = Ran::of(Mini::new(&sandbox).run(&[]).env("CONVOY_TIMEOUT", "1h").output().unwrap()).expect_code(2);
+    assert!(ran.stderr.contains("1h"), "{}", ran.stderr);
+    assert!(!sandbox.work().join("reports").exists());
 }
 
 #[test]
@@ -103,7 +117,7 @@ fn a_dead_collector_does_not_stop_a_command() {
 }
 
 /// A link to the binary under another name.
-fn personality(sandbox: &Sandbox, name: &str) -> PathBuf {
+pub(crate) fn personality(sandbox: &Sandbox, name: &str) -> PathBuf {
     let bin = sandbox.work().join("base/bin");
     fs::create_dir_all(&bin).unwrap();
     let link = bin.join(name);

@@ -10,8 +10,14 @@
 )]
 
 mod bad_luck;
+mod disks;
+mod gate;
+mod killed;
+mod learned;
+mod mini;
 mod passing;
+mod phases;
+mod runtime;
 mod sandbox;
-mod signals;
 mod towns;
 mod usage;

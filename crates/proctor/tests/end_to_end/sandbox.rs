@@ -1,11 +1,11 @@
 //! A home, a cache and a working directory for one test, and the commands that run in them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -15,22 +15,30 @@ pub(crate) const HANGING: &str = "polecat=sh -c 'sleep 600'";
 
 /// See the file's head.
 pub(crate) struct Sandbox {
-    dir: TempDir,
+    dir: Arc<TempDir>,
+    work: &'static str,
 }
 
 impl Sandbox {
     /// Fresh and empty.
     pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("p").tempdir().unwrap();
-        for name in ["home", "cache", "work"] {
+        for name in ["home", "cache", "tmp", "work"] {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
-        Self { dir }
+        Self { dir: Arc::new(dir), work: "work" }
+    }
+
+    /// The same home and cache with another working directory.
+    pub(crate) fn beside(&self) -> Self {
+        let work = "beside/work";
+        fs::create_dir_all(self.dir.path().join(work)).unwrap();
+        Self { dir: Arc::clone(&self.dir), work }
     }
 
     /// Where commands run.
     pub(crate) fn work(&self) -> PathBuf {
-        self.dir.path().join("work").canonicalize().unwrap()
+        self.dir.path().join(self.work).canonicalize().unwrap()
     }
 
     /// `XDG_CACHE_HOME`.
@@ -55,6 +63,7 @@ impl Sandbox {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.dir.path().join("home"))
             .env("XDG_CACHE_HOME", self.cache())
+            .env("TMPDIR", self.dir.path().join("tmp"))
             .env("LANG", "C.UTF-8")
             .current_dir(self.work())
             .stdin(Stdio::null());
@@ -127,7 +136,9 @@ impl Ran {
 pub(crate) struct Running {
     child: Child,
     lines: BufReader<ChildStdout>,
+    errors: BufReader<ChildStderr>,
     seen: String,
+    said: String,
 }
 
 impl Running {
@@ -135,7 +146,22 @@ impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap());
-        Self { child, lines, seen: String::new() }
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        Self { child, lines, errors, seen: String::new(), said: String::new() }
+    }
+
+    /// Reads standard error until a line has `part`.
+    #[track_caller]
+    pub(crate) fn wait_for_error(&mut self, part: &str) {
+        let mut line = String::new();
+        while self.errors.read_line(&mut line).unwrap() > 0 {
+            self.said.push_str(&line);
+            if line.contains(part) {
+                return;
+            }
+            line.clear();
+        }
+        panic!("it ended before it said `{part}`:\n{}", self.said);
     }
 
     /// Reads until a line has `part`; gives that line.
@@ -149,8 +175,15 @@ impl Running {
             }
             line.clear();
         }
-        let rest = self.child.wait_with_output_ref();
-        panic!("it ended before `{part}`:\n{}\n{rest}", self.seen);
+        let status = self.child.wait().unwrap();
+        self.errors.read_to_string(&mut self.said).unwrap();
+        panic!("it ended before `{part}`:\n{}\n{status}\n{}", self.seen, self.said);
+    }
+
+    /// Reads until a worker of the smallest scenario has started.
+    #[track_caller]
+    pub(crate) fn wait_for_worker(&mut self) {
+        while !self.wait_for(" started").contains("hello/") {}
     }
 
     /// Sends a signal.
@@ -164,24 +197,9 @@ impl Running {
         let mut rest = String::new();
         while self.lines.read_line(&mut rest).unwrap() > 0 {}
         self.seen.push_str(&rest);
-        let output = self.child.wait_with_output().unwrap();
-        Ran { code: output.status.code(), stdout: self.seen, stderr: String::from_utf8(output.stderr).unwrap() }
-    }
-}
-
-/// What a child that ended said on its standard error.
-trait Remains {
-    fn wait_with_output_ref(&mut self) -> String;
-}
-
-impl Remains for Child {
-    fn wait_with_output_ref(&mut self) -> String {
-        let status = self.wait().unwrap();
-        let mut text = String::new();
-        if let Some(mut stderr) = self.stderr.take() {
-            std::io::Read::read_to_string(&mut stderr, &mut text).unwrap();
-        }
-        format!("{status}\n{text}")
+        self.errors.read_to_string(&mut self.said).unwrap();
+        let status = self.child.wait().unwrap();
+        Ran { code: status.code(), stdout: self.seen, stderr: self.said }
     }
 }
 
@@ -223,6 +241,30 @@ pub(crate) fn assert_nothing_left(sandbox: &Sandbox) {
 fn command_line(pid: u32) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     format!("{pid}: {}", String::from_utf8_lossy(&bytes).replace('\0', " "))
+}
+
+/// A person's folder as it is: every file below it with its bytes, and where every link points.
+pub(crate) fn picture(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let kind = fs::symlink_metadata(&path).unwrap().file_type();
+            let content = if kind.is_file() {
+                fs::read(&path).unwrap()
+            } else if kind.is_symlink() {
+                fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()
+            } else {
+                Vec::new()
+            };
+            if kind.is_dir() {
+                folders.push(path.clone());
+            }
+            found.insert(path, content);
+        }
+    }
+    found
 }
 
 /// Copies a folder with everything below it; links stay links.

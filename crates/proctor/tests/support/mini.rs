@@ -78,7 +78,8 @@ impl Mini {
         let step = |name: &str| format!("run = 'sh \"$GT_TOWN_ROOT/../scenario/script/{name}.sh\"'\n");
         mini.write("mini/script/plan.sh", PLAN);
         mini.write("mini/script/work.sh", WORK);
-        let turns = format!("[[turn]]\non = 'one letter'\n[[turn.step]]\n{}[[turn]]\n[[turn.step]]\nsay = \"I wait.\"\n", step("plan"));
+        let turns =
+            format!("[[turn]]\non = 'one letter'\n[[turn.step]]\n{}[[turn]]\n[[turn.step]]\nsay = \"I wait.\"\n", step("plan"));
         mini.write("mini/script/mayor.toml", &format!("schema = 1\nrole = \"mayor\"\n{turns}"));
         let turn = format!("[[turn]]\n[[turn.step]]\n{}", step("work"));
         mini.write("mini/script/polecat.toml", &format!("schema = 1\nrole = \"polecat\"\n{turn}"));
