@@ -52,9 +52,11 @@ impl Halt {
 
     /// A failed file operation: a full, read-only or forbidden disk is the environment's fault and says so.
     pub fn io(what: &str, path: &Path, error: &io::Error) -> Self {
-        let halt = Self::environment(format!("cannot {what} {}: {error}", path.display()));
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let cause = if full { "the disk is full: " } else { "" };
+        let halt = Self::environment(format!("{cause}cannot {what} {}: {error}", path.display()));
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => halt.hint(FREE_SPACE),
+            _ if full => halt.hint(FREE_SPACE),
             io::ErrorKind::ReadOnlyFilesystem
             | io::ErrorKind::PermissionDenied
             | io::ErrorKind::NotADirectory

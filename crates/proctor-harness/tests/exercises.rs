@@ -1,5 +1,11 @@
 //! Exercises on a real interpreter and a real bundle.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and a skipped one says so"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;

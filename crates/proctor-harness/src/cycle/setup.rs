@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use proctor_judge::evidence::{Exchange, Receipt, StopKind, path};
+use proctor_judge::evidence::{Exchange, Receipt, StopKind, Time, path};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::live::one_line;
@@ -150,7 +150,7 @@ impl<S: Services> Run<S> {
                 self.rec.note("prompt_resent", "the prompt was sent again", BTreeMap::new())?;
             }
             self.town()?.deliver(&text).await?;
-            proof = self.receipt(&text, before, Instant::now() + limit / DELIVERIES).await?;
+            proof = self.receipt(&text, (sent_at, before), Instant::now() + limit / DELIVERIES).await?;
             if proof.is_some() {
                 break;
             }
@@ -171,9 +171,10 @@ impl<S: Services> Run<S> {
 
     /// Waits for what only a mayor that has the prompt can cause: a model request with the prompt in it, one more prompt event, or,
     /// for a program without either, something that it did in the town.
-    async fn receipt(&mut self, text: &str, prompts_before: u64, until: Instant) -> Result<Option<String>, Halt> {
+    /// `before`: when the prompt was first typed, and how many prompts the mayor had reported by then.
+    async fn receipt(&mut self, text: &str, before: (Time, u64), until: Instant) -> Result<Option<String>, Halt> {
         let marker: String = plain(text).chars().take(MARKER).collect();
-        let sent_at = self.rec.now();
+        let (sent_at, prompts_before) = before;
         loop {
             tokio::select! {
                 exchange = next_exchange(&mut self.exchanges) => {

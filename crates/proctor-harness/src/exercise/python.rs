@@ -88,7 +88,8 @@ async fn eval(program: &Path, code: &str, wanted: &Wanted) -> Result<String, Hal
     if ended.ok() {
         Ok(ended.out())
     } else {
-        Err(Halt::environment(format!("{} does not work ({}): {}", program.display(), ended.how(), ended.said())))
+        let message = format!("{} does not work ({}): {}", program.display(), ended.how(), ended.said());
+        Err(Halt::environment(message).hint("mend it, or name another interpreter: --python PATH"))
     }
 }
 

@@ -142,11 +142,9 @@ fn check_role(written: &str, role: &str, spec: &Spec, refs: &mut Refs<'_>) {
         let problem = refs.at("agent", written, 0, format!("`{written}` names no role"));
         problem.nearest = super::problem::nearest(name, ["mayor", "polecat"]);
         problem.hint = Some("a role is `mayor`, `polecat` or `polecat:RIG`".into());
-    } else if let Some(rig) = rig {
-        if !spec.rig.iter().any(|known| known.name == rig) {
-            let nearest = super::problem::nearest(rig, spec.rig.iter().map(|r| r.name.as_str()));
-            refs.at("agent", written, 0, format!("there is no rig `{rig}`")).nearest = nearest.map(|rig| format!("{name}:{rig}"));
-        }
+    } else if let Some(rig) = rig.filter(|rig| !spec.rig.iter().any(|known| known.name == *rig)) {
+        let nearest = super::problem::nearest(rig, spec.rig.iter().map(|r| r.name.as_str()));
+        refs.at("agent", written, 0, format!("there is no rig `{rig}`")).nearest = nearest.map(|rig| format!("{name}:{rig}"));
     }
 }
 

@@ -110,7 +110,7 @@ pub(crate) async fn density(State(run): State<Arc<Run>>, asked: Asked) -> Answer
         let selection = loaded.select(&asked.filter());
         let from = asked.from.unwrap_or(loaded.lanes.start);
         let to = asked.to.unwrap_or(loaded.lanes.end);
-        if !(from < to) {
+        if from.partial_cmp(&to) != Some(std::cmp::Ordering::Less) {
             return Err(Refusal::bad_request("`from` must be less than `to`".into()));
         }
         ok(loaded.lanes.density(&selection, Window { from, to }, asked.buckets.unwrap_or(1_000)))

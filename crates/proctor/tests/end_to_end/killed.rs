@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::gate::Gate;
 use crate::mini::{Mini, path_with_program};
-use crate::sandbox::{HANGING, Running, Sandbox, assert_nothing_left, processes_below};
+use crate::sandbox::{HANGING, Running, Sandbox, assert_nothing_left, lasting_processes_below, processes_below};
 
 /// A run that was killed while its worker worked.
 fn killed(sandbox: &Sandbox) {
@@ -27,7 +27,8 @@ fn clean_ends_what_a_killed_run_left_and_a_run_beside_it_goes_on() {
     let beside = Running::start(&mut mini.run(&[]));
     let held = gate.reached();
     let living = sandbox.bases()[0].clone();
-    let before = processes_below(&living);
+    let before = lasting_processes_below(&living);
+    assert!(before.len() >= 3, "daemon, mayor and worker live: {before:?}");
 
     killed(&sandbox.beside());
     let left = sandbox.bases().into_iter().find(|base| *base != living).unwrap();

@@ -53,7 +53,7 @@ fn telemetry_is_fixed_before_the_coordinator_starts_and_proven_for_each_agent() 
     drop(held);
     running.end().expect_code(0);
     let timeline = timeline(&sandbox);
-    assert!(when(&timeline, "phase_ended", "3 ") < when(&timeline, "session_start", "mayor"));
+    assert!(when(&timeline, "phase_ended", "3 ") < when(&timeline, "session_start", "daemon agent=mayor"));
     let agents = sandbox.summary()["agents"].as_array().unwrap().clone();
     assert_eq!(agents.len(), 2);
     for agent in agents {
@@ -93,7 +93,7 @@ fn the_prompt_counts_as_delivered_when_the_mayor_shows_that_it_has_it() {
 fn a_prompt_that_was_typed_and_lost_is_typed_again() {
     let sandbox = Sandbox::new();
     // Takes one text away, as a program does that still draws its first screen, and only then is an agent.
-    let mayor = r#"mayor=sh -c 'printf "\342\235\257 "; head -n 1 > /dev/null; exec "$GT_ROOT/../bin/proctor-agent" "$0"'"#;
+    let mayor = r#"mayor=sh -c 'printf "\342\235\257 "; head -n 1 > /dev/null; ANTHROPIC_MODEL=any exec "$GT_ROOT/../bin/proctor-agent" "$0"'"#;
     let mini = Mini::new(&sandbox).file("prompt.md", "The folder of bare repositories is {{origins}}");
     let mini = mini.replacing("scenario.toml", "landing = \"2m\"", "landing = \"2m\"\nreceipt = \"6s\"");
     let ran = Ran::of(mini.run(&["--agent", mayor]).output().unwrap()).expect_code(0);

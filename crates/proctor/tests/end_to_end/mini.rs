@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::gate::Gate;
@@ -53,12 +53,6 @@ impl<'a> Mini<'a> {
         self
     }
 
-    /// Takes a file away.
-    pub(crate) fn without(self, name: &str) -> Self {
-        fs::remove_file(self.folder.join(name)).unwrap();
-        self
-    }
-
     /// The worker runs `command` before it works.
     pub(crate) fn worker_first(self, command: &str) -> Self {
         self.replacing("script/polecat.toml", WORK, &format!("{command}; {WORK}"))
@@ -79,11 +73,6 @@ impl<'a> Mini<'a> {
         let mut command = self.sandbox.proctor(&["run", self.folder.to_str().unwrap()]);
         command.args(args);
         command
-    }
-
-    /// Its folder.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
     }
 }
 

@@ -238,6 +238,12 @@ pub(crate) fn assert_nothing_left(sandbox: &Sandbox) {
     assert_eq!(sandbox.bases(), Vec::<PathBuf>::new(), "base directories are left");
 }
 
+/// Those of [`processes_below`] that live as long as their run: the town's daemon and its agents, not the commands that agents run.
+pub(crate) fn lasting_processes_below(place: &Path) -> BTreeSet<u32> {
+    let lasts = |pid: &u32| ["daemon run", "proctor-agent"].iter().any(|name| command_line(*pid).contains(name));
+    processes_below(place).into_iter().filter(lasts).collect()
+}
+
 fn command_line(pid: u32) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     format!("{pid}: {}", String::from_utf8_lossy(&bytes).replace('\0', " "))
