@@ -3,6 +3,7 @@
 //! A town is processes, files and ports. What differs between towns stays behind [`Town`]; landed, checks and verdict are the same for all.
 
 pub mod builtin;
+pub mod gastown;
 
 use std::collections::BTreeMap;
 use std::future::Future;
