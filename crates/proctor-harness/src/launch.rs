@@ -24,7 +24,7 @@ pub struct AgentTable {
     pub gateway: String,
     /// Base address of the OTLP listener.
     pub otlp: String,
-    /// What plays `mayor`, `polecat`, `polecat:<rig>`; the most specific key wins.
+    /// What plays `mayor`, `polecat`, `polecat:<rig>`, `refinery`, …; the most specific key wins.
     pub roles: BTreeMap<String, AgentEntry>,
 }
 
@@ -93,12 +93,17 @@ impl LaunchError {
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Override(_) | Self::Role(_) => Some("write --agent mayor=COMMAND, polecat=COMMAND or polecat:RIG=COMMAND"),
+            Self::Override(_) | Self::Role(_) => Some(
+                "write --agent mayor=COMMAND, polecat=COMMAND or polecat:RIG=COMMAND; refinery and witness in towns that have them",
+            ),
             Self::Command(_) => Some("quote arguments as a shell would: --agent \"polecat=./my-agent --name 'a b'\""),
             _ => None,
         }
     }
 }
+
+/// Roles that a rig has agents for and that a command line may name; the built-in town has only the first.
+const RIG_ROLES: [&str; 3] = ["polecat", "refinery", "witness"];
 
 /// `--agent ROLE=COMMAND`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +119,10 @@ impl std::str::FromStr for Override {
 
     fn from_str(text: &str) -> Result<Self, LaunchError> {
         let (role, command) = text.split_once('=').ok_or_else(|| LaunchError::Override(text.to_owned()))?;
-        let known = role == "mayor" || role == "polecat" || role.strip_prefix("polecat:").is_some_and(|rig| !rig.is_empty());
+        let known = match role.split_once(':') {
+            Some((role, rig)) => RIG_ROLES.contains(&role) && !rig.is_empty(),
+            None => role == "mayor" || RIG_ROLES.contains(&role),
+        };
         if !known {
             return Err(LaunchError::Role(role.to_owned()));
         }
@@ -179,6 +187,8 @@ pub fn role_keys(role: &str) -> Vec<String> {
     let parts: Vec<&str> = role.split('/').collect();
     match parts.as_slice() {
         [rig, "polecats", _] => vec![format!("polecat:{rig}"), "polecat".into()],
+        [rig, "crew", _] => vec![format!("crew:{rig}"), "crew".into()],
+        ["deacon", "boot"] => vec!["boot".into()],
         [rig, role] => vec![format!("{role}:{rig}"), (*role).to_owned()],
         _ => vec![role.to_owned()],
     }
