@@ -10,6 +10,14 @@ pub struct World {
 }
 
 impl World {
+    /// The world of these names, if both are known.
+    #[must_use]
+    pub fn named(town: &str, merge: &str) -> Option<Self> {
+        let town = Town::ALL.into_iter().find(|known| known.name() == town)?;
+        let merge = Merge::ALL.into_iter().find(|known| known.name() == merge)?;
+        Some(Self { town, merge })
+    }
+
     /// Every combination: what must be right for a script folder to be right everywhere.
     #[must_use]
     pub fn all() -> Vec<Self> {
