@@ -121,6 +121,20 @@ pub fn processes() -> Vec<Process> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(process).collect()
 }
 
+/// The ids of all processes that can be seen now.
+pub fn process_ids() -> BTreeSet<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// How long ago a process began, in seconds.
+pub fn age(process: &Process) -> Option<f64> {
+    /// Clock ticks a second, as `/proc` counts them on every system (proc_pid_stat(5), `sysconf(_SC_CLK_TCK)`).
+    const TICKS: f64 = 100.0;
+    let uptime: f64 = fs::read_to_string("/proc/uptime").ok()?.split_whitespace().next()?.parse().ok()?;
+    Some((uptime - process.started as f64 / TICKS).max(0.0))
+}
+
 /// One process; absent when it is gone.
 pub fn process(pid: u32) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -12,6 +12,7 @@ use futures::FutureExt;
 use proctor_judge::evidence::{Leftover, RigGit, path};
 use tokio::time::{Instant, sleep};
 
+use super::commands::critical_path;
 use super::lock::Lock;
 use super::recorder::{Done, Tell, write_json, write_rows};
 use super::run::Run;
@@ -61,6 +62,7 @@ impl<S: Services> Run<S> {
         let count = *done.as_ref().unwrap_or(&0);
         keep(&mut first, done.map(drop));
         keep(&mut first, self.write_rows());
+        keep(&mut first, self.write_commands());
         keep(&mut first, self.look_for_leftovers().await);
         keep(&mut first, self.write_lock().await);
         first.map_or_else(|| Ok(self.summed_up(count)), Err)
@@ -79,7 +81,13 @@ impl<S: Services> Run<S> {
             ("exercises", exercises),
             ("leftovers", self.rec.record.leftovers.len()),
         ];
-        facts.iter().fold(Done::new(detail), |done, (label, value)| done.fact(label, value.to_string()))
+        let done = facts.iter().fold(Done::new(detail), |done, (label, value)| done.fact(label, value.to_string()));
+        let path = self.rec.record.notes.get("critical_path").into_iter();
+        let done = path.fold(done, |done, path| done.fact("critical path", path.clone()));
+        self.critical.iter().fold(done, |done, step| {
+            let who = if step.agent.is_empty() { "proctor" } else { &step.agent };
+            done.fact(&format!("{:.1} s", step.wall_s), format!("{}: {}", who.replace("/polecats/", "/"), step.command))
+        })
     }
 
     /// Waits until no agent works, and looks a last time: what landed must still be there.
@@ -183,6 +191,21 @@ impl<S: Services> Run<S> {
         first.map_or(Ok(()), Err)
     }
 
+    /// The town's commands, and those of them that the landing waited for.
+    fn write_commands(&mut self) -> Result<(), Halt> {
+        let Some(commands) = self.commands.take().map(|watching| watching.commands()) else { return Ok(()) };
+        let raw = self.rec.evidence.join(path::RAW);
+        write_rows(&raw.join("town-commands.ndjson"), &commands)?;
+        let (Some(begun), Some(landed)) = (self.begun, self.landed_at) else { return Ok(()) };
+        let critical = critical_path(&commands, begun, landed);
+        write_rows(&raw.join("critical-path.ndjson"), &critical)?;
+        let sum: f64 = critical.iter().map(|command| command.wall_s).sum();
+        let wall = (landed - begun).as_seconds_f64();
+        self.rec.record.notes.insert("critical_path".into(), format!("{sum:.1} s of commands in {wall:.1} s until landed"));
+        self.critical = critical;
+        Ok(())
+    }
+
     /// A town that was never read has no rows, not even empty ones.
     fn write_rows(&mut self) -> Result<(), Halt> {
         let Some(mut state) = self.state.clone() else { return Ok(()) };
@@ -204,6 +227,9 @@ impl<S: Services> Run<S> {
         for agent in &mut state.agents {
             let entry = self.table.as_ref().and_then(|table| table.entry(&agent.agent).ok());
             agent.program = entry.map_or_else(|| agent.program.clone(), |(_, entry)| entry.program.clone());
+            // A town may name agents that it never starts; who never lived owes nothing.
+            let lived = state.sessions.iter().any(|session| session.agent == agent.agent);
+            let entry = entry.filter(|_| lived);
             agent.telemetry =
                 telemetry_key(entry.map_or("", |(_, entry)| &entry.program), plan.telemetry.keys().map(String::as_str));
         }

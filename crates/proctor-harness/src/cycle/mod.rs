@@ -5,6 +5,7 @@
 
 mod agents;
 mod collect;
+mod commands;
 mod disk;
 mod live;
 mod lock;

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use proctor_judge::evidence::{Delivery, Exchange, StopKind};
+use proctor_judge::evidence::{Delivery, Exchange, StopKind, Time};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::AbortHandle;
 
+use super::commands::{Command, Watching};
 use super::disk::{self, Reserve};
 use super::live::Live;
 use super::recorder::{Done, Recorder};
@@ -41,6 +42,12 @@ pub(crate) struct Run<S> {
     pub(crate) state: Option<Snapshot>,
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) runtime: RuntimeInTheMaking,
+    pub(crate) commands: Option<Watching>,
+    /// When the town began to be made, and when everything had landed.
+    pub(crate) begun: Option<Time>,
+    pub(crate) landed_at: Option<Time>,
+    /// The commands that the landing waited for.
+    pub(crate) critical: Vec<Command>,
     pub(crate) services_begun: bool,
     pub(crate) reserve: Option<Reserve>,
     /// Name of a program, its path and version.
@@ -70,6 +77,10 @@ impl<S: Services> Run<S> {
             state: None,
             deliveries: Vec::new(),
             runtime,
+            commands: None,
+            begun: None,
+            landed_at: None,
+            critical: Vec::new(),
             services_begun: false,
             reserve,
             programs,

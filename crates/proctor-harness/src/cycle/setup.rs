@@ -9,6 +9,7 @@ use std::time::Duration;
 use proctor_judge::evidence::{Exchange, Receipt, StopKind, Time, path};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::commands::Watching;
 use super::live::one_line;
 use super::recorder::{Done, write_json};
 use super::run::Run;
@@ -44,6 +45,8 @@ impl<S: Services> Run<S> {
         let base = Arc::new(base);
         self.base = Some(Arc::clone(&base));
         self.fill_base(&base)?;
+        self.commands = Some(Watching::begin(&self.request.id, Arc::clone(&self.rec.clock)));
+        self.begun = Some(self.rec.now());
         let root = base.root().to_owned();
         let git = self.find_git(&root).await?;
         let site = self.site(base, git.clone());

@@ -23,8 +23,6 @@ use crate::town::{Snapshot, TownEvent, new_events};
 
 /// Exit code of the built-in agent when its provider gave up (docs/seams.md).
 const PROVIDER_EXIT: &str = "exit 3";
-/// Failed looks in a row after which the town counts as broken.
-const LOOKS: u32 = 8;
 
 impl<S: Services> Run<S> {
     /// Phase 6.
@@ -38,6 +36,7 @@ impl<S: Services> Run<S> {
             self.watch(&watcher)?;
             let look = self.look().await?;
             if let Some(look) = look.filter(|look| look.landed) {
+                self.landed_at = Some(self.rec.now());
                 return Ok(landed(&look));
             }
             if !self.hint(&mut watcher, until).await? {
@@ -112,7 +111,7 @@ impl<S: Services> Run<S> {
     pub(crate) async fn look(&mut self) -> Result<Option<Look>, Halt> {
         let state = match self.town()?.observe().await {
             Ok(state) => state,
-            Err(halt) if self.failed_looks + 1 >= LOOKS => return Err(halt),
+            Err(halt) if self.failed_looks + 1 >= self.town()?.tempo().blind => return Err(halt),
             Err(halt) => {
                 self.failed_looks += 1;
                 self.rec.log(&format!("look failed: {halt}"));

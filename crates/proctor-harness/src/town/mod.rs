@@ -125,6 +125,8 @@ pub struct TownEvent {
 pub struct Tempo {
     /// How often the state is read while nothing tells of a change.
     pub poll: Duration,
+    /// Failed reads in a row after which the town counts as broken.
+    pub blind: u32,
     /// The least that a scenario's limits are raised to: until the coordinator listens,
     pub start: Duration,
     /// until it has the prompt,

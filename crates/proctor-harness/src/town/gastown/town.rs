@@ -147,7 +147,7 @@ impl Town for Gastown {
 
     fn tempo(&self) -> Tempo {
         let s = Duration::from_secs;
-        Tempo { poll: Duration::from_millis(150), start: s(180), receipt: s(180), quiet: s(120) }
+        Tempo { poll: Duration::from_millis(150), blind: 200, start: s(180), receipt: s(180), quiet: s(120) }
     }
 
     fn programs(&self) -> BTreeMap<String, Program> {
@@ -232,7 +232,7 @@ impl Town for Gastown {
         crate::town::repository_of(&self.site.town(), rig)
     }
 
-    /// The town calls whoever lives `working`, so that the terminals of those who stay are asked as well.
+    /// Whether those who stay have a turn running the town does not know: their terminals are asked.
     async fn quiet(&self, state: &Snapshot) -> bool {
         let worker_works = state.agents.iter().any(|agent| agent.role == "polecat" && agent.state == "working");
         let is_queue_empty = state.merge_requests.iter().all(|request| request.status != "open");

@@ -1,0 +1,175 @@
+//! Which commands of the town ran when, and which of them the landing waited for.
+//!
+//! The town's programs are not changed for it: the process table is looked at while the run goes on. A command's beginning is exact, its
+//! end is known to one look; one that came and went between two looks is not seen. Commands that other commands of the town started are
+//! part of those.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use proctor_judge::evidence::{AgentId, Time};
+use serde::Serialize;
+
+use super::Clock;
+use crate::linux;
+
+/// How often the process table is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// The programs whose calls are commands of the town.
+const PROGRAMS: [&str; 2] = ["gt", "bd"];
+/// Commands by which agents wait instead of working: nothing waits for them.
+const WAITING: [&str; 1] = ["gt refinery ready"];
+
+/// One command.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Command {
+    /// When it began.
+    pub(crate) at: Time,
+    /// How long it ran, in seconds.
+    pub(crate) wall_s: f64,
+    /// The agent that gave it; empty for the harness.
+    pub(crate) agent: AgentId,
+    /// The command line.
+    pub(crate) command: String,
+}
+
+impl Command {
+    fn end(&self) -> Time {
+        self.at + TimeDelta::milliseconds((self.wall_s * 1000.0) as i64)
+    }
+}
+
+/// Looks at the process table until it is dropped.
+pub(crate) struct Watching {
+    seen: Arc<Mutex<Seen>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Watching {
+    /// Begins; `id` is the run's short id, which every process of the run carries.
+    pub(crate) fn begin(id: &str, clock: Clock) -> Self {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let (table, id) = (Arc::clone(&seen), id.to_owned());
+        let task = tokio::spawn(async move {
+            loop {
+                lock(&table).look(&id, clock());
+                tokio::time::sleep(LOOK).await;
+            }
+        });
+        Self { seen, task }
+    }
+
+    /// The commands that ended so far, in the order in which they began.
+    pub(crate) fn commands(&self) -> Vec<Command> {
+        let mut commands = lock(&self.seen).ended.clone();
+        commands.sort_by_key(|command| command.at);
+        commands
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Every process of the last look, ours or not.
+    known: BTreeSet<u32>,
+    running: BTreeMap<u32, Command>,
+    ended: Vec<Command>,
+}
+
+impl Seen {
+    fn look(&mut self, id: &str, now: Time) {
+        let present = linux::process_ids();
+        let gone: Vec<u32> = self.running.keys().filter(|pid| !present.contains(pid)).copied().collect();
+        for command in gone.iter().filter_map(|pid| self.running.remove(pid)) {
+            let wall_s = (now - command.at).as_seconds_f64().max(0.0);
+            self.ended.push(Command { wall_s, ..command });
+        }
+        // A process that was just forked is not yet the program that it becomes: it is looked at once more.
+        let new: Vec<u32> = present.difference(&self.known).copied().collect();
+        let undecided: Vec<u32> = new.into_iter().filter(|pid| !self.take(*pid, id, now)).collect();
+        self.known = present;
+        undecided.iter().for_each(|pid| _ = self.known.remove(pid));
+    }
+
+    /// Takes a new process when it is a command; `false` when that cannot be told yet.
+    fn take(&mut self, pid: u32, id: &str, now: Time) -> bool {
+        let Some(process) = linux::process(pid) else { return true };
+        let Some(age) = linux::age(&process) else { return true };
+        let line = linux::command_line(pid);
+        let mut words = line.split(' ');
+        let program = words.next().and_then(|path| path.rsplit('/').next()).unwrap_or_default().to_owned();
+        if !PROGRAMS.contains(&program.as_str()) {
+            return age > 2.0 * LOOK.as_secs_f64();
+        }
+        let env = linux::environment(pid);
+        let is_part = self.running.contains_key(&process.parent);
+        let lasts = ["nudge-poller", "daemon"].iter().any(|word| line.contains(word));
+        if env.get("PROCTOR_RUN_ID").is_some_and(|own| own == id) && !is_part && !lasts {
+            let at = now - TimeDelta::milliseconds((age * 1000.0) as i64);
+            let command = std::iter::once(program.as_str()).chain(words).collect::<Vec<_>>().join(" ");
+            let agent = env.get("GT_ROLE").cloned().unwrap_or_default();
+            self.running.insert(pid, Command { at, wall_s: 0.0, agent, command: super::live::one_line(&command) });
+        }
+        true
+    }
+}
+
+/// What the landing waited for, from the beginning: going backwards from `landed`, always the command that ended last.
+pub(crate) fn critical_path(commands: &[Command], begun: Time, landed: Time) -> Vec<Command> {
+    let mut path = Vec::new();
+    let mut until = landed;
+    let counts = |command: &&Command| !WAITING.iter().any(|waiting| command.command.starts_with(waiting));
+    // One look of tolerance: an end is seen that much later than it was.
+    let slack = TimeDelta::from_std(LOOK).unwrap_or_default() * 2;
+    while let Some(last) = commands
+        .iter()
+        .filter(counts)
+        .filter(|command| command.at >= begun && command.at < until && command.end() <= until + slack)
+        .max_by_key(|command| command.end())
+    {
+        until = last.at;
+        path.push(last.clone());
+    }
+    path.reverse();
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(begin: i64, end: i64, agent: &str, line: &str) -> Command {
+        let at = Time::UNIX_EPOCH + TimeDelta::seconds(begin);
+        Command { at, wall_s: (end - begin) as f64, agent: agent.into(), command: line.into() }
+    }
+
+    #[test]
+    fn the_path_goes_back_over_what_ended_last() {
+        let commands = [
+            command(0, 2, "", "gt install"),
+            command(2, 3, "", "gt mayor start"),
+            command(3, 7, "mayor", "gt sling al-1 alice"),
+            command(7, 11, "mayor", "gt sling bo-1 bob"),
+            command(8, 12, "alice/polecats/x", "gt done"),
+            command(11, 19, "bob/polecats/y", "gt done"),
+            command(13, 18, "bob/refinery", "gt refinery ready bob --json"),
+            command(19, 25, "bob/refinery", "gt mq post-merge"),
+        ];
+        let at = |second: i64| Time::UNIX_EPOCH + TimeDelta::seconds(second);
+        let path = critical_path(&commands, at(0), at(20));
+        let lines: Vec<&str> = path.iter().map(|c| c.command.as_str()).collect();
+        assert_eq!(lines, ["gt install", "gt mayor start", "gt sling al-1 alice", "gt sling bo-1 bob", "gt done"]);
+        assert_eq!(path.iter().map(|c| c.wall_s).sum::<f64>(), 19.0);
+    }
+}
