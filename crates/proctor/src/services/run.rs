@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use proctor_gateway::{Fault, Gateway, Scripts};
+use proctor_gateway::{Fault, Gateway, Scripts, World};
 use proctor_harness::Halt;
 use proctor_harness::cycle::{AgentCounts, GatewaySpec, Services, TelemetryAddresses};
 use proctor_judge::evidence::Exchange;
@@ -158,7 +158,7 @@ impl Services for RunServices {
 
 /// Reads scripts and fault plan and begins the journal.
 fn make_gateway(spec: &GatewaySpec) -> Result<Gateway, Halt> {
-    let scripts = Scripts::load(&spec.script).map_err(|problems| {
+    let scripts = Scripts::load(&spec.script, World::default()).map_err(|problems| {
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
         Halt::harness(first).hint("every problem at once: proctor validate SCENARIO")
     })?;
