@@ -47,6 +47,10 @@ pub(crate) enum Command {
     View(commands::view::Args),
     /// Run one exercise again on what was merged, with its output on the terminal
     Exercise(commands::exercise::Args),
+    /// Show what the judge noticed in a run, one finding in full, or as a bug report
+    Finding(commands::finding::Args),
+    /// Put two runs side by side, such as the same scenario on two towns
+    Compare(commands::compare::Args),
     /// List past runs, newest first
     Runs(commands::runs::Args),
     /// Open a shell inside the town that a run kept alive

@@ -31,6 +31,13 @@ impl<'a> Known<'a> {
     }
 }
 
+/// Label of the fact that says why something happens, as far as it is known.
+pub(crate) const CAUSE: &str = "cause";
+/// Label of the fact that says which versions are affected.
+pub(crate) const VERSIONS: &str = "versions";
+/// Label of the fact that says how to avoid it until it is mended.
+pub(crate) const WAY_ROUND: &str = "way round";
+
 impl Finding {
     pub(crate) fn new(level: Level, id: impl Into<String>, title: impl Into<String>) -> Self {
         Self {

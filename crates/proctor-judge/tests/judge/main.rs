@@ -3,6 +3,8 @@
 
 mod causes;
 mod checks;
+mod compare;
+mod findings;
 mod reports;
 mod telemetry;
 mod world;
