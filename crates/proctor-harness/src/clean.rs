@@ -191,7 +191,7 @@ mod tests {
     use std::process::{Child, Command};
 
     fn left_by_a_dead_proctor(cache: &Path, id: &str) -> PathBuf {
-        let mut base = Base::create(cache, id, Path::new("/r"), Time::UNIX_EPOCH).unwrap();
+        let base = Base::create(cache, id, Path::new("/r"), Time::UNIX_EPOCH).unwrap();
         // The owner's start time is wrong on purpose: a process with that id lives, but it is another one.
         let entries = [Entry {
             at: Time::UNIX_EPOCH,

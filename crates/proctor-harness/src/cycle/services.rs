@@ -32,6 +32,10 @@ pub struct GatewaySpec {
     pub faults: PathBuf,
     /// The journal's folder: `evidence/gateway`.
     pub journal: PathBuf,
+    /// Which town the scripts play in: `builtin`, `gastown`.
+    pub town: String,
+    /// How work is merged there: `queue`, `direct`.
+    pub merge: String,
 }
 
 /// What the store has of one agent, by the address its records came by.
