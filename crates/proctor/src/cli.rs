@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Schema(commands::schema::Args),
     /// Play the sabotaged variants of a scenario and see that each is caught
     Selftest(commands::selftest::Args),
+    /// Look at what this machine has of what a run needs; nothing is started
+    Doctor(commands::doctor::Args),
     /// Print the completion script of a shell
     Completions(commands::completions::Args),
     /// Print the version and what Proctor finds on this machine

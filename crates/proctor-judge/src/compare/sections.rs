@@ -27,7 +27,7 @@ pub(crate) fn sections(comparison: &Comparison) -> Vec<Section> {
         section(comparison, "Phases", "phase", &["times"], &[1, 2, 3], comparison.phases.iter().map(phase)),
         section(comparison, "Landed: true since", "clause", &[], &[1, 2], comparison.landed.iter().map(clause)),
         roles(comparison),
-        section(comparison, "Checks with different answers", "check", &["id"], &[], comparison.checks.iter().map(check)),
+        section(comparison, "Checks with different answers", "id", &["check"], &[], checks(comparison).map(check)),
         section(comparison, "Findings that differ", "", &["finding"], &[1, 2], comparison.findings.iter().map(finding)),
         section(comparison, "What happened in the town", "event", &[], &[1, 2], town.events.iter().map(count)),
         section(comparison, "Mail", "from and to", &[], &[1, 2], town.mail.iter().map(count)),
@@ -126,9 +126,14 @@ fn role(comparison: &Comparison, pair: &RolePair) -> Vec<Vec<String>> {
     vec![row(0), row(1)]
 }
 
+/// Those that can be compared: of different scenarios only the checks that both have.
+fn checks(comparison: &Comparison) -> impl Iterator<Item = &CheckPair> {
+    comparison.checks.iter().filter(|pair| comparison.same_scenario || pair.status.iter().all(Option::is_some))
+}
+
 fn check(pair: &CheckPair) -> Vec<String> {
     let [a, b] = pair.status.map(|status| status.map_or(NONE, answer).to_owned());
-    vec![pair.title.clone(), a, b, pair.id.clone()]
+    vec![pair.id.clone(), a, b, pair.title.clone()]
 }
 
 fn answer(status: CheckStatus) -> &'static str {

@@ -5,6 +5,7 @@ mod causes;
 mod checks;
 mod compare;
 mod findings;
+mod gastown;
 mod reports;
 mod telemetry;
 mod world;

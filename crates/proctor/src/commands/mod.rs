@@ -4,6 +4,7 @@ pub(crate) mod attach;
 pub(crate) mod clean;
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod exercise;
 pub(crate) mod finding;
 pub(crate) mod judge;
@@ -54,6 +55,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
         Command::Judge(args) => judge::run(&args),
         Command::View(args) => view::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Exercise(args) => exercise::run(&args),
         Command::Finding(args) => finding::run(&args),
         Command::Runs(args) => runs::run(&args),
