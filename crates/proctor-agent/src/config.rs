@@ -26,6 +26,8 @@ pub struct Config {
     pub beacon: Option<String>,
     /// `GT_ROLE`: `mayor`, `alice/polecats/furiosa`. A polecat ends after a turn in which `gt done` succeeded.
     pub role: Option<String>,
+    /// What the agent is typed to through.
+    pub terminal: Terminal,
     /// Where commands run.
     pub directory: PathBuf,
     /// How failed requests are repeated.
@@ -39,6 +41,18 @@ impl Config {
         let role = self.role.as_deref().unwrap_or_default();
         role == "polecat" || role.split('/').nth(1) == Some("polecats")
     }
+}
+
+/// What the agent is typed to through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Terminal {
+    /// A pseudo-terminal or a pipe: an LF that nothing follows can be an Enter, and the prompt sign is first shown when the
+    /// beacon's turn is over.
+    #[default]
+    Plain,
+    /// A pane of tmux: Enter is always CR, and texts may arrive in chunks with any pause between them. Towns that use panes
+    /// look for the prompt sign to tell a program that lives from a shell or a dialogue, so it is shown at once.
+    Pane,
 }
 
 /// What proves to the provider who asks.

@@ -1,8 +1,9 @@
 //! What is typed into the terminal, cut into texts.
 //!
 //! Enter is CR and ends a text wherever it stands; LF belongs to the text. For writers that send LF as Enter, an LF that is the
-//! last of all input for [`QUIET`] ends a text too: a long paste arrives in chunks, and one may end in an LF by chance.
-//! Bracketed pastes are taken whole. `^D` on an empty line ends the input.
+//! last of all input for [`QUIET`] ends a text too, unless [`LineFeed`] says otherwise: a long text arrives in chunks, and one
+//! may end in an LF by chance. Bracketed pastes are taken whole; an Escape key outside of them is no part of a text, because
+//! towns press it before Enter. `^D` on an empty line ends the input.
 
 use std::io::{ErrorKind, Read};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -15,16 +16,26 @@ const QUIET: Duration = Duration::from_millis(150);
 const PASTE_BEGINS: &[u8] = b"\x1b[200~";
 const PASTE_ENDS: &[u8] = b"\x1b[201~";
 
+/// What an LF means that nothing follows for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LineFeed {
+    /// The writer's Enter.
+    CanBeEnter,
+    /// A part of the text: however slowly the rest of it arrives, it is one text.
+    NeverEnter,
+}
+
 /// Reads `input` until it ends; `on_text` is told each text, `on_end` the end. Returns at once.
 pub(crate) fn read_texts(
     mut input: impl Read + Send + 'static,
+    line_feed: LineFeed,
     on_text: impl Fn(String) + Send + 'static,
     on_end: impl FnOnce() + Send + 'static,
 ) {
     let (sender, chunks) = mpsc::channel();
     thread::spawn(move || read_chunks(&mut input, &sender));
     thread::spawn(move || {
-        cut_texts(&chunks, &on_text);
+        cut_texts(&chunks, line_feed, &on_text);
         on_end();
     });
 }
@@ -43,13 +54,12 @@ fn read_chunks(input: &mut impl Read, chunks: &Sender<Vec<u8>>) {
     }
 }
 
-fn cut_texts(chunks: &Receiver<Vec<u8>>, on_text: &impl Fn(String)) {
+fn cut_texts(chunks: &Receiver<Vec<u8>>, line_feed: LineFeed, on_text: &impl Fn(String)) {
     let mut splitter = Splitter::default();
     while !splitter.ended {
-        let received = if splitter.ends_in_newline() {
-            chunks.recv_timeout(QUIET)
-        } else {
-            chunks.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        let received = match patience(line_feed, &splitter) {
+            Some(patience) => chunks.recv_timeout(patience),
+            None => chunks.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match received {
             Ok(chunk) => splitter.feed(&chunk).into_iter().for_each(on_text),
@@ -60,11 +70,18 @@ fn cut_texts(chunks: &Receiver<Vec<u8>>, on_text: &impl Fn(String)) {
     splitter.finish().into_iter().for_each(on_text);
 }
 
+/// How long to wait for more before the text so far is one; none: until it is ended.
+fn patience(line_feed: LineFeed, splitter: &Splitter) -> Option<Duration> {
+    (line_feed == LineFeed::CanBeEnter && splitter.ends_in_newline()).then_some(QUIET)
+}
+
 /// Bytes in, texts out.
 #[derive(Debug, Default)]
 struct Splitter {
     pending: Vec<u8>,
     pasting: bool,
+    /// Where in `pending` an Escape stands that may yet begin a paste mark.
+    escape: Option<usize>,
     /// The byte before was the CR that ended a text: an LF now belongs to it.
     after_cr: bool,
     ended: bool,
@@ -86,6 +103,7 @@ impl Splitter {
             b'\n' if after_cr => {}
             0x04 if !self.pasting => self.ended |= self.pending.is_empty(),
             0x08 | 0x7f if !self.pasting => self.delete(),
+            0x1b if !self.pasting => self.escape_key(),
             _ => self.pending.push(byte),
         }
         self.paste_marks();
@@ -98,6 +116,23 @@ impl Splitter {
                 self.pending.truncate(self.pending.len() - mark.len());
                 self.pasting = pasting;
             }
+        }
+        let begins_a_mark = |rest: &[u8]| PASTE_BEGINS.starts_with(rest) || PASTE_ENDS.starts_with(rest);
+        if self.escape.is_some_and(|at| self.pending.get(at..).is_none_or(|rest| !rest.is_empty() && !begins_a_mark(rest))) {
+            self.drop_escape();
+        }
+    }
+
+    fn escape_key(&mut self) {
+        self.drop_escape();
+        self.escape = Some(self.pending.len());
+        self.pending.push(0x1b);
+    }
+
+    /// Takes an Escape out of the text that turned out to be just the key.
+    fn drop_escape(&mut self) {
+        if let Some(at) = self.escape.take().filter(|at| self.pending.get(*at) == Some(&0x1b)) {
+            self.pending.remove(at);
         }
     }
 
@@ -116,6 +151,7 @@ impl Splitter {
 
     /// The text so far; none when it is blank.
     fn finish(&mut self) -> Option<String> {
+        self.drop_escape();
         let text = String::from_utf8_lossy(&std::mem::take(&mut self.pending)).trim_matches('\n').to_owned();
         (!text.trim().is_empty()).then_some(text)
     }
@@ -138,7 +174,7 @@ mod tests {
     fn read_all(input: impl Read + Send + 'static) -> Vec<String> {
         let (sender, texts) = mpsc::channel();
         let ended = sender.clone();
-        read_texts(input, move |text| sender.send(Some(text)).unwrap(), move || ended.send(None).unwrap());
+        read_texts(input, LineFeed::CanBeEnter, move |text| sender.send(Some(text)).unwrap(), move || ended.send(None).unwrap());
         texts.iter().map_while(|text| text).collect()
     }
 
@@ -166,6 +202,23 @@ mod tests {
     }
 
     #[test]
+    fn the_escape_key_is_no_part_of_a_text() {
+        assert_eq!(split(&[b"one\x1b", b"\r"]), ["one"]);
+        assert_eq!(split(&[b"one\x1b\r\x1b\r[from x] two\x1b\r"]), ["one", "[from x] two"]);
+        assert_eq!(split(&[b"one\x1b[from x] two\x1b\x1b\r"]), ["one[from x] two"], "what follows it is not eaten");
+        assert_eq!(split(&[b"\x1b[200~a\x1bb\x1b[201~c\x1b\r"]), ["a\x1bbc"], "a paste is taken whole");
+    }
+
+    #[test]
+    fn where_enter_is_never_a_newline_a_text_may_stop_at_one() {
+        let mut splitter = Splitter::default();
+        assert_eq!(splitter.feed(b"one\n"), Vec::<String>::new());
+        assert_eq!(patience(LineFeed::CanBeEnter, &splitter), Some(QUIET));
+        assert_eq!(patience(LineFeed::NeverEnter, &splitter), None);
+        assert_eq!(splitter.feed(b"two\x1b\r"), ["one\ntwo"]);
+    }
+
+    #[test]
     fn typing_can_be_taken_back() {
         assert_eq!(split(&["aé\x7f\x7fb\r".as_bytes()]), ["b"]);
         assert_eq!(split(&[b"\x7f\x7fx\r"]), ["x"]);
@@ -183,7 +236,7 @@ mod tests {
     fn a_newline_is_an_enter_when_nothing_follows() {
         let (mut writer, reader) = std::io::pipe().map(|(r, w)| (w, r)).unwrap();
         let (sender, texts) = mpsc::channel();
-        read_texts(reader, move |text| sender.send(text).unwrap(), || {});
+        read_texts(reader, LineFeed::CanBeEnter, move |text| sender.send(text).unwrap(), || {});
         std::io::Write::write_all(&mut writer, b"one\ntwo\n").unwrap();
         assert_eq!(texts.recv().unwrap(), "one\ntwo", "the pipe is still open");
     }

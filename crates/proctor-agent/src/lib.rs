@@ -19,7 +19,7 @@ mod tool;
 mod turn;
 mod window;
 
-pub use config::{Config, Credential, Retry, Surroundings, Telemetry, default_system_prompt};
+pub use config::{Config, Credential, Retry, Surroundings, Telemetry, Terminal, default_system_prompt};
 pub use run::{ExitStatus, run};
 pub use stop::Stop;
 pub use terminal::{RawMode, TerminalError};

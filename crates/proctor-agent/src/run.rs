@@ -11,9 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
-use crate::config::{Config, Surroundings, Telemetry};
+use crate::config::{Config, Surroundings, Telemetry, Terminal};
 use crate::events::Events;
-use crate::input::read_texts;
+use crate::input::{LineFeed, read_texts};
 use crate::screen::Screen;
 use crate::stop::Stop;
 use crate::tool::Shell;
@@ -67,7 +67,7 @@ pub fn run(
     let shell = Shell::new(config.directory.clone());
     greet(&screen, &config, &events);
     let (sender, reports) = mpsc::channel();
-    watch_input(input, &sender);
+    watch_input(input, config.terminal, &sender);
     watch_stop(stop.clone(), sender.clone());
     let queue = config.beacon.iter().cloned().collect();
     let conversation = Conversation {
@@ -92,6 +92,10 @@ fn greet(screen: &Screen, config: &Config, events: &Events) {
         config.model,
         events.session()
     ));
+    if config.terminal == Terminal::Pane && config.beacon.is_some() {
+        screen.prompt();
+        screen.line("");
+    }
 }
 
 // A report that nobody takes any more is no loss: the agent is ending.
@@ -99,9 +103,13 @@ fn report(reports: &Sender<Report>, report: Report) {
     let _ = reports.send(report);
 }
 
-fn watch_input(input: impl Read + Send + 'static, reports: &Sender<Report>) {
+fn watch_input(input: impl Read + Send + 'static, terminal: Terminal, reports: &Sender<Report>) {
     let (texts, end) = (reports.clone(), reports.clone());
-    read_texts(input, move |text| report(&texts, Report::Text(text)), move || report(&end, Report::InputEnded));
+    let line_feed = match terminal {
+        Terminal::Plain => LineFeed::CanBeEnter,
+        Terminal::Pane => LineFeed::NeverEnter,
+    };
+    read_texts(input, line_feed, move |text| report(&texts, Report::Text(text)), move || report(&end, Report::InputEnded));
 }
 
 fn watch_stop(stop: Stop, reports: Sender<Report>) {

@@ -19,7 +19,7 @@ use opentelemetry_sdk::logs::{LogBatch, LogExporter, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData, ResourceMetrics};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{SdkMeterProvider, Temporality};
-use proctor_agent::{Config, Credential, ExitStatus, Retry, Stop, Surroundings, Telemetry, default_system_prompt, run};
+use proctor_agent::{Config, Credential, ExitStatus, Retry, Stop, Surroundings, Telemetry, Terminal, default_system_prompt, run};
 use provider::{Provider, bash, cut_message, error, message, text};
 use serde_json::json;
 use uuid::Uuid;
@@ -127,6 +127,7 @@ fn start(plan: Vec<provider::Reply>) -> Running {
         system: default_system_prompt(role.as_deref()),
         beacon: Some("begin".to_owned()),
         role,
+        terminal: Terminal::Plain,
         directory: directory.path().to_owned(),
         retry: Retry { tries: 3, first: Duration::from_millis(1), longest: Duration::from_millis(2) },
     };

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::agent::Agent;
 use crate::conversation::{Conversation, UserTurn};
 use crate::request::Request;
-use crate::script::{Script, Scripts, Step, Turn, fill};
+use crate::script::{Script, Scripts, Step, Turn, World, fill};
 
 /// Longest part of an unmatched text or result that a miss repeats, in characters.
 const SHOWN: usize = 400;
@@ -39,29 +39,29 @@ pub(crate) fn answer(scripts: &Scripts, agent: &Agent, request: &Request) -> Res
         let asked = shown(request.conversation.newest());
         format!("no script plays role `{}`{}; asked: {asked}", agent.role, in_rig(agent))
     })?;
-    play(script, agent, request).map_err(|why| format!("{}: {why}", script.file))
+    play(script, scripts.world(), agent, request).map_err(|why| format!("{}: {why}", script.file))
 }
 
 fn in_rig(agent: &Agent) -> String {
     agent.rig.as_ref().map_or_else(String::new, |rig| format!(" in rig `{rig}`"))
 }
 
-fn play(script: &Script, agent: &Agent, request: &Request) -> Result<Answer, String> {
+fn play(script: &Script, world: World, agent: &Agent, request: &Request) -> Result<Answer, String> {
     let conversation = &request.conversation;
     let Some((last, before)) = conversation.turns.split_last() else {
         return Err("the conversation has no user text".to_owned());
     };
-    let mut values = own_values(agent);
+    let mut values = own_values(agent, world);
     for turn in before {
         // What went wrong in an earlier turn was answered then; only its captures matter now.
-        if let Some((_, rules)) = matching(script, turn) {
+        if let Some(rules) = matching(script, turn) {
             let _ = capture(rules, turn, &mut values);
         }
     }
-    let (number, rules) = matching(script, last).ok_or_else(|| {
+    let rules = matching(script, last).ok_or_else(|| {
         format!("no turn matches user text {} of the conversation: {}", conversation.turns.len(), shown(&last.asked))
     })?;
-    let place = format!("turn {number} step {}", last.results.len() + 1);
+    let place = format!("turn {} step {}", rules.number, place_of(rules, last.results.len()));
     capture(rules, last, &mut values)?;
     let matched = format!("{} {place}", script.file);
     match rules.steps.get(last.results.len()) {
@@ -71,15 +71,23 @@ fn play(script: &Script, agent: &Agent, request: &Request) -> Result<Answer, Str
     }
 }
 
-fn own_values(agent: &Agent) -> Values {
+fn own_values(agent: &Agent, world: World) -> Values {
     let rig = agent.rig.clone().unwrap_or_default();
-    [("agent", agent.id.clone()), ("rig", rig), ("name", agent.name.clone())].map(|(name, value)| (name.to_owned(), value)).into()
+    let surroundings = [("town", world.town.name().to_owned()), ("merge", world.merge.name().to_owned())];
+    let own = [("agent", agent.id.clone()), ("rig", rig), ("name", agent.name.clone())];
+    own.into_iter().chain(surroundings).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The first turn of the script whose `on` matches, numbered from 1.
-fn matching<'s>(script: &'s Script, turn: &UserTurn) -> Option<(usize, &'s Turn)> {
+/// The number, in its file, of the step that answers after so many results.
+fn place_of(rules: &Turn, results: usize) -> usize {
+    let after = || rules.steps.last().map_or(1, |last| last.number + 1);
+    rules.steps.get(results).map_or_else(after, |step| step.number)
+}
+
+/// The first turn of the script whose `on` matches.
+fn matching<'s>(script: &'s Script, turn: &UserTurn) -> Option<&'s Turn> {
     let matches = |rules: &Turn| rules.on.as_ref().is_none_or(|on| on.is_match(&turn.text));
-    script.turns.iter().enumerate().find(|(_, rules)| matches(rules)).map(|(index, rules)| (index + 1, rules))
+    script.turns.iter().find(|rules| matches(rules))
 }
 
 /// Takes every value that the turn's text and results have for its captures; `Err` says which result had none.
@@ -91,11 +99,11 @@ fn capture(rules: &Turn, turn: &UserTurn, values: &mut Values) -> Result<(), Str
             }
         }
     }
-    for (index, (step, result)) in rules.steps.iter().zip(&turn.results).enumerate() {
+    for (step, result) in rules.steps.iter().zip(&turn.results) {
         for (name, pattern) in &step.captures {
-            let found = pattern
-                .captures(result)
-                .ok_or_else(|| format!("step {}: `capture.{name}` finds nothing in its result: {}", index + 1, shown(result)))?;
+            let found = pattern.captures(result).ok_or_else(|| {
+                format!("step {}: `capture.{name}` finds nothing in its result: {}", step.number, shown(result))
+            })?;
             let value = found.get(1).or_else(|| found.get(0)).map_or("", |value| value.as_str());
             values.insert(name.clone(), value.to_owned());
         }

@@ -23,4 +23,4 @@ pub use agent::Agent;
 pub use fault::{Fault, FaultError};
 pub use gateway::{Clock, Config, Gateway, GatewayError};
 pub use journal::{Exchange, JournalError};
-pub use script::{ScriptProblem, Scripts};
+pub use script::{Merge, ScriptProblem, Scripts, Town, World};

@@ -3,12 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use proctor_gateway::Scripts;
+use proctor_gateway::{Merge, Scripts, Town, World};
 
 fn problems(files: &[(&str, &str)]) -> Vec<String> {
+    problems_in(World::default(), files)
+}
+
+fn problems_in(world: World, files: &[(&str, &str)]) -> Vec<String> {
     let files: BTreeMap<String, Vec<u8>> =
         files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect();
-    Scripts::from_files(&files).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+    Scripts::from_files(&files, world).err().unwrap_or_default().iter().map(ToString::to_string).collect()
 }
 
 const HEAD: &str = "schema = 1\nrole = \"mayor\"\n";
@@ -116,6 +120,76 @@ fn one_role_is_played_once_per_rig() {
 #[test]
 fn a_folder_without_scripts_and_no_folder_are_problems() {
     assert_eq!(problems(&[("files/a.toml", "x")]), [".:1:1: the script folder has no script (`*.toml`)"]);
-    let missing = Scripts::load(std::path::Path::new("no/such/folder")).unwrap_err();
+    let missing = Scripts::load(std::path::Path::new("no/such/folder"), World::default()).unwrap_err();
     assert!(missing[0].to_string().contains("no/such/folder:1:1: cannot be read"), "{}", missing[0]);
+}
+
+fn gastown(merge: Merge) -> World {
+    World { town: Town::Gastown, merge }
+}
+
+#[test]
+fn a_condition_names_a_known_town_and_way_of_merging() {
+    for (turns, expected) in [
+        ("only = { town = 'gastwon' }", "m.toml:3:17: unknown town `gastwon`; known: builtin, gastown; did you mean `gastown`?"),
+        ("only = { merge = 'dirct' }", "m.toml:3:18: unknown merge `dirct`; known: queue, direct; did you mean `direct`?"),
+        ("only = { twon = 'gastown' }", "m.toml:3:10: unknown key `twon` in `only`; did you mean `town`?"),
+        ("only = { town = 1 }", "m.toml:3:17: `town` must be a string, not integer"),
+        ("only = 'gastown'", "m.toml:3:8: `only` must be a table, not string"),
+    ] {
+        assert_eq!(problems_of(&format!("{turns}\n[[turn]]\n[[turn.step]]\nsay = 'x'")), [expected], "{turns}");
+    }
+    let turn = "[[turn]]\nonly = { town = 'x' }\n[[turn.step]]\nonly = { town = 'y' }\nsay = 'x'";
+    let known = "known: builtin, gastown";
+    assert_eq!(
+        problems_of(turn),
+        [format!("m.toml:4:17: unknown town `x`; {known}"), format!("m.toml:6:17: unknown town `y`; {known}")]
+    );
+}
+
+#[test]
+fn what_is_not_for_this_world_is_not_there() {
+    let script =
+        "[[turn]]\n[[turn.step]]\nonly = { town = 'builtin' }\nrun = 'x'\ncapture = { id = 'x' }\n[[turn.step]]\nsay = '{{id}}'";
+    let files = [("m.toml", format!("{HEAD}{script}"))];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    assert_eq!(problems(&files), Vec::<String>::new());
+    let missing = "m.toml:9:7: `{{id}}` is neither captured before this step nor one of the agent's own values";
+    assert_eq!(problems_in(gastown(Merge::Queue), &files), [missing], "its capture is not known either");
+}
+
+#[test]
+fn a_turn_and_a_script_that_are_there_have_something_to_play() {
+    let step = "[[turn]]\n[[turn.step]]\nonly = { merge = 'direct' }\nsay = 'x'";
+    assert_eq!(problems_of(step), ["m.toml:3:1: no [[turn.step]] of this turn is for town `builtin` with merge `queue`"]);
+    let turn = "[[turn]]\nonly = { merge = 'direct' }\n[[turn.step]]\nsay = 'x'";
+    assert_eq!(problems_of(turn), ["m.toml:1:1: no [[turn]] is for town `builtin` with merge `queue`"]);
+    for absent in [step, turn] {
+        assert_eq!(problems_of(&format!("only = {{ town = 'gastown' }}\n{absent}")), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn one_role_can_be_played_by_another_script_in_each_world() {
+    let script =
+        |town: &str| format!("schema = 1\nrole = 'mayor'\nonly = {{ town = '{town}' }}\n[[turn]]\n[[turn.step]]\nsay = 'x'\n");
+    let (ours, theirs) = (script("builtin"), script("gastown"));
+    for world in World::all() {
+        assert_eq!(problems_in(world, &[("a.toml", &ours), ("b.toml", &theirs)]), Vec::<String>::new());
+    }
+    let twice = problems_in(gastown(Merge::Direct), &[("a.toml", &theirs), ("b.toml", &theirs)]);
+    assert_eq!(twice, ["b.toml:2:8: role `mayor` is played by `a.toml` already"]);
+}
+
+#[test]
+fn a_mistake_in_an_absent_part_is_told_all_the_same() {
+    let script = "[[turn]]\n[[turn.step]]\nsay = 'x'\n[[turn]]\nonly = { town = 'gastown' }\non = '('\n[[turn.step]]\nsayy = 'y'";
+    assert_eq!(
+        problems_of(script),
+        [
+            "m.toml:8:6: not a regular expression: unclosed group",
+            "m.toml:9:1: a step needs `say`, `run` or `write`",
+            "m.toml:10:1: unknown key `sayy` in a step; did you mean `say`?",
+        ]
+    );
 }

@@ -5,11 +5,22 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use chrono::SubsecRound;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use proctor_judge::evidence::{AgentId, Time};
 use serde::{Deserialize, Serialize};
 
 /// Version of `agents.json`.
 pub const AGENTS_SCHEMA: u32 = 1;
+
+/// The file beside `agents.json` that `agent-launch` appends a [`SessionStart`] to for each agent it starts.
+pub const SESSIONS_FILE: &str = "sessions.ndjson";
+
+/// Every role of a town that an agent can play.
+pub const ROLES: [&str; 8] = ["mayor", "polecat", "refinery", "witness", "deacon", "boot", "dog", "crew"];
+
+/// The key of the entry that plays every role without one of its own.
+pub const ANY_ROLE: &str = "*";
 
 /// The word for the agent that ships with Proctor.
 pub const BUILTIN: &str = "builtin";
@@ -24,7 +35,7 @@ pub struct AgentTable {
     pub gateway: String,
     /// Base address of the OTLP listener.
     pub otlp: String,
-    /// What plays `mayor`, `polecat`, `polecat:<rig>`; the most specific key wins.
+    /// What plays `mayor`, `polecat`, `polecat:<rig>`, …; the most specific key wins, [`ANY_ROLE`] is the least specific.
     pub roles: BTreeMap<String, AgentEntry>,
 }
 
@@ -51,6 +62,45 @@ pub struct Launch {
     pub args: Vec<String>,
     /// All of its environment: nothing else is inherited.
     pub env: BTreeMap<String, String>,
+}
+
+/// One line of `B/sessions.ndjson`: an agent as it is about to become its program. What the town's environment does not
+/// say is absent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionStart {
+    /// `GT_SESSION`: `hq-mayor`, `al-furiosa`.
+    pub session: Option<String>,
+    /// `GT_RUN`: names this life of the agent.
+    pub run_id: Option<String>,
+    /// `GT_ROLE`.
+    pub agent: AgentId,
+    /// One of [`ROLES`].
+    pub role: String,
+    /// `GT_RIG`, else the rig in `GT_ROLE`.
+    pub rig: Option<String>,
+    /// The process that becomes the agent.
+    pub pid: u32,
+    /// When that process began, in clock ticks since boot: with the id, names one process for ever.
+    pub started: u64,
+    /// Program and arguments, without the beacon.
+    pub command: Vec<String>,
+    /// When the agent was launched, to the microsecond.
+    pub started_at: Time,
+    /// The issue on its hook: `gt.issue` of the telemetry's resource, else the one in the branch's name.
+    pub issue: Option<String>,
+    /// `GT_BRANCH`.
+    pub branch: Option<String>,
+}
+
+/// Which process an agent is, and when it became one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Birth {
+    /// Its id.
+    pub pid: u32,
+    /// In clock ticks since boot.
+    pub started: u64,
+    /// Now.
+    pub at: Time,
 }
 
 /// Why an agent cannot be launched. `agent-launch` prints it and exits 2.
@@ -93,7 +143,9 @@ impl LaunchError {
     /// What to do about it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Override(_) | Self::Role(_) => Some("write --agent mayor=COMMAND, polecat=COMMAND or polecat:RIG=COMMAND"),
+            Self::Override(_) | Self::Role(_) => Some(
+                "write --agent ROLE=COMMAND or ROLE:RIG=COMMAND; roles: mayor, polecat, refinery, witness, deacon, boot, dog, crew",
+            ),
             Self::Command(_) => Some("quote arguments as a shell would: --agent \"polecat=./my-agent --name 'a b'\""),
             _ => None,
         }
@@ -103,7 +155,7 @@ impl LaunchError {
 /// `--agent ROLE=COMMAND`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
-    /// `mayor`, `polecat`, `polecat:<rig>`.
+    /// One of [`ROLES`], or `polecat:<rig>`.
     pub role: String,
     /// `builtin`, or a command line.
     pub command: String,
@@ -114,8 +166,8 @@ impl std::str::FromStr for Override {
 
     fn from_str(text: &str) -> Result<Self, LaunchError> {
         let (role, command) = text.split_once('=').ok_or_else(|| LaunchError::Override(text.to_owned()))?;
-        let known = role == "mayor" || role == "polecat" || role.strip_prefix("polecat:").is_some_and(|rig| !rig.is_empty());
-        if !known {
+        let (name, rig) = role.split_once(':').map_or((role, None), |(name, rig)| (name, Some(rig)));
+        if !ROLES.contains(&name) || rig.is_some_and(|rig| rig.is_empty() || name == "mayor") {
             return Err(LaunchError::Role(role.to_owned()));
         }
         split_command(command)?;
@@ -168,7 +220,8 @@ impl AgentTable {
     /// When no entry plays it.
     pub fn entry(&self, role: &str) -> Result<(&str, &AgentEntry), LaunchError> {
         let keys = role_keys(role);
-        let found = keys.iter().find_map(|key| self.roles.get_key_value(key.as_str()));
+        let any = [ANY_ROLE.to_owned()];
+        let found = keys.iter().chain(&any).find_map(|key| self.roles.get_key_value(key.as_str()));
         let missing = || LaunchError::NoEntry { role: role.to_owned(), looked_for: keys.join(", ") };
         found.map(|(key, entry)| (key.as_str(), entry)).ok_or_else(missing)
     }
@@ -179,6 +232,9 @@ pub fn role_keys(role: &str) -> Vec<String> {
     let parts: Vec<&str> = role.split('/').collect();
     match parts.as_slice() {
         [rig, "polecats", _] => vec![format!("polecat:{rig}"), "polecat".into()],
+        [rig, "crew", _] => vec![format!("crew:{rig}"), "crew".into()],
+        // The watchdog of the deacon has no rig.
+        ["deacon", role] => vec![(*role).to_owned()],
         [rig, role] => vec![format!("{role}:{rig}"), (*role).to_owned()],
         _ => vec![role.to_owned()],
     }
@@ -199,7 +255,7 @@ pub fn segment(agent: &str) -> String {
 }
 
 const METRICS_KEYS: [&str; 3] = ["GT_OTEL_METRICS_URL", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "BD_OTEL_METRICS_URL"];
-const LOGS_KEYS: [&str; 2] = ["GT_OTEL_LOGS_URL", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"];
+const LOGS_KEYS: [&str; 3] = ["GT_OTEL_LOGS_URL", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "BD_OTEL_LOGS_URL"];
 
 /// What to start for an agent: the entry of its `GT_ROLE`, its own gateway and telemetry addresses, the given arguments last.
 ///
@@ -222,6 +278,46 @@ pub fn resolve(env: &BTreeMap<String, String>, args: &[String], table: &AgentTab
     }
     let args = leading.iter().chain(args).cloned().collect();
     Ok(Launch { program: PathBuf::from(program), args, env: own })
+}
+
+/// What `B/sessions.ndjson` says about a launch; `env` is the environment that the town gave. The last argument is the
+/// beacon, which changes from minute to minute and is the model's to know.
+pub fn session_start(env: &BTreeMap<String, String>, launch: &Launch, birth: Birth) -> SessionStart {
+    let text = |key: &str| env.get(key).filter(|value| !value.is_empty()).cloned();
+    let agent = text("GT_ROLE").unwrap_or_default();
+    let branch = text("GT_BRANCH");
+    let command = launch.args.split_last().map_or(&[][..], |(_, before)| before);
+    SessionStart {
+        session: text("GT_SESSION"),
+        run_id: text("GT_RUN"),
+        role: role_keys(&agent).pop().unwrap_or_default(),
+        rig: text("GT_RIG").or_else(|| rig_of(&agent)),
+        pid: birth.pid,
+        started: birth.started,
+        command: std::iter::once(launch.program.display().to_string()).chain(command.iter().cloned()).collect(),
+        started_at: birth.at.trunc_subsecs(6),
+        issue: issue_of_resource(env).or_else(|| issue_of_branch(branch.as_deref()?)),
+        branch,
+        agent,
+    }
+}
+
+fn rig_of(agent: &str) -> Option<String> {
+    let (rig, _) = agent.split_once('/')?;
+    (rig != "deacon").then(|| rig.to_owned())
+}
+
+fn issue_of_resource(env: &BTreeMap<String, String>) -> Option<String> {
+    let attributes = env.get("OTEL_RESOURCE_ATTRIBUTES")?;
+    let issue = attributes.split(',').find_map(|pair| pair.trim().strip_prefix("gt.issue="))?;
+    (!issue.is_empty()).then(|| issue.to_owned())
+}
+
+/// `polecat/furiosa/al-k3x@mwwopefg`.
+fn issue_of_branch(branch: &str) -> Option<String> {
+    let (_, last) = branch.rsplit_once('/')?;
+    let (issue, _) = last.split_once('@')?;
+    Some(issue.to_owned())
 }
 
 #[cfg(test)]
@@ -277,9 +373,44 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_for_any_role_plays_those_without_their_own() {
+        let mut table = table();
+        table.roles.insert(ANY_ROLE.to_owned(), entry("any", true));
+        let of = |role: &str| table.entry(role).unwrap().0.to_owned();
+        let played = ["mayor", "alice/polecats/nux", "alice/refinery", "alice/crew/joe", "deacon/boot", "dog"].map(of);
+        assert_eq!(played, ["mayor", "polecat", "*", "*", "*", "*"]);
+        table.roles.extend(["refinery:alice", "boot", "crew"].map(|key| (key.to_owned(), entry(key, true))));
+        let of = |role: &str| table.entry(role).unwrap().0.to_owned();
+        let played = ["alice/refinery", "bob/refinery", "deacon/boot", "alice/crew/joe", "deacon"].map(of);
+        assert_eq!(played, ["refinery:alice", "*", "boot", "crew", "*"]);
+    }
+
+    #[test]
+    fn a_session_says_whose_it_is_and_what_it_works_on() {
+        let start = |pairs: &[(&str, &str)]| {
+            let env: BTreeMap<String, String> =
+                pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            let launch = resolve(&env, &["beacon".into()], &table()).unwrap();
+            let at = "2026-01-02T03:04:05.123456789Z".parse().unwrap();
+            session_start(&env, &launch, Birth { pid: 7, started: 99, at })
+        };
+        let branch = "polecat/nux/al-k3x@mwwopefg";
+        let row = start(&[("GT_ROLE", "alice/polecats/nux"), ("GT_SESSION", "al-nux"), ("GT_RUN", "r"), ("GT_BRANCH", branch)]);
+        let text = serde_json::to_string(&row).unwrap();
+        assert_eq!(
+            text,
+            r#"{"session":"al-nux","run_id":"r","agent":"alice/polecats/nux","role":"polecat","rig":"alice","pid":7,"started":99,"command":["/bin/p","--x"],"started_at":"2026-01-02T03:04:05.123456Z","issue":"al-k3x","branch":"polecat/nux/al-k3x@mwwopefg"}"#
+        );
+        let mayor = start(&[("GT_ROLE", "mayor"), ("OTEL_RESOURCE_ATTRIBUTES", "gt.role=mayor,gt.issue=hq-1")]);
+        assert_eq!((mayor.rig, mayor.issue.as_deref(), mayor.session), (None, Some("hq-1"), None));
+    }
+
+    #[test]
     fn overrides_name_a_known_role_and_a_command() {
-        assert!("polecat:alice=./a --b 'c d'".parse::<Override>().is_ok());
-        for bad in ["polecat", "king=x", "polecat:=x", "mayor=", "mayor='x"] {
+        for good in ["polecat:alice=./a --b 'c d'", "refinery=x", "refinery:bob=x", "dog=x"] {
+            assert!(good.parse::<Override>().is_ok(), "{good}");
+        }
+        for bad in ["polecat", "king=x", "polecat:=x", "mayor:alice=x", "mayor=", "mayor='x"] {
             assert!(bad.parse::<Override>().is_err(), "{bad}");
         }
         assert_eq!(split_command(r#"a 'b c' "d\"e" f\ g"#).unwrap(), ["a", "b c", "d\"e", "f g"]);

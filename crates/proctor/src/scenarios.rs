@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use include_dir::{Dir, include_dir};
-use proctor_gateway::Scripts;
+use proctor_gateway::{Scripts, World};
 use proctor_harness::scenario::{self, Files, Problem, SCENARIO_FILE, Scenario};
 use proctor_judge::plan::Check;
 
@@ -98,12 +98,15 @@ pub(crate) fn read(files: &Files) -> Result<Scenario, Vec<Problem>> {
     Err(found)
 }
 
-/// Problems of the script folder, placed as paths of the scenario's folder.
+/// Problems of the script folder in any world, placed as paths of the scenario's folder.
 fn script_problems(files: &Files, folder: &str) -> Vec<Problem> {
     let scripts: BTreeMap<String, Vec<u8>> = files.below(folder).map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).collect();
-    let Err(found) = Scripts::from_files(&scripts) else {
-        return Vec::new();
-    };
+    let mut found = Vec::new();
+    for problem in World::all().into_iter().filter_map(|world| Scripts::from_files(&scripts, world).err()).flatten() {
+        if !found.contains(&problem) {
+            found.push(problem);
+        }
+    }
     found
         .into_iter()
         .map(|problem| {

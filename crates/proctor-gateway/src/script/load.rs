@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::read::{Draft, read_script};
-use super::{Script, ScriptProblem};
+use super::{Script, ScriptProblem, World};
 
 /// Path relative to the script folder, with `/`, to content.
 type Files = BTreeMap<String, Vec<u8>>;
@@ -34,13 +34,13 @@ fn add_folder(dir: &Path, prefix: &str, files: &mut Files) -> Result<(), ScriptP
     Ok(())
 }
 
-/// The scripts among the files, or every problem of all of them.
-pub(super) fn scripts(files: &Files) -> Result<Vec<Script>, Vec<ScriptProblem>> {
+/// The scripts of this world among the files, or every problem of all of them.
+pub(super) fn scripts(files: &Files, world: World) -> Result<Vec<Script>, Vec<ScriptProblem>> {
     let mut problems = Vec::new();
     let mut drafts = Vec::new();
     for name in files.keys().filter(|name| is_script(name)) {
-        let (draft, found) = read_script(name, files);
-        drafts.extend(draft);
+        let (draft, found) = read_script(name, files, world);
+        drafts.extend(draft.filter(|draft| draft.present));
         problems.extend(found);
     }
     if !files.keys().any(|name| is_script(name)) {

@@ -6,6 +6,7 @@ mod load;
 mod problem;
 mod read;
 mod template;
+mod world;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,10 +17,12 @@ use crate::agent::Agent;
 
 pub use problem::ScriptProblem;
 pub(crate) use template::fill;
+pub use world::{Merge, Town, World};
 
 /// The scripts of a folder, checked.
 #[derive(Clone, Debug, Default)]
 pub struct Scripts {
+    world: World,
     scripts: Vec<Script>,
 }
 
@@ -35,6 +38,8 @@ pub(crate) struct Script {
 /// What answers one user text.
 #[derive(Clone, Debug)]
 pub(crate) struct Turn {
+    /// Its place among the turns of its file, from 1.
+    pub(crate) number: usize,
     /// The texts it answers; its named groups are captures. Absent: any text.
     pub(crate) on: Option<Regex>,
     pub(crate) steps: Vec<Step>,
@@ -43,6 +48,8 @@ pub(crate) struct Turn {
 /// What answers after as many tool results as there are steps before it.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
+    /// Its place among the steps of its turn in the file, from 1.
+    pub(crate) number: usize,
     pub(crate) say: Option<String>,
     /// The shell command, with what `write` adds to it; absent: the turn ends here.
     pub(crate) command: Option<String>,
@@ -52,21 +59,28 @@ pub(crate) struct Step {
 }
 
 impl Scripts {
-    /// Reads a script folder: `*.toml` at its top are scripts, every other file can be named by `write`.
+    /// Reads a script folder: `*.toml` at its top are scripts, every other file can be named by `write`. Scripts, turns
+    /// and steps that are not for this world are as if they were not there.
     ///
     /// # Errors
     /// Every problem of every script at once, in the order of files and lines.
-    pub fn load(dir: &Path) -> Result<Self, Vec<ScriptProblem>> {
+    pub fn load(dir: &Path, world: World) -> Result<Self, Vec<ScriptProblem>> {
         let files = load::read_folder(dir).map_err(|problem| vec![problem])?;
-        Self::from_files(&files)
+        Self::from_files(&files, world)
     }
 
     /// The same from memory: path relative to the script folder (with `/`) to content.
     ///
     /// # Errors
     /// As [`Scripts::load`].
-    pub fn from_files(files: &BTreeMap<String, Vec<u8>>) -> Result<Self, Vec<ScriptProblem>> {
-        load::scripts(files).map(|scripts| Self { scripts })
+    pub fn from_files(files: &BTreeMap<String, Vec<u8>>, world: World) -> Result<Self, Vec<ScriptProblem>> {
+        load::scripts(files, world).map(|scripts| Self { world, scripts })
+    }
+
+    /// Where the scripts are played.
+    #[must_use]
+    pub fn world(&self) -> World {
+        self.world
     }
 
     /// The roles that are played, each with the rig its script is for.

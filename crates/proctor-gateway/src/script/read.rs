@@ -9,15 +9,18 @@ use regex::{Regex, RegexBuilder};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Script, ScriptProblem, Step, Turn, template};
+use super::world::Condition;
+use super::{Merge, Script, ScriptProblem, Step, Town, Turn, World, template};
 use crate::shell;
 
 /// Values that every script has without capturing them.
-pub(crate) const OWN_VALUES: [&str; 3] = ["agent", "rig", "name"];
+pub(crate) const OWN_VALUES: [&str; 5] = ["agent", "rig", "name", "town", "merge"];
 
 /// A script with what only checks need.
 pub(super) struct Draft {
     pub(super) script: Script,
+    /// Whether it is played in the world it was read for.
+    pub(super) present: bool,
     /// Where the role stands, as a problem without message.
     pub(super) role_place: ScriptProblem,
 }
@@ -25,19 +28,30 @@ pub(super) struct Draft {
 /// A turn with the places of its names.
 struct TurnDraft {
     turn: Turn,
+    present: bool,
     /// Values that its `on` captures.
     groups: Vec<String>,
     /// For each step: the names it uses, with the place of their text.
     uses: Vec<Vec<(String, Range<usize>)>>,
 }
 
+/// A step with what can be checked only among the steps that are present.
+struct StepDraft {
+    step: Step,
+    present: bool,
+    /// Whether it has a result.
+    runs: bool,
+    span: Range<usize>,
+    uses: Vec<(String, Range<usize>)>,
+}
+
 /// Reads one file. The draft is there when role and turns could be read, whatever else is wrong.
-pub(super) fn read_script(file: &str, files: &BTreeMap<String, Vec<u8>>) -> (Option<Draft>, Vec<ScriptProblem>) {
+pub(super) fn read_script(file: &str, files: &BTreeMap<String, Vec<u8>>, world: World) -> (Option<Draft>, Vec<ScriptProblem>) {
     let content = files.get(file).map(Vec::as_slice).unwrap_or_default();
     let Ok(text) = std::str::from_utf8(content) else {
         return (None, vec![ScriptProblem::whole(file, "is not UTF-8 text".to_owned())]);
     };
-    let mut reader = Reader { file, text, files, problems: Vec::new() };
+    let mut reader = Reader { file, text, files, world, problems: Vec::new() };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in &errors {
         reader.problem(error.span().unwrap_or(0..0), error.message().to_owned());
@@ -51,30 +65,47 @@ struct Reader<'a> {
     file: &'a str,
     text: &'a str,
     files: &'a BTreeMap<String, Vec<u8>>,
+    world: World,
     problems: Vec<ScriptProblem>,
 }
 
 impl Reader<'_> {
     fn script(&mut self, table: &Spanned<DeTable<'_>>) -> Option<Draft> {
         let root = table.get_ref();
-        self.known_keys(root, &["schema", "role", "rig", "turn"], "a script");
+        self.known_keys(root, &["schema", "role", "rig", "only", "turn"], "a script");
         self.schema(root);
+        let present = self.present(root);
         let role = self.string(root, "role");
         if role.is_none() && !root.contains_key("role") {
             self.problem(0..0, "`role` is missing: it says whom this script plays".to_owned());
         }
         let rig = self.string(root, "rig").map(|(rig, _)| rig);
-        let turns: Vec<TurnDraft> = self.tables(root, "turn").into_iter().map(|turn| self.turn(turn)).collect();
-        if turns.is_empty() && !root.contains_key("turn") {
-            self.problem(0..0, "a script needs at least one [[turn]]".to_owned());
-        }
-        self.check_names(&turns);
+        let turns = self.turns(root, present);
         let (role, place) = role?;
-        let turns = turns.into_iter().map(|draft| draft.turn).collect();
         Some(Draft {
             script: Script { file: self.file.to_owned(), role, rig, turns },
+            present,
             role_place: ScriptProblem::at(self.file, self.text, place, String::new()),
         })
+    }
+
+    /// The turns that are present; `asked` is whether anybody is played by them.
+    fn turns(&mut self, root: &DeTable<'_>, asked: bool) -> Vec<Turn> {
+        let written = self.tables(root, "turn");
+        if written.is_empty() && !root.contains_key("turn") {
+            self.problem(0..0, "a script needs at least one [[turn]]".to_owned());
+        }
+        let numbered = written.iter().enumerate();
+        let drafts: Vec<TurnDraft> = numbered.map(|(index, turn)| self.turn(turn, index + 1, asked)).collect();
+        let present: Vec<TurnDraft> = drafts.into_iter().filter(|draft| draft.present).collect();
+        if asked {
+            if present.is_empty() && !written.is_empty() {
+                let message = format!("no [[turn]] is for {}", self.place());
+                self.problem(0..0, message);
+            }
+            self.check_names(&present);
+        }
+        present.into_iter().map(|draft| draft.turn).collect()
     }
 
     fn schema(&mut self, root: &DeTable<'_>) {
@@ -86,66 +117,120 @@ impl Reader<'_> {
         }
     }
 
-    fn turn(&mut self, value: &Spanned<DeValue<'_>>) -> TurnDraft {
-        let mut draft = TurnDraft { turn: Turn { on: None, steps: Vec::new() }, groups: Vec::new(), uses: Vec::new() };
+    fn turn(&mut self, value: &Spanned<DeValue<'_>>, number: usize, asked: bool) -> TurnDraft {
+        let turn = Turn { number, on: None, steps: Vec::new() };
+        let mut draft = TurnDraft { turn, present: true, groups: Vec::new(), uses: Vec::new() };
         let Some(table) = value.get_ref().as_table() else {
             return draft;
         };
-        self.known_keys(table, &["on", "step"], "a turn");
+        self.known_keys(table, &["on", "only", "step"], "a turn");
+        draft.present = self.present(table);
         draft.turn.on = self.regex_of(table, "on");
         let groups = draft.turn.on.iter().flat_map(|on| on.capture_names().flatten());
         draft.groups = groups.map(str::to_owned).collect();
-        let steps = self.tables(table, "step");
-        if steps.is_empty() && !table.contains_key("step") {
+        let written = self.tables(table, "step");
+        if written.is_empty() && !table.contains_key("step") {
             self.problem(value.span(), "a turn needs at least one [[turn.step]]".to_owned());
         }
-        for (index, step) in steps.iter().enumerate() {
-            let (step, uses) = self.step(step, index, index + 1 == steps.len());
-            draft.turn.steps.push(step);
-            draft.uses.push(uses);
+        let numbered = written.iter().enumerate();
+        let steps: Vec<StepDraft> = numbered.filter_map(|(index, step)| self.step(step, index + 1)).collect();
+        let some = !steps.is_empty();
+        let steps: Vec<StepDraft> = steps.into_iter().filter(|draft| draft.present).collect();
+        if asked && draft.present {
+            if some && steps.is_empty() {
+                let message = format!("no [[turn.step]] of this turn is for {}", self.place());
+                self.problem(value.span(), message);
+            }
+            self.check_order(&steps);
         }
+        (draft.turn.steps, draft.uses) = steps.into_iter().map(|draft| (draft.step, draft.uses)).unzip();
         draft
     }
 
-    fn step(&mut self, value: &Spanned<DeValue<'_>>, index: usize, last: bool) -> (Step, Vec<(String, Range<usize>)>) {
-        let empty = Step { say: None, command: None, timeout_s: None, captures: Vec::new(), need: None };
-        let Some(table) = value.get_ref().as_table() else {
-            return (empty, Vec::new());
-        };
-        self.known_keys(table, &["say", "run", "timeout_s", "capture", "write", "need"], "a step");
+    fn step(&mut self, value: &Spanned<DeValue<'_>>, number: usize) -> Option<StepDraft> {
+        let table = value.get_ref().as_table()?;
+        self.known_keys(table, &["say", "run", "timeout_s", "capture", "write", "need", "only"], "a step");
+        let present = self.present(table);
         let say = self.string(table, "say");
         let run = self.string(table, "run");
         let uses = [&say, &run].into_iter().flatten().flat_map(names_used).collect();
         let written = self.written(table);
         let step = Step {
+            number,
             say: say.map(|(say, _)| say),
             command: shell::command(&written, run.as_ref().map(|(run, _)| run.as_str())),
             timeout_s: self.timeout(table),
             captures: self.captures(table),
             need: self.regex_of(table, "need"),
         };
-        self.check_step(value.span(), table, &step, index, last);
-        (step, uses)
+        self.check_step(value.span(), table);
+        let runs = table.contains_key("run") || table.contains_key("write");
+        Some(StepDraft { step, present, runs, span: value.span(), uses })
+    }
+
+    /// Whether `only` holds here. One that cannot be read is taken to hold.
+    fn present(&mut self, table: &DeTable<'_>) -> bool {
+        let mut condition = Condition::default();
+        for (key, value) in self.entries(table, "only") {
+            match key.get_ref().as_ref() {
+                "town" => condition.town = self.one_of(value, "town", &Town::ALL, Town::name),
+                "merge" => condition.merge = self.one_of(value, "merge", &Merge::ALL, Merge::name),
+                other => {
+                    let problem = ScriptProblem::at(self.file, self.text, key.span(), format!("unknown key `{other}` in `only`"));
+                    self.problems.push(problem.or_nearest(other, ["town", "merge"]));
+                }
+            }
+        }
+        condition.holds(self.world)
+    }
+
+    fn one_of<T: Copy>(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        key: &str,
+        all: &[T],
+        name: impl Fn(T) -> &'static str,
+    ) -> Option<T> {
+        let text = self.text_of(value, key)?;
+        let found = all.iter().copied().find(|known| name(*known) == text);
+        if found.is_none() {
+            let known: Vec<&str> = all.iter().map(|known| name(*known)).collect();
+            let message = format!("unknown {key} `{text}`; known: {}", known.join(", "));
+            let problem = ScriptProblem::at(self.file, self.text, value.span(), message);
+            self.problems.push(problem.or_nearest(&text, known));
+        }
+        found
+    }
+
+    /// The world, for messages.
+    fn place(&self) -> String {
+        format!("town `{}` with merge `{}`", self.world.town.name(), self.world.merge.name())
+    }
+
+    /// What the steps that are present say about each other.
+    fn check_order(&mut self, steps: &[StepDraft]) {
+        let before_the_last = steps.split_last().map_or(&[][..], |(_, before)| before);
+        for draft in before_the_last.iter().filter(|draft| !draft.runs) {
+            self.problem(
+                draft.span.clone(),
+                "a step without `run` and `write` ends its turn: the steps after it are never reached".to_owned(),
+            );
+        }
+        if let Some(first) = steps.first().filter(|first| first.step.need.is_some()) {
+            let message = "`need` is about the previous step's result, and this is the first step".to_owned();
+            self.problem(first.span.clone(), message);
+        }
     }
 
     /// What a step's keys say about each other.
-    fn check_step(&mut self, span: Range<usize>, table: &DeTable<'_>, step: &Step, index: usize, last: bool) {
+    fn check_step(&mut self, span: Range<usize>, table: &DeTable<'_>) {
         let has = |key: &str| table.contains_key(key);
         let runs = has("run") || has("write");
         if !runs && !has("say") {
             self.problem(span.clone(), "a step needs `say`, `run` or `write`".to_owned());
         }
-        if !runs && !last {
-            self.problem(
-                span.clone(),
-                "a step without `run` and `write` ends its turn: the steps after it are never reached".to_owned(),
-            );
-        }
         for key in ["timeout_s", "capture"].into_iter().filter(|key| has(key) && !runs) {
             self.problem(span.clone(), format!("`{key}` needs `run` or `write`: there is no result without them"));
-        }
-        if index == 0 && step.need.is_some() {
-            self.problem(span, "`need` is about the previous step's result, and this is the first step".to_owned());
         }
     }
 

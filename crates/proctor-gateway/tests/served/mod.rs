@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
 use chrono::{DateTime, Utc};
-use proctor_gateway::{Config, Exchange, Fault, Gateway, Scripts};
+use proctor_gateway::{Config, Exchange, Fault, Gateway, Scripts, World};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -67,7 +67,12 @@ impl Served {
 
 /// The scripts of `tests/cases/script`.
 pub(crate) fn case_scripts() -> Scripts {
-    Scripts::load(&cases().join("script")).expect("scripts without problems")
+    case_scripts_in(World::default())
+}
+
+/// The same in another world.
+pub(crate) fn case_scripts_in(world: World) -> Scripts {
+    Scripts::load(&cases().join("script"), world).expect("scripts without problems")
 }
 
 pub(crate) fn cases() -> PathBuf {
@@ -77,5 +82,5 @@ pub(crate) fn cases() -> PathBuf {
 /// One script from memory.
 pub(crate) fn script(text: &str) -> Scripts {
     let files = BTreeMap::from([("a.toml".to_owned(), text.as_bytes().to_vec())]);
-    Scripts::from_files(&files).expect("a script without problems")
+    Scripts::from_files(&files, World::default()).expect("a script without problems")
 }

@@ -118,13 +118,13 @@ impl<S: Services> Run<S> {
             script: root.join("scenario").join(&spec.script),
             faults,
             journal: self.rec.evidence.join("gateway"),
-            town: self.town()?.name().to_owned(),
-            merge: spec.merge.word().to_owned(),
+            town: self.request.town,
+            merge: spec.merge,
         };
         let gateway = self.services.start_gateway(gateway).await?;
         self.exchanges = Some(self.services.exchanges());
         let search = self.request.environment.get("PATH").cloned().unwrap_or_default();
-        let table = agents::table(&spec, &self.request.agents, &root, &search, &gateway, &addresses.otlp)?;
+        let table = agents::table(&spec, &self.request.agents, self.town()?.roles(), &root, &search, &gateway, &addresses.otlp)?;
         write_json(&root.join("agents.json"), &table)?;
         self.table = Some(table);
         self.town()?.add_environment(BTreeMap::from([

@@ -129,7 +129,7 @@ impl<S: Services> Run<S> {
         let (Some(landed), Some(town)) = (&mut self.landed, &self.town) else { return Ok(None) };
         let look = landed.look(&state, |rig| town.merge_repository(rig), at).await?;
         self.tell_clauses(&look)?;
-        self.town()?.tend(&state);
+        self.town()?.tend(&state)?;
         let gone = self.provider_is_gone(&state);
         self.state = Some(state);
         self.deliveries.clone_from(&look.deliveries);

@@ -97,10 +97,6 @@ impl Builtin {
 
 #[async_trait]
 impl Town for Builtin {
-    fn name(&self) -> &'static str {
-        "builtin"
-    }
-
     fn tempo(&self) -> Tempo {
         Tempo { poll: POLL, start: Duration::ZERO, receipt: Duration::ZERO, quiet: Duration::ZERO }
     }

@@ -139,8 +139,10 @@ pub type Program = (String, String);
 /// A town under test.
 #[async_trait]
 pub trait Town: Send + Sync {
-    /// `builtin`, `gastown`, …
-    fn name(&self) -> &'static str;
+    /// The roles that it starts agents for.
+    fn roles(&self) -> &'static [&'static str] {
+        &["mayor", "polecat"]
+    }
 
     /// How fast it is.
     fn tempo(&self) -> Tempo;
@@ -170,8 +172,13 @@ pub trait Town: Send + Sync {
     /// Reads the town's state.
     async fn observe(&self) -> Result<Snapshot, Halt>;
 
-    /// Does, in the background, what a town of this kind leaves to whoever runs it.
-    fn tend(&self, _state: &Snapshot) {}
+    /// Begins, in the background, what a town of this kind leaves to whoever runs it and this state asks for.
+    ///
+    /// # Errors
+    /// What was found since the last call and ends the run.
+    fn tend(&self, _state: &Snapshot) -> Result<(), Halt> {
+        Ok(())
+    }
 
     /// The file that grows when something happens in the town.
     fn events_file(&self) -> PathBuf;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::Temporality;
-use proctor_agent::{Config, Credential, RawMode, Retry, Stop, Surroundings, Telemetry, default_system_prompt};
+use proctor_agent::{Config, Credential, RawMode, Retry, Stop, Surroundings, Telemetry, Terminal, default_system_prompt};
 
 use super::{Environment, arguments, environment};
 use crate::telemetry::{Providers, Settings, parse_attributes, resource};
@@ -53,6 +53,7 @@ fn config(env: &Environment) -> Result<Config, String> {
         system: default_system_prompt(role.as_deref()),
         beacon: arguments().pop(),
         role,
+        terminal: if text("TMUX_PANE").is_some() { Terminal::Pane } else { Terminal::Plain },
         directory,
         retry: Retry::default(),
     })

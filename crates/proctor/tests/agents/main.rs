@@ -9,7 +9,11 @@
 
 #[path = "../support/mini.rs"]
 mod mini;
+mod panes;
 mod programs;
+#[allow(dead_code, reason = "what answers the agent's own tests answers these")]
+#[path = "../../../proctor-agent/tests/provider/mod.rs"]
+mod provider;
 #[allow(dead_code, reason = "the sandbox serves several test programs")]
 #[path = "../end_to_end/sandbox.rs"]
 mod sandbox;

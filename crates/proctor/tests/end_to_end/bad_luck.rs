@@ -159,4 +159,8 @@ fn agent_launch_becomes_the_program_with_its_own_addresses() {
     ] {
         assert!(printed.lines().any(|found| found == line), "{line} is missing in:\n{printed}");
     }
+    let listed = fs::read_to_string(sandbox.work().join("base/sessions.ndjson")).unwrap();
+    let row: serde_json::Value = serde_json::from_str(listed.trim_end()).unwrap();
+    assert_eq!((&row["agent"], &row["role"], &row["rig"]), (&"alice/polecats/rust".into(), &"polecat".into(), &"alice".into()));
+    assert!(row["pid"].as_u64() > Some(0) && row["started"].as_u64() > Some(0), "{row}");
 }
