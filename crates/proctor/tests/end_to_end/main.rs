@@ -14,6 +14,7 @@ mod disks;
 mod gate;
 mod killed;
 mod learned;
+mod looking;
 mod mini;
 mod passing;
 mod phases;
