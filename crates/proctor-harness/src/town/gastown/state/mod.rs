@@ -1,12 +1,16 @@
 //! What a real town's state is, read where it appears first: the town's Dolt server and the record of agents' processes.
 //!
-//! One connection, read only, one statement a read. What becomes of the rows is stated beside each kind: [`work`] for beads and
+//! One connection, read only, one statement for the hashes of all databases and one for those that changed. What becomes of the rows is stated beside each kind: [`work`] for beads and
 //! convoys, [`merge`], [`mail`], [`agents`], [`sessions`].
 //!
 //! **Moments.** The town's tables hold whole seconds, and `gt` writes a second closing over the first (`gt done` closes a bead, the
 //! merge closes it again). `closed_at` and `ended_at` are therefore the moment of the first read that saw the change, when this
 //! reader saw the row before; for what was over already at the first read, what the town itself says. `created_at` and the time of a
 //! mail are the town's, in whole seconds.
+//!
+//! **Cost**, with two rigs and 60 rows on a machine with five times more work than cores: a read in which no database changed takes 1.5 ms
+//! and 0.8 ms of the server's CPU (200 reads in a row); each database that changed adds about 3.5 ms of it. Read whole every time, it was
+//! 56 ms and 16 ms.
 
 mod address;
 mod agents;
