@@ -88,7 +88,10 @@ impl<S: Services> Run<S> {
         let until = Instant::now() + limit;
         loop {
             let look = self.look().await;
-            let quiet = self.state.as_ref().is_some_and(|state| self.town.as_ref().is_some_and(|town| town.quiet(state)));
+            let quiet = match (&self.state, &self.town) {
+                (Some(state), Some(town)) => town.quiet(state).await,
+                _ => false,
+            };
             if quiet || Instant::now() >= until {
                 return look.map(drop);
             }

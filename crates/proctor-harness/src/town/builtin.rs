@@ -156,7 +156,7 @@ impl Town for Builtin {
         super::repository_of(&self.site.town(), rig)
     }
 
-    fn quiet(&self, state: &Snapshot) -> bool {
+    async fn quiet(&self, state: &Snapshot) -> bool {
         state.agents.iter().all(|agent| agent.state != "working")
     }
 

@@ -187,7 +187,7 @@ pub trait Town: Send + Sync {
     fn merge_repository(&self, rig: &str) -> Option<PathBuf>;
 
     /// Whether every agent has come to rest in this state.
-    fn quiet(&self, state: &Snapshot) -> bool;
+    async fn quiet(&self, state: &Snapshot) -> bool;
 
     /// Ends everything that acts in the town; its state can still be read.
     async fn stop(&self) -> Result<(), Halt>;

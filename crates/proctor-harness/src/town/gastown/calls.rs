@@ -126,3 +126,40 @@ fn named(command: &[String]) -> String {
     let rest = command.get(1..).unwrap_or(&[]).join(" ");
     format!("{program} {rest}").trim_end().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::sync::Arc;
+
+    fn calls(base: &Path) -> Calls {
+        fs::create_dir_all(base.join("bin")).unwrap();
+        symlink("/bin/sh", base.join("bin/gt")).unwrap();
+        Calls::new(base, BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]), base, Arc::new(|| Time::UNIX_EPOCH))
+    }
+
+    #[tokio::test]
+    async fn what_a_call_makes_is_the_users_own() {
+        let base = tempfile::tempdir().unwrap();
+        calls(base.path()).gt(&["-c", "mkdir made; echo x >made/file"]).await.unwrap();
+        let mode = |name: &str| fs::metadata(base.path().join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("made"), mode("made/file")), (0o700, 0o600));
+    }
+
+    #[tokio::test]
+    async fn every_call_is_written_down_and_one_that_fails_says_what_it_said() {
+        let base = tempfile::tempdir().unwrap();
+        let calls = calls(base.path());
+        calls.gt(&["-c", "true"]).await.unwrap();
+        let halt = calls.gt(&["-c", "echo no such rig >&2; exit 3"]).await.unwrap_err();
+        assert!(halt.message.contains("no such rig") && halt.message.contains("exit 3"), "{halt}");
+        let log = fs::read_to_string(base.path().join(COMMANDS)).unwrap();
+        let rows: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(rows.len(), 2);
+        assert_eq!((&rows[0]["how"], &rows[1]["said"]), (&"exit 0".into(), &"no such rig".into()));
+        assert!(rows[1]["command"][0].as_str().unwrap().ends_with("bin/gt"));
+    }
+}

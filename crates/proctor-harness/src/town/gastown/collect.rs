@@ -1,5 +1,6 @@
 //! What a town says of itself, kept as it said it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use proctor_judge::evidence::Session;
 use walkdir::WalkDir;
 
 use super::calls::Calls;
-use super::stop::{PANES, transcript_name};
+use super::stop::PANES;
 use crate::halt::Halt;
 
 /// Files and folders of the town that are copied.
@@ -60,20 +61,16 @@ pub(super) async fn answers(calls: &Calls, raw: &Path) -> Result<(), Halt> {
     Ok(())
 }
 
-/// Gives what the panes showed its agents' names. `sessions` are all lives, in the order in which they began.
-pub(super) fn transcripts(raw: &Path, sessions: &[Session], folder: &Path) -> Result<(), Halt> {
-    for session in sessions {
-        let from = raw.join(PANES).join(format!("{}.txt", session.session));
-        if !from.is_file() {
-            continue;
-        }
-        let number =
-            sessions.iter().filter(|other| other.agent == session.agent && other.started_at < session.started_at).count();
-        let is_last = !sessions.iter().any(|other| other.session == session.session && other.started_at > session.started_at);
-        if is_last {
-            let to = folder.join(transcript_name(&session.agent, number + 1));
-            fs::copy(&from, &to).map_err(|error| Halt::io("write", &to, &error))?;
-        }
+/// Gives what the sessions printed their agents' names. Of those that lived to the end the terminal was kept in `raw`, of the others
+/// `recorded` has what they wrote. `sessions` are all lives of agents.
+pub(super) fn transcripts(raw: &Path, recorded: &Path, sessions: &[Session], folder: &Path) -> Result<(), Halt> {
+    let named: BTreeMap<&str, &str> = sessions.iter().map(|life| (life.session.as_str(), life.agent.as_str())).collect();
+    for (session, agent) in named {
+        let file = format!("{session}.txt");
+        let places = [raw.join(PANES).join(&file), recorded.join(&file)];
+        let Some(from) = places.iter().find(|place| place.is_file()) else { continue };
+        let to = folder.join(format!("{}.1.txt", agent.replace('/', "+")));
+        fs::copy(from, &to).map_err(|error| Halt::io("write", &to, &error))?;
     }
     Ok(())
 }

@@ -6,9 +6,8 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use crate::halt::Halt;
+use crate::launch::ROLES;
 
-/// Every role that `gt` starts an agent for.
-pub(crate) const ROLES: [&str; 8] = ["mayor", "deacon", "boot", "dog", "witness", "refinery", "polecat", "crew"];
 /// Jobs of the daemon: agents that it keeps alive, and work that it does behind everybody's back.
 const PATROLS: [&str; 13] = [
     "deacon",

@@ -78,8 +78,3 @@ pub(super) fn remove_files(files: &[PathBuf]) -> Result<(), Halt> {
     }
     Ok(())
 }
-
-/// The name of a session's transcript: the agent's address with `+` for `/`, and a number.
-pub(super) fn transcript_name(agent: &str, number: usize) -> String {
-    format!("{}.{number}.txt", agent.replace('/', "+"))
-}

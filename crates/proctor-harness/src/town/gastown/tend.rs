@@ -111,3 +111,42 @@ impl Tending {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use proctor_judge::evidence::{Bead, Convoy, Time};
+
+    fn bead(id: &str, status: &str) -> Bead {
+        serde_json::from_value(
+            serde_json::json!({"id": id, "title": "", "kind": "task", "status": status, "priority": 2, "assignee": null,
+            "rig": "alice", "created_by": "mayor", "created_at": Time::UNIX_EPOCH, "closed_at": null, "close_reason": null,
+            "closed_by": null, "description": ""}),
+        )
+        .unwrap()
+    }
+
+    fn state(status: [&str; 2], convoy: &str, tracked: &[&str]) -> Snapshot {
+        let tracked = tracked.iter().map(|id| (*id).to_owned()).collect();
+        let convoy = Convoy {
+            id: "hq-cv-1".into(),
+            title: "t".into(),
+            status: convoy.into(),
+            tracked,
+            created_at: Time::UNIX_EPOCH,
+            closed_at: None,
+        };
+        Snapshot { beads: vec![bead("al-1", status[0]), bead("al-2", status[1])], convoys: vec![convoy], ..Snapshot::default() }
+    }
+
+    #[test]
+    fn a_convoy_is_checked_once_all_it_tracks_is_closed() {
+        let both = ["al-1", "al-2"];
+        assert_eq!(ripe(&state(["closed", "hooked"], "open", &both)).len(), 0);
+        assert_eq!(ripe(&state(["closed", "closed"], "open", &both)).len(), 1);
+        assert_eq!(ripe(&state(["closed", "closed"], "closed", &both)).len(), 0, "nothing is left to do");
+        assert_eq!(ripe(&state(["closed", "closed"], "open", &[])).len(), 0, "it tracks nothing yet");
+        assert_eq!(ripe(&state(["closed", "closed"], "open", &["al-1", "bo-9"])).len(), 0, "one is not to be seen");
+    }
+}

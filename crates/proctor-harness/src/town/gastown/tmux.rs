@@ -36,6 +36,12 @@ pub(super) async fn sessions(calls: &Calls, socket: &str) -> Vec<String> {
     listed.map(|ended| ended.out().lines().map(str::to_owned).collect()).unwrap_or_default()
 }
 
+/// Lets every session from now on write what it prints to `folder`: the terminal of one that ended is gone.
+pub(super) async fn record_sessions(calls: &Calls, socket: &str, folder: &Path) -> Result<(), Halt> {
+    let hook = format!("pipe-pane -o \"exec cat >>'{}/#{{session_name}}.txt'\"", folder.display());
+    calls.must(calls.program("tmux", &["-L", socket, "set-hook", "-ga", "session-created", &hook])).await.map(drop)
+}
+
 /// What a session's terminal shows, with its past when `whole`.
 pub(super) async fn pane(calls: &Calls, socket: &str, session: &str, whole: bool) -> Option<String> {
     let target = format!("={session}:");

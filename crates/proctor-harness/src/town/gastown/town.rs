@@ -19,11 +19,14 @@ use super::workarounds::{self, Ground, Workaround};
 use super::{collect, probe, settings, stop, tmux};
 use crate::base::town_environment;
 use crate::halt::Halt;
+use crate::launch::ROLES;
 use crate::scenario::RigsBy;
 use crate::town::{Program, Site, Snapshot, Tempo, Town};
 
 /// The coordinator's tmux session.
 const MAYOR: &str = "hq-mayor";
+/// Folder in the base directory for what sessions print.
+const TRANSCRIPTS: &str = "transcripts";
 /// How often the coordinator's terminal is looked at while it is busy.
 const LISTENING_POLL: Duration = Duration::from_millis(200);
 /// What an agent prints when it waits for input.
@@ -117,12 +120,15 @@ impl Gastown {
         let until = Instant::now() + limit;
         let mut seen = 0;
         while seen < 2 && Instant::now() < until {
-            let screen = tmux::pane(&self.calls, &self.socket.0, MAYOR, false).await.unwrap_or_default();
-            let listens =
-                screen.lines().rev().find(|line| !line.trim().is_empty()).is_some_and(|line| line.starts_with(PROMPT_SIGN));
-            seen = if listens { seen + 1 } else { 0 };
+            seen = if self.listens(MAYOR).await { seen + 1 } else { 0 };
             sleep(LISTENING_POLL).await;
         }
+    }
+
+    /// Whether the last line of a session's terminal is its prompt sign.
+    async fn listens(&self, session: &str) -> bool {
+        let screen = tmux::pane(&self.calls, &self.socket.0, session, false).await.unwrap_or_default();
+        screen.lines().rev().find(|line| !line.trim().is_empty()).is_some_and(|line| line.starts_with(PROMPT_SIGN))
     }
 }
 
@@ -136,7 +142,7 @@ fn no_daemon() -> Halt {
 #[async_trait]
 impl Town for Gastown {
     fn roles(&self) -> &'static [&'static str] {
-        &settings::ROLES
+        &ROLES
     }
 
     fn tempo(&self) -> Tempo {
@@ -159,6 +165,7 @@ impl Town for Gastown {
     async fn prepare(&self) -> Result<Vec<(String, String)>, Halt> {
         self.register()?;
         stop::remove_files(&self.outside())?;
+        self.site.base.folder(TRANSCRIPTS, (self.site.clock)())?;
         self.link_programs()?;
         let (home, town) = (self.home(), self.site.town());
         let ground = Ground { home: &home, town: &town, port: self.port.number, socket: &self.socket.1 };
@@ -192,7 +199,7 @@ impl Town for Gastown {
             let message = format!("the town's tmux server is not where it must be ({})", self.socket.1.display());
             return Err(Halt::harness(format!("{message}; `gt status` says {}", probe::socket(&said))));
         }
-        Ok(())
+        tmux::record_sessions(&self.calls, &self.socket.0, &self.site.base.path(TRANSCRIPTS)).await
     }
 
     async fn deliver(&self, text: &str, again: u32) -> Result<(), Halt> {
@@ -225,9 +232,19 @@ impl Town for Gastown {
         crate::town::repository_of(&self.site.town(), rig)
     }
 
-    fn quiet(&self, state: &Snapshot) -> bool {
-        let workers = state.agents.iter().filter(|agent| agent.role == "polecat");
-        workers.into_iter().all(|agent| agent.state != "working") && self.tending.rests()
+    /// The town calls whoever lives `working`, so that the terminals of those who stay are asked as well.
+    async fn quiet(&self, state: &Snapshot) -> bool {
+        let worker_works = state.agents.iter().any(|agent| agent.role == "polecat" && agent.state == "working");
+        let is_queue_empty = state.merge_requests.iter().all(|request| request.status != "open");
+        if worker_works || !is_queue_empty || !self.tending.rests() {
+            return false;
+        }
+        for session in tmux::sessions(&self.calls, &self.socket.0).await {
+            if !self.listens(&session).await {
+                return false;
+            }
+        }
+        true
     }
 
     async fn stop(&self) -> Result<(), Halt> {
@@ -239,7 +256,7 @@ impl Town for Gastown {
     async fn collect(&self, transcripts: &Path) -> Result<(), Halt> {
         let mut reader = self.reader.lock().await;
         let sessions = reader.read().await.map(|state| state.sessions).unwrap_or_default();
-        collect::transcripts(&self.site.raw, &sessions, transcripts)?;
+        collect::transcripts(&self.site.raw, &self.site.base.path(TRANSCRIPTS), &sessions, transcripts)?;
         collect::files(&self.site.town(), &self.site.raw)?;
         collect::answers(&self.calls, &self.site.raw).await?;
         reader.dump(&self.site.raw).await

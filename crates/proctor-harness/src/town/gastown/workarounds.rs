@@ -91,7 +91,7 @@ pub const TABLE: [Workaround; 17] = [
         from: FIRST,
         mended: None,
         what: "`status.custom` is set once after the installation",
-        test: "gastown_town::a_convoy_can_be_made_by_name",
+        test: "end_to_end::gastown::the_crypto_tales_land",
         step: Step::Bd(&["config", "set", "status.custom", "staged_ready,staged_warnings"]),
     },
     Workaround {
@@ -184,7 +184,7 @@ pub const TABLE: [Workaround; 17] = [
         from: FIRST,
         mended: None,
         what: "no daemon; the mayor's script starts the refinery of each rig before anything is slung",
-        test: "gastown_run::the_crypto_tales_land",
+        test: "end_to_end::gastown::the_crypto_tales_land",
         step: Step::Elsewhere,
     },
     Workaround {
@@ -194,7 +194,7 @@ pub const TABLE: [Workaround; 17] = [
         from: FIRST,
         mended: None,
         what: "the harness calls `gt convoy check` once all that a convoy tracks is closed, and writes it down",
-        test: "town::tests::a_convoy_is_checked_once_all_it_tracks_is_closed",
+        test: "tend::tests::a_convoy_is_checked_once_all_it_tracks_is_closed",
         step: Step::Elsewhere,
     },
     Workaround {
@@ -204,7 +204,7 @@ pub const TABLE: [Workaround; 17] = [
         from: FIRST,
         mended: None,
         what: "the mayor's script says `--merge direct` when it makes the convoy",
-        test: "gastown_run::the_crypto_tales_land_directly",
+        test: "end_to_end::gastown::the_crypto_tales_land_directly",
         step: Step::Elsewhere,
     },
     Workaround {
@@ -214,7 +214,7 @@ pub const TABLE: [Workaround; 17] = [
         from: FIRST,
         mended: None,
         what: "the refinery's script stays on a detached head",
-        test: "gastown_run::the_crypto_tales_land",
+        test: "end_to_end::gastown::the_crypto_tales_land",
         step: Step::Elsewhere,
     },
     Workaround {
@@ -224,7 +224,7 @@ pub const TABLE: [Workaround; 17] = [
         from: FIRST,
         mended: None,
         what: "the built-in agent ends after a `gt done` that succeeded",
-        test: "gastown_run::the_crypto_tales_land",
+        test: "end_to_end::gastown::the_crypto_tales_land",
         step: Step::Elsewhere,
     },
     Workaround {
@@ -234,7 +234,7 @@ pub const TABLE: [Workaround; 17] = [
         from: FIRST,
         mended: None,
         what: "landed asks the origins: closed without the commit on main is not landed",
-        test: "landed::a_closed_issue_without_a_merge_has_not_landed",
+        test: "landed::main_that_moved_by_other_work_does_not_land_this_work",
         step: Step::Elsewhere,
     },
 ];
