@@ -6,6 +6,7 @@
 pub mod base;
 pub mod clean;
 pub mod cycle;
+pub mod doctor;
 pub mod exercise;
 pub mod halt;
 pub mod landed;

@@ -197,7 +197,7 @@ async fn a_towns_state_is_read_from_its_dolt_server() {
     assert_eq!(bead(&state, "bob-7om").rig.as_deref(), Some("bob"), "a rig that was added is found");
     assert_eq!(state.merge_requests.len(), 2);
 
-    server.sql("DELETE FROM bob.wisps");
+    server.sql("USE bob; DELETE FROM wisps");
     assert_eq!(reader.read().await.unwrap().merge_requests.len(), 2, "what was seen stays in the evidence");
 
     server.kill();

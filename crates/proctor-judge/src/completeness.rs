@@ -113,7 +113,10 @@ fn cause(run: &Run, telemetry: &Telemetry, agent: &str, records: u64) -> String 
 fn planned(run: &Run, agent: &str) -> Option<String> {
     let rig = agent.split('/').next().unwrap_or(agent);
     let role = run.agents.rows.iter().find(|a| a.agent == agent).map_or("mayor", |a| a.role.as_str());
-    let named = |word: &str| word == "*" || word == agent || word == role || word.split(':').any(|part| part == rig);
+    let named = |word: &str| match word.split_once(':') {
+        Some((of_role, of_rig)) => of_role == role && of_rig == rig,
+        None => ["*", agent, role, rig].contains(&word),
+    };
     let hit = |what: &str| what.contains("telemetry") && what.split_whitespace().any(named);
     let fault = run.faults.rows.iter().find(|f| f.fired_at.is_some() && hit(&f.what))?;
     Some(format!("the planned fault `{}`: {}", fault.name, fault.what))

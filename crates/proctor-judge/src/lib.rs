@@ -3,6 +3,7 @@
 //! It runs nothing, opens no socket and reads no clock: a verdict is a pure function of the evidence, so that
 //! `proctor judge RUN` gives the same bytes for the same run at any time and on any machine.
 
+pub mod compare;
 pub mod evidence;
 pub mod lanes;
 pub mod outcome;
@@ -13,12 +14,15 @@ pub mod terminal;
 
 mod agents;
 mod assemble;
+mod bug_report;
 mod checks;
 mod completeness;
 mod error;
 mod findings;
 mod landed;
+mod markup;
 mod next;
+mod opened;
 mod queries;
 mod report;
 mod run;
@@ -28,9 +32,11 @@ mod wording;
 
 use std::path::Path;
 
+pub use compare::Comparison;
 pub use error::JudgeError;
+pub use opened::Opened;
 pub use outcome::Outcome;
-pub use summary::Summary;
+pub use summary::{Finding, Summary};
 
 /// What a person may ask of a judgement beyond what the run itself planned.
 #[derive(Clone, Debug, Default)]
@@ -63,4 +69,32 @@ pub fn judge(run_dir: &Path, options: &Options) -> Result<Judgement, JudgeError>
 /// When a file cannot be written; those before it are then written already, `summary.json` being the first.
 pub fn write_reports(run_dir: &Path, judgement: &Judgement) -> Result<(), JudgeError> {
     report::write(run_dir, &judgement.summary)
+}
+
+/// The evidence that `finding` of this judgement points at, opened in place: rows, log lines, output, query results. Nothing is
+/// written, and the run may lie anywhere.
+///
+/// # Errors
+/// When `evidence/run.json` cannot be read.
+pub fn open(run_dir: &Path, judgement: &Judgement, finding: &Finding) -> Result<Vec<Opened>, JudgeError> {
+    let run = run::Run::read(run_dir)?;
+    Ok(opened::of_finding(&run, &telemetry::Telemetry::open(&run), &judgement.summary, finding))
+}
+
+/// The finding as a bug report in Markdown, half written: what can be known from evidence stands in it.
+///
+/// # Errors
+/// When `evidence/run.json` cannot be read.
+pub fn bug_report(run_dir: &Path, judgement: &Judgement, finding: &Finding) -> Result<String, JudgeError> {
+    let run = run::Run::read(run_dir)?;
+    let opened = opened::of_finding(&run, &telemetry::Telemetry::open(&run), &judgement.summary, finding);
+    Ok(bug_report::render(&run, &judgement.summary, finding, &opened))
+}
+
+/// Puts the runs in two folders side by side, each judged by its own plan. Nothing is written.
+///
+/// # Errors
+/// When `evidence/run.json` of one of them cannot be read.
+pub fn compare(first: &Path, second: &Path) -> Result<Comparison, JudgeError> {
+    Ok(Comparison::of(&compare::Material::read(first)?, &compare::Material::read(second)?))
 }

@@ -479,6 +479,26 @@ impl Summary {
         parts.join(" · ")
     }
 
+    /// A name for each finding, in their order: its id, and where several share one, `id`, `id#2`, `id#3` and so on.
+    #[must_use]
+    pub fn finding_names(&self) -> Vec<String> {
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut names = Vec::with_capacity(self.findings.len());
+        for finding in &self.findings {
+            let number = seen.entry(&finding.id).and_modify(|n| *n += 1).or_insert(1);
+            names.push(if *number == 1 { finding.id.clone() } else { format!("{}#{number}", finding.id) });
+        }
+        names
+    }
+
+    /// The finding of that name; `id#1` is the first of its id.
+    #[must_use]
+    pub fn finding(&self, name: &str) -> Option<&Finding> {
+        let plain = name.strip_suffix("#1").unwrap_or(name);
+        let index = self.finding_names().iter().position(|known| known == plain)?;
+        self.findings.get(index)
+    }
+
     /// The JSON Schema of `summary.json`, as it is checked in at `schemas/summary.schema.json`.
     #[must_use]
     pub fn json_schema() -> serde_json::Value {

@@ -34,6 +34,11 @@ impl Telemetry {
         Self { store, logs, points, at }
     }
 
+    /// Every metric point.
+    pub(crate) fn points(&self) -> impl Iterator<Item = &MetricPoint> {
+        self.points.iter().map(AsRef::as_ref)
+    }
+
     /// Why the store answers nothing, when it does not.
     pub(crate) fn unreadable(&self) -> Option<&str> {
         self.store.as_ref().err().map(String::as_str)

@@ -1,4 +1,10 @@
-//! The end of a run as a terminal shows it: the verdict, what does not hold, and where to look.
+//! What a terminal shows: the end of a run with its verdict, what does not hold and where to look; findings; two runs side by side.
+
+mod comparison;
+mod finding;
+
+pub use comparison::comparison;
+pub use finding::{finding, findings};
 
 use crate::outcome::Outcome;
 use crate::summary::{ClauseSummary, EvidenceKind, Finding, Level, Summary};
@@ -158,6 +164,11 @@ fn problems(page: &mut Page, summary: &Summary) {
 
 fn whole(page: &mut Page, finding: &Finding) {
     titled(page, finding, "✗", Dress::Bad);
+    facts(page, finding);
+}
+
+/// Expected, seen, further facts, evidence and next, in this order.
+fn facts(page: &mut Page, finding: &Finding) {
     if let Some(text) = &finding.expected {
         page.labelled("expected", text);
     }

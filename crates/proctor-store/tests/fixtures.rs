@@ -164,3 +164,25 @@ fn identities_of_real_rows_are_recognised() {
     }
     assert!(seen > 10);
 }
+
+/// Programs that gt starts inside an agent say whose they are as gt does; nothing that was captured contradicts itself.
+#[test]
+fn no_real_row_contradicts_the_address_of_the_agent_that_it_names() {
+    let Some(dir) = fixtures() else { return };
+    let mut seen = BTreeMap::new();
+    for path in ["gt", "gt/one-run", "bd", "claude-in-gt"].iter().flat_map(|folder| bodies(&dir.join(folder))) {
+        let (_plain, store) = store_of(std::slice::from_ref(&path));
+        let logs = store.logs(TimeRange::ALL);
+        let points = store.points(TimeRange::ALL);
+        let resources = logs.iter().map(|row| &row.resource).chain(points.iter().map(|point| &point.origin.resource));
+        let Some(role) = resources.filter_map(|resource| resource.text("gt.role")).next() else { continue };
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::create(home.path(), Options::default()).unwrap();
+        take_in(&store, &path, Some(&role));
+        assert_eq!(store.stats().contradicted, 0, "{} by the address of {role}", path.display());
+        *seen.entry(role.rsplit('/').next().unwrap_or_default().to_owned()).or_insert(0) += 1;
+    }
+    for role in ["mayor", "refinery", "witness"] {
+        assert!(seen.contains_key(role), "no row of a {role} was captured: {seen:?}");
+    }
+}

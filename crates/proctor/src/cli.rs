@@ -47,6 +47,10 @@ pub(crate) enum Command {
     View(commands::view::Args),
     /// Run one exercise again on what was merged, with its output on the terminal
     Exercise(commands::exercise::Args),
+    /// Show what the judge noticed in a run, one finding in full, or as a bug report
+    Finding(commands::finding::Args),
+    /// Put two runs side by side, such as the same scenario on two towns
+    Compare(commands::compare::Args),
     /// List past runs, newest first
     Runs(commands::runs::Args),
     /// Open a shell inside the town that a run kept alive
@@ -61,6 +65,8 @@ pub(crate) enum Command {
     Schema(commands::schema::Args),
     /// Play the sabotaged variants of a scenario and see that each is caught
     Selftest(commands::selftest::Args),
+    /// Look at what this machine has of what a run needs; nothing is started
+    Doctor(commands::doctor::Args),
     /// Print the completion script of a shell
     Completions(commands::completions::Args),
     /// Print the version and what Proctor finds on this machine

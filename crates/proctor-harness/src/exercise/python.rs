@@ -60,6 +60,36 @@ pub struct Wanted {
     pub environment: BTreeMap<String, String>,
 }
 
+/// The interpreter that environments are made from, as it says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interpreter {
+    /// The program.
+    pub program: PathBuf,
+    /// `3.11.7`.
+    pub version: String,
+    /// Whether it can make virtual environments with `pip` in them.
+    pub venv: bool,
+}
+
+/// Finds the interpreter and asks it about itself; makes nothing.
+///
+/// # Errors
+/// When there is none, or it does not work.
+pub async fn interpreter(environment: &BTreeMap<String, String>) -> Result<Interpreter, Halt> {
+    let environment = environment.clone();
+    let wanted = Wanted { named: None, packages: Vec::new(), cache: PathBuf::new(), environment };
+    let about = ask(&find(&wanted)?, &wanted).await?;
+    Ok(Interpreter { program: about.executable, version: about.version, venv: about.venv })
+}
+
+fn find(wanted: &Wanted) -> Result<PathBuf, Halt> {
+    let path = wanted.environment.get("PATH").map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
+    linux::find_program("python3", path).ok_or_else(|| {
+        Halt::environment(format!("no Python was found (looked for python3 in {path})"))
+            .hint("install python3 and python3-venv, or name an interpreter: --python PATH")
+    })
+}
+
 /// Finds the interpreter and makes the environment when it is not there yet.
 ///
 /// # Errors
@@ -68,12 +98,7 @@ pub async fn provide(wanted: &Wanted) -> Result<Python, Halt> {
     if let Some(named) = &wanted.named {
         return named_interpreter(named, wanted).await;
     }
-    let path = wanted.environment.get("PATH").map_or("/usr/local/bin:/usr/bin:/bin", String::as_str);
-    let found = linux::find_program("python3", path).ok_or_else(|| {
-        Halt::environment(format!("no Python was found (looked for python3 in {path})"))
-            .hint("install python3 and python3-venv, or name an interpreter: --python PATH")
-    })?;
-    let about = ask(&found, wanted).await?;
+    let about = ask(&find(wanted)?, wanted).await?;
     cached(&about, wanted).await
 }
 

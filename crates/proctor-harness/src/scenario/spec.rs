@@ -1,6 +1,6 @@
 //! `scenario.toml` and `case.toml` as types: the one definition behind the parser, the JSON Schema and the defaults.
 //!
-//! Unknown keys, wrong types and missing keys are found by [`super::shape`] from the schema of these types, all at once and with
+//! Unknown keys, wrong types and missing keys are found by `shape.rs` from the schema of these types, all at once and with
 //! positions; serde only reads what that has accepted.
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use crate::evidence::{Bead, Delivery, Exchange, MergeRequest, Session, path};
 use crate::next;
 use crate::outcome::Outcome;
 use crate::run::Run;
-use crate::summary::{Finding, Level};
+use crate::summary::{Evidence, Finding, Level};
 use crate::wording::{after, at_path, count, duration, quoted, short_agent, short_sha};
 
 pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
@@ -93,6 +93,21 @@ impl<'a> Fate<'a> {
     fn own_commits(&self) -> u32 {
         self.delivery.map_or(0, |d| d.own_commits)
     }
+
+    /// Where its row stands.
+    fn place(&self, run: &Run) -> Evidence {
+        row(path::BEADS, run.beads.rows.iter().position(|b| b.id == self.id))
+    }
+
+    /// Where what git tells of its rig stands.
+    fn git_place(&self, run: &Run) -> Evidence {
+        row(path::GIT_RIGS, run.rigs.rows.iter().position(|r| Some(r.rig.as_str()) == self.rig()))
+    }
+}
+
+/// A line of a rows file, or the file where there is no such line.
+fn row(file: &str, index: Option<usize>) -> Evidence {
+    at_path(index.map_or_else(|| format!("evidence/{file}"), |index| format!("evidence/{file}:{}", index + 1)))
 }
 
 /// The one cause that explains best why an issue is not done.
@@ -129,6 +144,12 @@ fn dressed(known: &Known<'_>, fate: &Fate<'_>, mut finding: Finding) -> Finding 
         };
         finding = finding.detail("branch", format!("{branch}: {commits}"));
     }
+    if let Some(merge) = fate.merge {
+        let decided = merge.closed_at.map_or_else(String::new, |at| format!(", decided {}", after(run.since_start(at))));
+        let why = merge.reason.as_deref().map_or_else(String::new, |r| format!(" ({r})"));
+        let made = after(run.since_start(merge.created_at));
+        finding = finding.detail("merge request", format!("{} {}{why}, submitted {made}{decided}", merge.id, merge.status));
+    }
     if let Some(worker) = fate.worker() {
         finding = finding.detail("last seen", last_seen(known, worker));
     }
@@ -161,7 +182,7 @@ fn rewound(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
         problem("rewound", format!("{} of {} was rewound after {} was merged", git.target, git.rig, fate.name()))
             .expected("the target branch only grows")
             .saw(format!("{} was its head and is no longer among its ancestors; it is now {head}", short_sha(lost)))
-            .at(at_path(format!("evidence/{}", path::GIT_RIGS))),
+            .at(fate.git_place(known.run)),
     )
 }
 
@@ -175,7 +196,8 @@ fn closed_not_merged(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
                 0 => format!("nothing of it on {main}, no commit of its own"),
                 n => format!("nothing of it on {main}, {} left on its branch", count(n as usize, "commit")),
             })
-            .at(at_path(format!("evidence/{}", path::BEADS)))
+            .at(fate.place(known.run))
+            .at(fate.git_place(known.run))
     })
 }
 
@@ -208,7 +230,7 @@ fn not_slung(known: &Known<'_>, fate: &Fate<'_>) -> Finding {
         .expected("every tracked issue slung to its rig")
         .saw("no worker, no session and no assignee for it")
         .detail("mayor", last_seen(known, "mayor"))
-        .at(at_path(format!("evidence/{}", path::BEADS)))
+        .at(fate.place(known.run))
 }
 
 /// Commits are on the origin, and the worker never said that it was done.
@@ -224,7 +246,7 @@ fn pushed_not_done(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
         problem("pushed_not_done", format!("the work of {} was pushed, but its worker never said it was done", fate.name()))
             .expected("gt done after the push")
             .saw(format!("commits by {author} on {place} of the origin, no submission, the issue is {}", status(fate)))
-            .at(at_path(format!("evidence/{}", path::GIT_RIGS)))
+            .at(fate.git_place(known.run))
     })
 }
 

@@ -1,6 +1,7 @@
 //! What the judge noticed, each with its evidence and the command to type next. The table of ids stands in `docs/report.md`.
 
 mod followed;
+mod gastown;
 mod landed;
 mod models;
 mod notes;
@@ -30,6 +31,13 @@ impl<'a> Known<'a> {
         Self { run: case.run, telemetry: case.telemetry, agents: case.agents, landed, checks, outcome }
     }
 }
+
+/// Label of the fact that says why something happens, as far as it is known.
+pub(crate) const CAUSE: &str = "cause";
+/// Label of the fact that says which versions are affected.
+pub(crate) const VERSIONS: &str = "versions";
+/// Label of the fact that says how to avoid it until it is mended.
+pub(crate) const WAY_ROUND: &str = "way round";
 
 impl Finding {
     pub(crate) fn new(level: Level, id: impl Into<String>, title: impl Into<String>) -> Self {
@@ -75,7 +83,8 @@ impl Finding {
 pub(crate) fn all(known: &Known<'_>) -> Vec<Finding> {
     let mut findings = models::all(known);
     findings.extend(notes::no_worker(known));
-    findings.extend(landed::all(known));
+    findings.extend(landed::all(known).into_iter().map(|f| gastown::explain(known, f)));
+    findings.extend(gastown::all(known));
     findings.extend(followed::all(known));
     let (first, then): (Vec<&Judged>, Vec<&Judged>) = known.checks.iter().partition(|c| !c.absent);
     findings.extend(first.into_iter().chain(then).filter_map(|c| of_check(known, c)));

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::identity::short;
 use super::material::{LogRow, Material};
 use super::{Event, Kind, Lanes, Link, Row, record};
 use crate::evidence::{Exchange, Mail, MergeRequest, path};
@@ -93,6 +94,7 @@ fn sections(lanes: &Lanes, material: &Material, index: usize, event: &Event) -> 
         sections.extend(of_tool(lanes, material, index, event, row));
         sections.extend(texts(row));
         sections.extend(cost(row));
+        sections.extend(derived(lanes, event, row));
         sections.extend(attributes(row));
     }
     sections
@@ -195,6 +197,20 @@ fn cost(row: &LogRow) -> Option<Section> {
     ];
     let rows = named.into_iter().map(|(title, field)| (title, row.field(field).map(str::to_owned))).collect();
     Some(table("Cost and time", rows)).filter(|section| !section.rows.is_empty())
+}
+
+/// Whose the event is, where that was not taken from the address that its record came by: the record speaks of another session.
+fn derived(lanes: &Lanes, event: &Event, row: &LogRow) -> Option<Section> {
+    let lane = lanes.lanes.get(event.lane)?;
+    let same = row.address.is_empty() || short(&row.address) == short(&lane.agent);
+    let session = row.field("session_id").filter(|_| !same && !lane.agent.is_empty())?;
+    let rows = vec![
+        ("Agent", Some(lane.agent.clone())),
+        ("Derived from", Some(format!("the session that it speaks of, {session}"))),
+        ("Came by the address of", Some(row.address.clone())),
+        ("run.id as it was sent", row.field("run.id").map(str::to_owned)),
+    ];
+    Some(table("Derived", rows))
 }
 
 fn attributes(row: &LogRow) -> Vec<Section> {

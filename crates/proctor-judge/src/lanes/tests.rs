@@ -284,3 +284,20 @@ fn a_tool_calls_output_is_what_the_next_request_told() {
     assert_eq!(texts, ["ls", "result 2"]);
     assert_eq!((detail.previous, detail.next), (Some("x1"), Some("x2")));
 }
+
+#[test]
+fn a_record_that_speaks_of_another_session_is_shown_there_and_says_how_that_is_known() {
+    let mut material = town();
+    let fields = [("session_id", "al-furiosa"), ("run.id", "hq-mayor@0")];
+    material.logs.push(log("mayor", 2.1, "agent.instantiate", &fields));
+    material.logs.push(log("mayor", 2.2, "sling", &[]));
+    let lanes = Lanes::of(&material);
+    let of = |id: &str| lanes.detail(&material, id).unwrap();
+    let started = of("e2100001");
+    assert_eq!(lanes.lanes[lanes.event("e2100001").unwrap().1.lane].agent, FURIOSA);
+    let derived = started.sections.iter().find(|s| s.title == "Derived").unwrap();
+    let value = |name: &str| derived.rows.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    assert_eq!((value("Agent"), value("Came by the address of")), (Some(FURIOSA), Some("mayor")));
+    assert_eq!(value("run.id as it was sent"), Some("hq-mayor@0"));
+    assert!(of("e2200001").sections.iter().all(|s| s.title != "Derived"));
+}

@@ -3,10 +3,10 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::opened::{self, Opened};
 use super::sections;
 use crate::findings::FOLLOWED;
 use crate::lanes::{Lanes, Material};
+use crate::opened::{self, Opened};
 use crate::outcome::Outcome;
 use crate::picture::{Options, timeline_svg};
 use crate::run::Run;
@@ -149,9 +149,7 @@ fn finding(summary: &Summary, run: &Run, telemetry: &Telemetry, item: &Finding, 
         Level::Note => ("note", ""),
     };
     let listed = item.id == FOLLOWED;
-    let check = summary.checks.iter().find(|c| c.id == item.id);
-    let step = check.and_then(|c| opened::step_of(run, c));
-    let pieces = if open { opened::of(run, telemetry, item, step) } else { Vec::new() };
+    let pieces = if open { opened::of_finding(run, telemetry, summary, item) } else { Vec::new() };
     html! {
         section class={"finding " (class)} id={"finding-" (item.id)} {
             span class="id mono" { (item.id) }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::markup::{RAW, cell, code, line, table};
 use crate::run::Run;
 use crate::summary::{
     AgentSummary, CheckStatus, CheckSummary, EvidenceKind, Finding, Level, QueryAnswer, Summary, TelemetryStatus,
@@ -276,63 +277,4 @@ fn readme(summary: &Summary) -> String {
     text += "- [summary.json](summary.json), [junit.xml](junit.xml): for programs\n- [evidence/](evidence/): what all of this is made from\n";
     let _ = writeln!(text, "\nLook at it: `proctor view {}`. Judge it again: `proctor judge {}`.", run.id, run.id);
     text
-}
-
-/// A cell that begins with this is already Markdown.
-const RAW: &str = "\u{0}";
-
-fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut text = String::new();
-    let mut any = false;
-    for row in rows {
-        if !any {
-            let _ = writeln!(text, "| {} |\n|{}", head.join(" | "), "---|".repeat(head.len()));
-        }
-        any = true;
-        let cells: Vec<String> = row.iter().map(|c| c.strip_prefix(RAW).map_or_else(|| cell(c), str::to_owned)).collect();
-        let _ = writeln!(text, "| {} |", cells.join(" | "));
-    }
-    if any { text + "\n" } else { "None.\n\n".into() }
-}
-
-/// Text inside a table: one line, no cell borders, no markup.
-fn cell(text: &str) -> String {
-    line(text).replace('|', "\\|")
-}
-
-/// Text on one line that Markdown takes as it is.
-fn line(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in crate::wording::without_ansi(text).chars() {
-        match c {
-            '\n' | '\r' => out.push(' '),
-            '<' => out.push_str("&lt;"),
-            '*' | '_' | '`' | '\\' | '[' | ']' => {
-                out.push('\\');
-                out.push(c);
-            }
-            c if c.is_control() => {}
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// Code in a line: the fence is longer than any run of backticks inside.
-fn code(text: &str) -> String {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(longest + 1);
-    let pad = if longest > 0 { " " } else { "" };
-    format!("{fence}{pad}{}{pad}{fence}", text.replace('\n', " "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn markup_in_evidence_stays_text() {
-        assert_eq!(cell("a|b <i>_x_\n`y`"), "a\\|b &lt;i>\\_x\\_ \\`y\\`");
-        assert_eq!(code("a `b`"), "`` a `b` ``");
-    }
 }

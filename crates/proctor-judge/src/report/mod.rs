@@ -3,7 +3,6 @@
 mod html;
 mod junit;
 mod markdown;
-mod opened;
 mod sections;
 
 use std::fs;

@@ -3,6 +3,9 @@
 
 mod causes;
 mod checks;
+mod compare;
+mod findings;
+mod gastown;
 mod reports;
 mod telemetry;
 mod world;

@@ -136,3 +136,58 @@ fn the_seed_s_queries_are_answered_or_say_which_query_has_the_figure() {
     let unanswered: Vec<&str> = summary.queries.iter().filter(|q| q.count.is_none()).map(|q| q.query.as_str()).collect();
     assert_eq!(unanswered, Vec::<&str>::new());
 }
+
+/// A town whose rigs have a refinery and a witness besides, each with a session, a model call and telemetry of its own.
+fn with_standing_agents() -> World {
+    let mut world = World::passing();
+    for rig in crate::world::RIGS {
+        for role in ["refinery", "witness"] {
+            let agent = format!("{rig}/{role}");
+            let mut row = crate::world::agent(&agent);
+            (row.role, row.issue) = (role.into(), None);
+            world.agents.as_mut().unwrap().push(row);
+            let mut session = crate::world::session(&agent);
+            (session.role, session.issue, session.branch) = (role.into(), None, None);
+            world.sessions.as_mut().unwrap().push(session);
+            let n = world.exchanges.len() as u64 + 1;
+            world.exchanges.push(exchange(n, &agent));
+            world.requests.as_mut().unwrap().extend(crate::world::telemetry(&agent));
+        }
+    }
+    world
+}
+
+#[test]
+fn agents_of_every_role_are_counted_each_for_itself() {
+    let summary = with_standing_agents().judged();
+    let agents: Vec<(&str, &str, u64)> =
+        summary.agents.iter().map(|a| (a.agent.as_str(), a.role.as_str(), a.model_calls)).collect();
+    let expected = [
+        ("mayor", "mayor", 1),
+        ("alice/polecats/furiosa", "polecat", 1),
+        ("alice/refinery", "refinery", 1),
+        ("alice/witness", "witness", 1),
+        ("bob/polecats/rust", "polecat", 1),
+        ("bob/refinery", "refinery", 1),
+        ("bob/witness", "witness", 1),
+    ];
+    assert_eq!(agents, expected);
+    assert!(summary.agents.iter().all(|a| a.telemetry.status == TelemetryStatus::Complete), "{:?}", summary.agents);
+    let check = |id: &str| summary.checks.iter().find(|c| c.id == id).unwrap();
+    assert_eq!(check("workers").status, CheckStatus::Passed, "a refinery is no worker: {}", check("workers").saw);
+    assert_eq!((summary.outcome, summary.totals.contradicted), (Outcome::Passed, 0));
+}
+
+#[test]
+fn what_an_agent_says_of_another_s_start_contradicts_nobody() {
+    let mut world = with_standing_agents();
+    // gt sling runs in the mayor's terminal: address and resource are the mayor's, and the record speaks of the polecat.
+    let about = [("session_id", "s-bob-polecats-rust"), ("role", "polecat"), ("rig", "bob"), ("agent_name", "rust")];
+    let about: Vec<(&str, serde_json::Value)> = about.iter().map(|(k, v)| (*k, json!({"stringValue": v}))).collect();
+    let resource = [("service.name", "gastown"), ("gt.role", "mayor"), ("gt.actor", "mayor")];
+    let record = crate::world::log("agent.instantiate", 9, &about, &resource);
+    world.requests.as_mut().unwrap().push((Signal::Logs, Some("mayor".into()), record));
+    let summary = world.judged();
+    assert_eq!(summary.totals.contradicted, 0);
+    assert!(!summary.findings.iter().any(|f| f.id == "identity.contradicted"));
+}

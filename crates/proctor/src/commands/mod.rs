@@ -2,8 +2,11 @@
 
 pub(crate) mod attach;
 pub(crate) mod clean;
+pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod exercise;
+pub(crate) mod finding;
 pub(crate) mod judge;
 pub(crate) mod run;
 pub(crate) mod runs;
@@ -51,7 +54,10 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
         Command::Run(args) => run::run(&args),
         Command::Judge(args) => judge::run(&args),
         Command::View(args) => view::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Exercise(args) => exercise::run(&args),
+        Command::Finding(args) => finding::run(&args),
         Command::Runs(args) => runs::run(&args),
         Command::Attach(args) => attach::run(&args),
         Command::Clean(args) => clean::run(&args),

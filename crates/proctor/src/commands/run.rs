@@ -93,7 +93,7 @@ fn parse_agent(text: &str) -> Result<Override, String> {
 
 /// The towns that can be tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Town {
+pub(crate) enum Town {
     /// The town that ships with Proctor
     Builtin,
     /// The real Gas Town: gt, bd, dolt and tmux from PROCTOR_GASTOWN_BIN or PATH, installed fresh for the run
@@ -101,7 +101,8 @@ enum Town {
 }
 
 impl Town {
-    fn kind(self) -> TownKind {
+    /// The harness's word for it.
+    pub(crate) fn kind(self) -> TownKind {
         match self {
             Self::Builtin => TownKind::Builtin,
             Self::Gastown => TownKind::Gastown,

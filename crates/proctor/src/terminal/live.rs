@@ -92,15 +92,34 @@ impl Live {
         }
     }
 
-    /// One line per agent: what it does now, and what it has used.
+    /// One line per agent: what it does now, and what it has used. Of many agents, those that wait share a line.
     pub(crate) fn agents(&mut self, agents: &[AgentLive]) {
-        while self.agents.len() < agents.len() {
+        let lines = agent_lines(agents, self.screen.width.saturating_sub(5));
+        while self.agents.len() < lines.len() {
             self.agents.push(text_line(&self.area, self.totals.as_ref()));
         }
-        for (line, agent) in self.agents.iter().zip(agents) {
-            line.set_message(agent_line(agent, self.screen.width.saturating_sub(5)));
+        for line in self.agents.drain(lines.len()..) {
+            line.finish_and_clear();
+            self.area.remove(&line);
+        }
+        for (line, text) in self.agents.iter().zip(lines) {
+            line.set_message(text);
         }
     }
+}
+
+/// Agents that have a line of their own whatever they do; more than these would push the phases off a small screen.
+const LINES: usize = 8;
+
+fn agent_lines(agents: &[AgentLive], width: usize) -> Vec<String> {
+    let waits = |agent: &&AgentLive| agent.doing.is_empty() && agent.state != "working" && agent.role != "mayor";
+    let (waiting, busy): (Vec<&AgentLive>, Vec<&AgentLive>) = agents.iter().partition(waits);
+    if agents.len() <= LINES || waiting.len() < 2 {
+        return agents.iter().map(|agent| agent_line(agent, width)).collect();
+    }
+    let names: Vec<String> = waiting.iter().map(|agent| agent.agent.replacen("/polecats/", "/", 1)).collect();
+    let waiting: String = format!("{} wait: {}", waiting.len(), names.join(", ")).chars().take(width).collect();
+    busy.into_iter().map(|agent| agent_line(agent, width)).chain([waiting]).collect()
 }
 
 /// A line of text only, above another one or at the end.
@@ -168,6 +187,33 @@ mod tests {
         assert_eq!(line.chars().count(), 90, "{line}");
         assert!(!line.contains('\n') && line.starts_with("alice/furiosa"), "{line}");
         assert!(line.ends_with("12 turns  33 k tokens  $0.00"), "{line}");
+    }
+
+    #[test]
+    fn of_many_agents_those_that_wait_share_a_line() {
+        let agent = |name: &str, role: &str, state: &str| AgentLive {
+            agent: name.to_owned(),
+            role: role.to_owned(),
+            state: state.to_owned(),
+            doing: String::new(),
+            since: None,
+            turns: 0,
+            tokens: 0,
+            cost_usd: 0.0,
+        };
+        let mut agents = vec![agent("mayor", "mayor", "idle")];
+        for rig in ["alice", "bob", "eve"] {
+            agents.push(agent(&format!("{rig}/polecats/nux"), "polecat", "working"));
+            agents.push(agent(&format!("{rig}/refinery"), "refinery", "idle"));
+        }
+        assert_eq!(agent_lines(&agents, 90).len(), 7, "few agents have a line each");
+        for rig in ["alice", "bob", "eve"] {
+            agents.push(agent(&format!("{rig}/witness"), "witness", "idle"));
+        }
+        let lines = agent_lines(&agents, 90);
+        assert_eq!(lines.len(), 5, "{lines:#?}");
+        assert!(lines[0].starts_with("mayor") && lines[4].starts_with("6 wait: alice/refinery, "), "{lines:#?}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 90));
     }
 
     #[test]

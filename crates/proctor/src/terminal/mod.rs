@@ -8,6 +8,7 @@ use proctor_judge::terminal::Style;
 
 use crate::failure::Failure;
 
+pub(crate) mod doctor;
 mod happenings;
 pub(crate) mod live;
 pub(crate) mod phases;

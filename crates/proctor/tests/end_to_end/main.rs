@@ -15,6 +15,7 @@ mod gastown;
 mod gate;
 mod killed;
 mod learned;
+mod looking;
 mod mini;
 mod passing;
 mod phases;

@@ -22,25 +22,30 @@ pub(super) struct Closings {
 }
 
 impl Closings {
-    /// Notes what is closed now; the ids that were not closed at the last look, by database.
-    pub(super) fn look(&mut self, rows: &Rows, now: Time) -> BTreeMap<String, Vec<String>> {
+    /// The ids that are closed and not known to be, by database.
+    pub(super) fn unknown(&self, rows: &Rows) -> BTreeMap<String, Vec<String>> {
+        let mut unknown: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for bead in rows.beads.iter().filter(|bead| bead.closed() && !self.known.contains_key(&bead.id)) {
+            unknown.entry(bead.database.clone()).or_default().push(bead.id.clone());
+        }
+        unknown
+    }
+
+    /// Notes what is closed now, with what [`Self::unknown`] beads' events say.
+    pub(super) fn look(&mut self, rows: &Rows, events: &[Cells], now: Time) {
         let closed: BTreeMap<&str, &Bead> = rows.beads.iter().filter(|b| b.closed()).map(|b| (b.id.as_str(), b)).collect();
         self.known.retain(|id, _| closed.contains_key(id.as_str()));
-        let mut new: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (id, bead) in closed {
-            if !self.known.contains_key(id) {
-                let seen_at = self.looked.then_some(now);
-                self.known.insert(id.to_owned(), Closing { seen_at, stated_at: bead.closed_at, by: None });
-                new.entry(bead.database.clone()).or_default().push(id.to_owned());
-            }
+            let seen_at = self.looked.then_some(now);
+            self.known.entry(id.to_owned()).or_insert(Closing { seen_at, stated_at: bead.closed_at, by: None });
         }
         self.looked = true;
-        new
+        self.learn(events);
     }
 
     /// Takes `(issue, event type, actor, time)` rows, oldest first: the first closing since the last reopening counts, because `gt`
     /// closes again what is closed.
-    pub(super) fn learn(&mut self, events: &[Cells]) {
+    fn learn(&mut self, events: &[Cells]) {
         let mut learnt: BTreeSet<String> = BTreeSet::new();
         for event in events {
             let [Some(id), Some(kind), actor, at] = event.as_slice() else { continue };

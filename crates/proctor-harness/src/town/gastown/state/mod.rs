@@ -1,12 +1,16 @@
 //! What a real town's state is, read where it appears first: the town's Dolt server and the record of agents' processes.
 //!
-//! One connection, read only, one statement a read. What becomes of the rows is stated beside each kind: [`work`] for beads and
+//! One connection, read only, one statement for the hashes of all databases and one for those that changed. What becomes of the rows is stated beside each kind: [`work`] for beads and
 //! convoys, [`merge`], [`mail`], [`agents`], [`sessions`].
 //!
 //! **Moments.** The town's tables hold whole seconds, and `gt` writes a second closing over the first (`gt done` closes a bead, the
 //! merge closes it again). `closed_at` and `ended_at` are therefore the moment of the first read that saw the change, when this
 //! reader saw the row before; for what was over already at the first read, what the town itself says. `created_at` and the time of a
 //! mail are the town's, in whole seconds.
+//!
+//! **Cost**, with two rigs and 60 rows on a machine with five times more work than cores: a read in which no database changed takes 1.5 ms
+//! and 0.8 ms of the server's CPU (200 reads in a row); each database that changed adds about 3.5 ms of it. Read whole every time, it was
+//! 56 ms and 16 ms.
 
 mod address;
 mod agents;
@@ -22,6 +26,7 @@ mod row;
 mod sessions;
 mod work;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -50,6 +55,7 @@ pub struct StateReader {
     root: PathBuf,
     dolt: Dolt,
     catalogue: Catalogue,
+    cache: BTreeMap<String, Database>,
     closings: Closings,
     sessions: Sessions,
     kept: mail::Kept,
@@ -63,6 +69,12 @@ struct Catalogue {
     databases: Vec<String>,
 }
 
+/// What was read of one database, and the hash of it then.
+struct Database {
+    head: Option<String>,
+    rows: Vec<Row>,
+}
+
 impl StateReader {
     /// A reader of the town below the base directory `root`, whose Dolt server listens on `port`. Connects at the first read.
     pub fn new(root: &Path, port: u16) -> Self {
@@ -70,6 +82,7 @@ impl StateReader {
             root: root.to_owned(),
             dolt: Dolt::new(port),
             catalogue: Catalogue::default(),
+            cache: BTreeMap::new(),
             closings: Closings::default(),
             sessions: Sessions::new(&root.join(SESSIONS_FILE)),
             kept: mail::Kept::default(),
@@ -93,6 +106,7 @@ impl StateReader {
         let rows = match self.rows().await {
             Err(Failure::Broken(_)) => {
                 self.catalogue = Catalogue::default();
+                self.cache.clear();
                 self.rows().await
             }
             other => other,
@@ -119,10 +133,43 @@ impl StateReader {
 
     async fn rows(&mut self) -> Result<Rows, Failure> {
         self.find_databases().await?;
-        let Some(statement) = query::state(&self.catalogue.databases) else { return Ok(Rows::default()) };
-        let rows = Rows::new(self.dolt.query(&statement).await?.iter().filter_map(Row::parse));
-        self.ask_who_closed(&rows).await?;
+        self.read_changed().await?;
+        let rows = Rows::new(self.cache.values().flat_map(|database| database.rows.iter().cloned()));
+        let now = (self.clock)();
+        let events = match query::closings(&self.closings.unknown(&rows)) {
+            Some(statement) => self.dolt.query(&statement).await?,
+            None => Vec::new(),
+        };
+        self.closings.look(&rows, &events, now);
         Ok(rows)
+    }
+
+    /// Reads the databases that are not as they were at the last read. The hashes are asked for first: what changes meanwhile is read
+    /// again next time.
+    async fn read_changed(&mut self) -> Result<(), Failure> {
+        let databases = self.catalogue.databases.clone();
+        let heads = self.heads(&databases).await?;
+        let same =
+            |name: &String| self.cache.get(name).is_some_and(|old| old.head.is_some() && old.head.as_ref() == heads.get(name));
+        let changed: Vec<String> = databases.iter().filter(|name| !same(name)).cloned().collect();
+        let Some(statement) = query::state(&changed) else { return Ok(()) };
+        let cells = self.dolt.query(&statement).await?;
+        for name in changed {
+            let own = cells.iter().filter(|cells| cells.get(1).is_some_and(|cell| cell.as_ref() == Some(&name)));
+            let database = Database { head: heads.get(&name).cloned(), rows: own.filter_map(Row::parse).collect() };
+            self.cache.insert(name, database);
+        }
+        Ok(())
+    }
+
+    /// What each database holds, as one hash. A server that knows none is read whole every time.
+    async fn heads(&mut self, databases: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+        let Some(statement) = query::heads(databases) else { return Ok(BTreeMap::new()) };
+        let row = match self.dolt.query(&statement).await {
+            Err(Failure::Refused(_)) => return Ok(BTreeMap::new()),
+            answer => answer?.into_iter().next().unwrap_or_default(),
+        };
+        Ok(databases.iter().cloned().zip(row).filter_map(|(name, head)| Some((name, head?))).collect())
     }
 
     /// Looks for databases when the list of rigs is another than the one they were found for.
@@ -134,17 +181,9 @@ impl StateReader {
         let found = self.dolt.query(query::DATABASES).await?;
         let databases: Vec<String> = found.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
         // A rig is listed before its tables are there for a moment: then the next read looks again.
+        self.cache.retain(|name, _| databases.contains(name));
         let whole = rig_names(&rigs).iter().all(|rig| databases.contains(rig));
         self.catalogue = Catalogue { rigs: if whole { rigs } else { Vec::new() }, databases };
-        Ok(())
-    }
-
-    async fn ask_who_closed(&mut self, rows: &Rows) -> Result<(), Failure> {
-        let new = self.closings.look(rows, (self.clock)());
-        if let Some(statement) = query::closings(&new) {
-            let events = self.dolt.query(&statement).await?;
-            self.closings.learn(&events);
-        }
         Ok(())
     }
 

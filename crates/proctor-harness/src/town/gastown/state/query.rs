@@ -1,4 +1,4 @@
-//! The statements: only the columns that are used, every database in one round trip.
+//! The statements: only the columns that are used, every database that changed in one round trip.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,21 @@ pub(super) const DATABASES: &str =
 /// What the town keeps of itself; the others are rigs.
 pub(super) const TOWN: &str = "hq";
 
-/// Bead columns in the order in which [`super::row::Row`] takes them, after kind and database. Everything is text, so that the parts of
-/// the union agree.
+/// Bead columns but the text, in the order in which [`super::row::Row`] takes them, after kind and database. Everything is text, so that
+/// the parts of the union agree.
 const COLUMNS: &str = "id, title, status, CAST(priority AS CHAR), issue_type, assignee, created_by, CAST(created_at AS CHAR), \
-     CAST(closed_at AS CHAR), close_reason, description";
+     CAST(closed_at AS CHAR), close_reason";
 
-/// One statement for all databases: `b` beads, `w` mails and merge requests, `l` labels, `t` what a convoy tracks. One statement is one
-/// snapshot: a bead is never seen without its labels.
+/// A hash of everything in each database, written or committed, in this order: what has not changed need not be read.
+pub(super) fn heads(databases: &[String]) -> Option<String> {
+    let heads: Vec<String> = databases.iter().map(|name| format!("@@{}", identifier(&format!("{name}_working")))).collect();
+    (!heads.is_empty()).then(|| format!("SELECT {}", heads.join(", ")))
+}
+
+/// One statement for these databases: `b` beads, `w` wisps, `l` labels, `t` what a convoy tracks. One statement is one snapshot: a bead is
+/// never seen without its labels.
 ///
-/// Molecules are left out here and not later: their texts are most of the bytes.
+/// The texts of molecules stay behind: they are most of the bytes. Choosing wisps by label here costs the server more than sending all.
 pub(super) fn state(databases: &[String]) -> Option<String> {
     let parts: Vec<String> = databases.iter().flat_map(|name| parts(name)).collect();
     (!parts.is_empty()).then(|| parts.join(" UNION ALL "))
@@ -29,11 +35,8 @@ fn parts(database: &str) -> Vec<String> {
         format!("SELECT '{kind}', {text}, {columns}, '', '', '', '', '', '', NULL, '', '' FROM {name}.{from}")
     };
     let mut parts = vec![
-        format!("SELECT 'b', {text}, {COLUMNS} FROM {name}.issues WHERE issue_type NOT IN ('molecule', 'event')"),
-        format!(
-            "SELECT 'w', {text}, {COLUMNS} FROM {name}.wisps WHERE id IN (SELECT issue_id FROM {name}.wisp_labels \
-             WHERE label IN ('gt:message', 'gt:merge-request'))"
-        ),
+        format!("SELECT 'b', {text}, {COLUMNS}, description FROM {name}.issues"),
+        format!("SELECT 'w', {text}, {COLUMNS}, IF(issue_type = 'epic', '', description) FROM {name}.wisps"),
         pair("l", "issue_id, label", "labels"),
         pair("l", "issue_id, label", "wisp_labels"),
     ];

@@ -11,6 +11,8 @@ use super::dolt::Cells;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bead {
     pub(super) database: String,
+    /// From the table `wisps`: what a town removes again.
+    pub(super) wisp: bool,
     pub(super) id: String,
     pub(super) title: String,
     pub(super) status: String,
@@ -40,7 +42,7 @@ impl Bead {
 /// One row of the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Row {
-    /// A row of `issues`, or a mail or merge request of `wisps`.
+    /// A row of `issues` or `wisps`.
     Bead(Box<Bead>),
     /// A label of a bead.
     Label(String, String),
@@ -56,6 +58,7 @@ impl Row {
         match text(0).as_str() {
             "b" | "w" => Some(Self::Bead(Box::new(Bead {
                 database: text(1),
+                wisp: text(0) == "w",
                 id,
                 title: text(3),
                 status: text(4),
@@ -80,6 +83,9 @@ pub(super) fn time(text: &str) -> Option<Time> {
     NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok().map(|at| at.and_utc())
 }
 
+/// Wisps of these labels are read; the others are molecules and their steps.
+const READ_WISPS: [&str; 3] = ["gt:message", "gt:merge-request", "gt:agent"];
+
 /// All rows of one read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rows {
@@ -98,6 +104,9 @@ impl Rows {
                 Row::Tracks(convoy, issue) => all.tracked.entry(convoy).or_default().push(issue),
             }
         }
+        let mut beads = std::mem::take(&mut all.beads);
+        beads.retain(|bead| !bead.wisp || READ_WISPS.iter().any(|label| all.has(bead, label)));
+        all.beads = beads;
         all.beads.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         all
     }

@@ -3,23 +3,35 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use crate::evidence::StepRecord;
+use serde::Serialize;
+
+use crate::evidence::{Exchange, RigGit, StepRecord, path};
 use crate::run::Run;
-use crate::summary::{CheckSummary, Evidence, EvidenceKind, Finding};
+use crate::summary::{CheckSummary, Evidence, EvidenceKind, Finding, Summary};
 use crate::telemetry::Telemetry;
-use crate::wording::without_ansi;
+use crate::wording::{after, count, grouped, short_agent, short_sha, without_ansi};
 
 /// Characters of one piece that are shown.
 const SHOWN: usize = 6000;
 
+/// Lines of a log that are shown before and after the one in question.
+const AROUND: usize = 4;
+
+/// Lines of a log or transcript that are shown when no line is named: its end tells most.
+const TAIL: usize = 40;
+
+/// Commits that are shown of a branch.
+const COMMITS: usize = 20;
+
 /// A piece of evidence as it is shown.
-pub(super) struct Opened {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Opened {
     /// Where it stands, or what it is.
-    pub(super) title: String,
-    /// Its text.
-    pub(super) text: String,
+    pub title: String,
+    /// Its text, without control sequences.
+    pub text: String,
     /// Characters that are not shown.
-    pub(super) cut: usize,
+    pub cut: usize,
 }
 
 impl Opened {
@@ -31,13 +43,15 @@ impl Opened {
     }
 }
 
-/// What `finding` points at. `check` is the check it comes from, when it comes from one.
-pub(super) fn of(run: &Run, telemetry: &Telemetry, finding: &Finding, step: Option<&str>) -> Vec<Opened> {
+/// What `finding` points at.
+pub(crate) fn of_finding(run: &Run, telemetry: &Telemetry, summary: &Summary, finding: &Finding) -> Vec<Opened> {
+    let check = summary.checks.iter().find(|c| c.id == finding.id);
+    let step = check.and_then(|c| step_of(run, c));
     finding.evidence.iter().flat_map(|e| one(run, telemetry, e, step)).collect()
 }
 
 /// The step that an exercise check looks at, from its plan.
-pub(super) fn step_of<'a>(run: &'a Run, check: &CheckSummary) -> Option<&'a str> {
+fn step_of<'a>(run: &'a Run, check: &CheckSummary) -> Option<&'a str> {
     let checks = &run.plan.as_ref()?.checks;
     match &checks.iter().find(|c| c.id == check.id)?.kind {
         crate::plan::CheckKind::Exercise(exercise) => Some(&exercise.step),
@@ -118,18 +132,78 @@ fn code(run: &Run, step: &StepRecord) -> Option<Opened> {
     Some(Opened::new(format!("evidence/git/{rig}/tree/{name}"), &String::from_utf8_lossy(&text)))
 }
 
-/// One line of a rows file, as indented JSON.
+/// One line of a file: an exchange or a repository in words, any other row as indented JSON, a line of a log with its neighbours.
 fn row(run: &Run, at: &str, file: &str, line: usize) -> Option<Opened> {
-    let text = fs::read_to_string(run.dir.join(file)).ok()?;
-    let row = text.lines().nth(line.checked_sub(1)?)?;
-    let value: serde_json::Value = serde_json::from_str(row).ok()?;
-    Some(Opened::new(at, &serde_json::to_string_pretty(&value).ok()?))
+    let bytes = fs::read(run.dir.join(file)).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let index = line.checked_sub(1)?;
+    let row = text.lines().nth(index)?;
+    let Ok(value) = serde_json::from_str::<serde_json::Value>(row) else {
+        return Some(Opened::new(at, &around(&text, index)));
+    };
+    let words = match file.strip_prefix("evidence/") {
+        Some(path::EXCHANGES) => serde_json::from_str(row).ok().map(|e| exchange(run, &e)),
+        Some(path::GIT_RIGS) => serde_json::from_str(row).ok().map(|g| repository(&g)),
+        _ => None,
+    };
+    Some(Opened::new(at, &words.or_else(|| serde_json::to_string_pretty(&value).ok())?))
 }
 
-/// A whole file that is small enough to be read here; rows files and folders are only named.
+/// A line of a log, marked, between those before and after it.
+fn around(text: &str, index: usize) -> String {
+    let first = index.saturating_sub(AROUND);
+    let lines = text.lines().enumerate().skip(first).take(index - first + AROUND + 1);
+    lines.map(|(at, line)| format!("{} {line}\n", if at == index { '>' } else { ' ' })).collect()
+}
+
+/// What an agent asked and was answered.
+fn exchange(run: &Run, exchange: &Exchange) -> String {
+    let fault = exchange.fault.as_ref().map_or_else(String::new, |f| format!(", fault {f}"));
+    let miss = exchange.miss.as_ref().map_or_else(String::new, |m| format!("\n--- no answer\n{m}"));
+    format!(
+        "{} by {} {}: HTTP {}{fault}, {}\n--- asked\n{}\n--- answered\n{}{miss}",
+        exchange.request,
+        short_agent(&exchange.agent),
+        after(run.since_start(exchange.at)),
+        exchange.status,
+        exchange.stop_reason.as_deref().unwrap_or("no stop reason"),
+        exchange.asked.trim_end(),
+        exchange.answered.trim_end(),
+    )
+}
+
+/// What a repository holds, as `git log` would say it.
+fn repository(git: &RigGit) -> String {
+    let head = git.head.as_deref().map_or("no head", short_sha);
+    let mut text = format!("{} of {}: {head}, {}\n", git.target, git.rig, count(git.commits.len(), "commit"));
+    for commit in git.commits.iter().take(COMMITS) {
+        let at = commit.at.format("%H:%M:%S");
+        text +=
+            &format!("  {} {at} {}: {} ({})\n", short_sha(&commit.sha), commit.author, commit.subject, commit.files.join(", "));
+    }
+    if git.commits.len() > COMMITS {
+        text += &format!("  {} older\n", grouped((git.commits.len() - COMMITS) as u64));
+    }
+    git.branches.iter().for_each(|(name, head)| text += &format!("branch {name}: {}\n", short_sha(head)));
+    git.rewound.iter().for_each(|head| text += &format!("rewound: {}\n", short_sha(head)));
+    text
+}
+
+/// A whole file that is small enough to be read here, or the end of a log; rows files and folders are only named.
 fn file(run: &Run, at: &str) -> Option<Opened> {
     let path = run.dir.join(at);
-    let inside = !at.ends_with('/') && at.contains("/tree/") && path.is_file();
-    let text = inside.then(|| fs::read(path).ok()).flatten()?;
-    Some(Opened::new(at, &String::from_utf8_lossy(&text)))
+    let inside = !at.ends_with('/') && path.is_file();
+    let log = ["evidence/raw/", "evidence/transcripts/"].iter().any(|folder| at.starts_with(folder)) || at == "run.log";
+    if !inside || !(log || at.contains("/tree/")) {
+        return None;
+    }
+    let bytes = fs::read(path).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    if !log {
+        return Some(Opened::new(at, &text));
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    let last = lines.len().saturating_sub(TAIL);
+    let title = if last == 0 { at.to_owned() } else { format!("{at}, its last {TAIL} lines of {}", grouped(lines.len() as u64)) };
+    Some(Opened::new(title, &lines[last..].join("\n")))
 }

@@ -1,0 +1,159 @@
+//! Disk, ports, and limits of the system.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Line, Places, State};
+
+const GROUP: &str = "machine";
+
+/// Free bytes below which no run ends well: a town, its evidence and a Python environment.
+const LEAST_DISK: u64 = 200 << 20;
+/// Free bytes from which on nobody needs to think of it.
+const AMPLE_DISK: u64 = 1 << 30;
+/// Ports that a run takes at most, with room for its neighbours.
+const PORTS: usize = 64;
+/// Watches that a run's folders need at most.
+const WATCHES: u64 = 4096;
+/// Instances that a run needs at most, with room for its neighbours.
+const INSTANCES: u64 = 16;
+
+/// Room where a run writes, one line for each disk.
+pub(super) fn disks(places: Places<'_>) -> Vec<Line> {
+    let mut lines = vec![disk("disk of the cache", places.cache)];
+    if device(places.cache) != device(places.reports) {
+        lines.push(disk("disk of the reports", places.reports));
+    }
+    lines
+}
+
+fn disk(what: &str, place: &Path) -> Line {
+    let Some(there) = nearest(place) else {
+        return Line::new(GROUP, what, State::Doubtful, format!("{} cannot be looked at", place.display()));
+    };
+    let free = rustix::fs::statvfs(there).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    match free {
+        Ok(free) => {
+            let found = format!("{:.1} GB free ({})", free as f64 / 1e9, place.display());
+            let line = Line::new(GROUP, what, room(free), found);
+            if room(free) == State::Good { line } else { line.advice("make room: `proctor runs --keep N`, `proctor clean`") }
+        }
+        Err(error) => Line::new(GROUP, what, State::Doubtful, format!("{}: {error}", there.display())),
+    }
+}
+
+fn room(free: u64) -> State {
+    match free {
+        0..LEAST_DISK => State::Missing,
+        LEAST_DISK..AMPLE_DISK => State::Doubtful,
+        _ => State::Good,
+    }
+}
+
+/// The folder itself, or the nearest above it that is there.
+fn nearest(place: &Path) -> Option<&Path> {
+    place.ancestors().map(|p| if p.as_os_str().is_empty() { Path::new(".") } else { p }).find(|p| p.exists())
+}
+
+fn device(place: &Path) -> Option<u64> {
+    Some(rustix::fs::stat(nearest(place)?).ok()?.st_dev)
+}
+
+/// Whether enough ports of the range that the system gives out are free. Nothing is bound.
+pub(super) fn ports() -> Line {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let range = port_range(&read("/proc/sys/net/ipv4/ip_local_port_range"));
+    let Some((first, last)) = range else {
+        return Line::new(GROUP, "ports", State::Doubtful, "the system does not say which ports it gives out");
+    };
+    let mut taken = listening(&read("/proc/net/tcp"));
+    taken.extend(listening(&read("/proc/net/tcp6")));
+    taken.retain(|port| (first..=last).contains(port));
+    taken.sort_unstable();
+    taken.dedup();
+    let free = usize::from(last - first) + 1 - taken.len();
+    let found = format!("{free} of {first} to {last} are free");
+    if free >= PORTS {
+        Line::new(GROUP, "ports", State::Good, found)
+    } else {
+        Line::new(GROUP, "ports", State::Missing, found).advice("end what listens there, or widen net.ipv4.ip_local_port_range")
+    }
+}
+
+fn port_range(text: &str) -> Option<(u16, u16)> {
+    let mut numbers = text.split_whitespace().map(str::parse);
+    let (first, last) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    (first <= last).then_some((first, last))
+}
+
+/// Ports that somebody listens on, from a table such as `/proc/net/tcp`.
+pub(super) fn listening(table: &str) -> Vec<u16> {
+    let port = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (local, _remote, state) = (words.nth(1)?, words.next()?, words.next()?);
+        let port = u16::from_str_radix(local.rsplit(':').next()?, 16).ok()?;
+        (state == "0A").then_some(port)
+    };
+    table.lines().skip(1).filter_map(port).collect()
+}
+
+/// What the system grants of inotify, by which changes of files are noticed.
+pub(super) fn watches() -> Line {
+    let limit =
+        |name: &str| -> Option<u64> { fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).ok()?.trim().parse().ok() };
+    let (Some(instances), Some(watches)) = (limit("max_user_instances"), limit("max_user_watches")) else {
+        return Line::new(GROUP, "inotify", State::Doubtful, "the system does not say its limits");
+    };
+    let found = format!("{instances} instances, {watches} watches");
+    if instances >= INSTANCES && watches >= WATCHES {
+        return Line::new(GROUP, "inotify", State::Good, found);
+    }
+    let needed = format!("fs.inotify.max_user_instances={INSTANCES} fs.inotify.max_user_watches={WATCHES}");
+    Line::new(GROUP, "inotify", State::Doubtful, found).advice(format!("sysctl {needed}"))
+}
+
+/// Whether runs with the town's daemon can have processes of their own: it ends agents of other towns of the same user.
+pub(super) fn namespaces() -> Line {
+    let what = "PID namespaces";
+    let read = |path: &str| fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let root = rustix::process::geteuid().is_root();
+    let none = if !Path::new("/proc/self/ns/pid").exists() || read("/proc/sys/user/max_pid_namespaces") == Some(0) {
+        Some("the system has none")
+    } else if !root
+        && (read("/proc/sys/user/max_user_namespaces") == Some(0)
+            || read("/proc/sys/kernel/unprivileged_userns_clone") == Some(0))
+    {
+        Some("the system grants them to root only")
+    } else {
+        None
+    };
+    match none {
+        None => Line::new(GROUP, what, State::Good, "granted"),
+        Some(why) => Line::new(GROUP, what, State::Doubtful, format!("{why}: runs with the town's daemon are refused"))
+            .advice("allow user namespaces (user.max_user_namespaces), or run without the daemon"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn only_ports_that_somebody_listens_on_are_taken() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue\n   \
+            0: 0100007F:9C6D 00000000:0000 0A 00000000:00000000 00:00000000\n   \
+            1: 0100007F:9C6E 0100007F:0CEA 01 00000000:00000000 00:00000000\n";
+        assert_eq!(listening(table), [0x9C6D]);
+        assert_eq!(port_range("32768\t60999\n"), Some((32768, 60999)));
+        assert_eq!(port_range("nonsense"), None);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_measured_by_the_one_above_it() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(nearest(&folder.path().join("a/b")), Some(folder.path()));
+        assert_eq!(nearest(Path::new("not-there")), Some(Path::new(".")));
+        assert_eq!([room(0), room(LEAST_DISK), room(AMPLE_DISK)], [State::Missing, State::Doubtful, State::Good]);
+    }
+}
