@@ -186,7 +186,7 @@ impl<S: Services> Run<S> {
         if !self.request.keep_town {
             keep(&mut first, town.end().await);
         }
-        let events = crate::town::new_events(&town.events_file(), &mut self.events_read);
+        let events = town.new_events(&mut self.events_read);
         keep(&mut first, self.take_events(&events));
         first.map_or(Ok(()), Err)
     }

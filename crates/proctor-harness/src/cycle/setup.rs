@@ -20,7 +20,7 @@ use crate::landed::Landed;
 use crate::landed::git::{GITCONFIG, Git};
 use crate::launch::BUILTIN;
 use crate::linux;
-use crate::town::{self, Site, new_events};
+use crate::town::{self, Site};
 
 /// How often a prompt is sent before it counts as lost.
 const DELIVERIES: u32 = 3;
@@ -223,7 +223,7 @@ impl<S: Services> Run<S> {
                     if self.services.counts().await.get("mayor").is_some_and(|counts| counts.prompts > prompts_before) {
                         return Ok(Some("user_prompt event".into()));
                     }
-                    let events = new_events(&self.town()?.events_file(), &mut self.events_read);
+                    let events = self.new_events()?;
                     let acted = events.iter().find(|e| e.actor == "mayor" && e.ts > sent_at && !["nudge", "session_start"].contains(&e.kind.as_str()));
                     let proof = acted.map(|event| format!("the mayor's first act: {}", event.kind));
                     self.take_events(&events)?;

@@ -19,7 +19,7 @@ use crate::landed::Look;
 use crate::landed::signs::name;
 use crate::launch::BUILTIN;
 use crate::linux::Watcher;
-use crate::town::{Snapshot, TownEvent, new_events};
+use crate::town::{Snapshot, TownEvent};
 
 /// Exit code of the built-in agent when its provider gave up (docs/seams.md).
 const PROVIDER_EXIT: &str = "exit 3";
@@ -93,6 +93,11 @@ impl<S: Services> Run<S> {
         taken
     }
 
+    pub(crate) fn new_events(&mut self) -> Result<Vec<TownEvent>, Halt> {
+        let town = self.town.as_deref().ok_or_else(|| Halt::harness("the town was not prepared"))?;
+        Ok(town.new_events(&mut self.events_read))
+    }
+
     pub(crate) fn take_events(&mut self, events: &[TownEvent]) -> Result<(), Halt> {
         for event in events {
             let values: BTreeMap<String, serde_json::Value> = event.payload.clone();
@@ -119,7 +124,7 @@ impl<S: Services> Run<S> {
             }
         };
         self.failed_looks = 0;
-        let events = new_events(&self.town()?.events_file(), &mut self.events_read);
+        let events = self.new_events()?;
         self.take_events(&events)?;
         if self.live.state(&state) {
             self.show();

@@ -185,6 +185,11 @@ pub trait Town: Send + Sync {
     /// The file that grows when something happens in the town.
     fn events_file(&self) -> PathBuf;
 
+    /// What that file got since `offset`, which moves on.
+    fn new_events(&self, offset: &mut u64) -> Vec<TownEvent> {
+        new_events(&self.events_file(), offset)
+    }
+
     /// The repository in the town where a rig's work is merged before it is pushed; absent when there is none (yet).
     fn merge_repository(&self, rig: &str) -> Option<PathBuf>;
 

@@ -5,6 +5,7 @@
 
 mod calls;
 mod collect;
+mod events;
 pub mod ports;
 mod probe;
 pub mod programs;

@@ -16,12 +16,12 @@ use super::programs::{self, Version};
 use super::state::StateReader;
 use super::tend::Tending;
 use super::workarounds::{self, Ground, Workaround};
-use super::{collect, probe, settings, stop, tmux};
+use super::{collect, events, probe, settings, stop, tmux};
 use crate::base::town_environment;
 use crate::halt::Halt;
 use crate::launch::ROLES;
 use crate::scenario::RigsBy;
-use crate::town::{Program, Site, Snapshot, Tempo, Town};
+use crate::town::{Program, Site, Snapshot, Tempo, Town, TownEvent, new_events};
 
 /// The coordinator's tmux session.
 const MAYOR: &str = "hq-mayor";
@@ -67,8 +67,7 @@ impl Gastown {
         let calls = Arc::new(Calls::new(root, env, &site.raw, Arc::clone(&site.clock)));
         let name = tmux::socket_name(&site.town());
         let socket = (name.clone(), tmux::socket_path(&name));
-        let clock = Arc::clone(&site.clock);
-        let reader = Mutex::new(StateReader::new(root, port.number).with_clock(move || clock()));
+        let reader = Mutex::new(new_reader(&site, port.number));
         Ok(Self { tending: Tending::default(), reader, socket, port, calls, programs, rows, site })
     }
 
@@ -130,6 +129,11 @@ impl Gastown {
         let screen = tmux::pane(&self.calls, &self.socket.0, session, false).await.unwrap_or_default();
         screen.lines().rev().find(|line| !line.trim().is_empty()).is_some_and(|line| line.starts_with(PROMPT_SIGN))
     }
+}
+
+fn new_reader(site: &Site, port: u16) -> StateReader {
+    let clock = Arc::clone(&site.clock);
+    StateReader::new(site.base.root(), port).with_clock(move || clock())
 }
 
 fn no_daemon() -> Halt {
@@ -228,6 +232,10 @@ impl Town for Gastown {
         self.site.town().join(".events.jsonl")
     }
 
+    fn new_events(&self, offset: &mut u64) -> Vec<TownEvent> {
+        new_events(&self.events_file(), offset).into_iter().map(events::completed).collect()
+    }
+
     fn merge_repository(&self, rig: &str) -> Option<PathBuf> {
         crate::town::repository_of(&self.site.town(), rig)
     }
@@ -263,6 +271,8 @@ impl Town for Gastown {
     }
 
     async fn end(&self) -> Result<(), Halt> {
+        // dolt waits for whoever is connected before it ends.
+        *self.reader.lock().await = new_reader(&self.site, self.port.number);
         stop::dolt(&self.calls, &self.site.town()).await?;
         stop::remove_files(&self.outside())
     }
