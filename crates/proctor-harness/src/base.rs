@@ -40,7 +40,7 @@ pub fn short_id(random: u32) -> String {
 pub struct Entry {
     /// When it was entered: before the thing was made.
     pub at: Time,
-    /// `owner`, `directory`, `link`, `process`, `listener`.
+    /// `owner`, `directory`, `link`, `process`, `listener`; outside the base directory `file`, `tmux_socket`, `port`.
     pub kind: String,
     /// The path, command or address.
     pub what: String,
@@ -88,7 +88,7 @@ impl Base {
         let draft = root.join("registry.new");
         let file = OpenOptions::new().create_new(true).append(true).open(&draft);
         let registry = file.map_err(|error| Halt::io("make", &draft, &error))?;
-        let mut base = Self { root, registry };
+        let base = Self { root, registry };
         let me = std::process::id();
         let started = linux::process(me).map(|p| p.started);
         base.enter(Entry { at: now, kind: "owner".into(), what: report.display().to_string(), pid: Some(me), started })?;
@@ -97,21 +97,21 @@ impl Base {
         Ok(base)
     }
 
-    /// Enters what is about to be made.
+    /// Enters what is about to be made. One line is one write, so that entries of several tasks do not mix.
     ///
     /// # Errors
     /// When the registry cannot be written; the thing must not be made then.
-    pub fn enter(&mut self, entry: Entry) -> Result<(), Halt> {
+    pub fn enter(&self, entry: Entry) -> Result<(), Halt> {
         let mut line = serde_json::to_string(&entry).map_err(|error| Halt::harness(error.to_string()))?;
         line.push('\n');
-        self.registry.write_all(line.as_bytes()).map_err(|error| Halt::io("write", &self.root.join(REGISTRY), &error))
+        (&self.registry).write_all(line.as_bytes()).map_err(|error| Halt::io("write", &self.root.join(REGISTRY), &error))
     }
 
     /// Enters and makes a folder below the base, readable by the user only.
     ///
     /// # Errors
     /// When it cannot be entered or made.
-    pub fn folder(&mut self, name: &str, now: Time) -> Result<PathBuf, Halt> {
+    pub fn folder(&self, name: &str, now: Time) -> Result<PathBuf, Halt> {
         let path = self.root.join(name);
         self.enter(Entry { at: now, kind: "directory".into(), what: path.display().to_string(), pid: None, started: None })?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|error| Halt::io("make", &path, &error))?;
@@ -122,7 +122,7 @@ impl Base {
     ///
     /// # Errors
     /// When it cannot be entered or made.
-    pub fn link(&mut self, name: &str, target: &Path, now: Time) -> Result<(), Halt> {
+    pub fn link(&self, name: &str, target: &Path, now: Time) -> Result<(), Halt> {
         let path = self.root.join(name);
         self.enter(Entry { at: now, kind: "link".into(), what: path.display().to_string(), pid: None, started: None })?;
         symlink(target, &path).map_err(|error| Halt::io("make", &path, &error))
@@ -132,7 +132,7 @@ impl Base {
     ///
     /// # Errors
     /// When it cannot be entered.
-    pub fn note(&mut self, kind: &str, what: &str, now: Time) -> Result<(), Halt> {
+    pub fn note(&self, kind: &str, what: &str, now: Time) -> Result<(), Halt> {
         self.enter(Entry { at: now, kind: kind.into(), what: what.into(), pid: None, started: None })
     }
 
@@ -196,7 +196,7 @@ mod tests {
     fn everything_is_in_the_registry_and_a_second_run_cannot_take_the_place() {
         let cache = tempfile::tempdir().unwrap();
         let now = Time::UNIX_EPOCH;
-        let mut base = Base::create(cache.path(), "7k3f", Path::new("/r"), now).unwrap();
+        let base = Base::create(cache.path(), "7k3f", Path::new("/r"), now).unwrap();
         base.folder("town", now).unwrap();
         base.link("bin", Path::new("/nowhere"), now).unwrap();
         let kinds: Vec<String> = registry(base.root()).unwrap().into_iter().map(|e| e.kind).collect();

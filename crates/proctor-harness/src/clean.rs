@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ use crate::linux::{self, Process};
 
 /// How long processes may take to end when asked.
 const GRACE: Duration = Duration::from_secs(2);
+/// Kinds of registry entries whose `what` is a file outside the base directory.
+const OUTSIDE: [&str; 2] = ["tmux_socket", "file"];
 /// How often a folder is removed again when something was still written into it.
 const REMOVALS: u32 = 3;
 
@@ -138,12 +141,27 @@ fn remove_within(base: &Path, grace: Duration) -> Result<(), Halt> {
         if !stubborn.is_empty() {
             return Err(Halt::environment(format!("processes of run {} do not end: {stubborn:?}", now.id)));
         }
-        outcome = remove_folder(&now.base);
+        outcome = remove_outside(&now.base).and_then(|()| remove_folder(&now.base));
         if outcome.is_ok() {
             break;
         }
     }
     outcome
+}
+
+/// Removes the files that a run put outside its base directory: its registry names each. What is not there is fine.
+fn remove_outside(base: &Path) -> Result<(), Halt> {
+    let entries = base::registry(base).unwrap_or_default();
+    for entry in entries.iter().filter(|entry| OUTSIDE.contains(&entry.kind.as_str())) {
+        let file = Path::new(&entry.what);
+        match fs::remove_file(file) {
+            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Err(Halt::io("remove", file, &error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The registry goes last: a folder whose removal broke off is still known as a run's.
@@ -191,7 +209,7 @@ mod tests {
     use std::process::{Child, Command};
 
     fn left_by_a_dead_proctor(cache: &Path, id: &str) -> PathBuf {
-        let mut base = Base::create(cache, id, Path::new("/r"), Time::UNIX_EPOCH).unwrap();
+        let base = Base::create(cache, id, Path::new("/r"), Time::UNIX_EPOCH).unwrap();
         // The owner's start time is wrong on purpose: a process with that id lives, but it is another one.
         let entries = [Entry {
             at: Time::UNIX_EPOCH,
@@ -245,6 +263,27 @@ mod tests {
         assert!(other.try_wait().unwrap().is_none(), "it stands elsewhere and lives");
         other.kill().unwrap();
         other.wait().unwrap();
+    }
+
+    #[test]
+    fn files_that_a_run_put_elsewhere_go_with_it() {
+        let (cache, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let base = left_by_a_dead_proctor(cache.path(), "dddd");
+        let (own, other) = (elsewhere.path().join("own"), elsewhere.path().join("other"));
+        [&own, &other].iter().for_each(|file| fs::write(file, "x").unwrap());
+        let entry = |kind: &str, what: &Path| Entry {
+            at: Time::UNIX_EPOCH,
+            kind: kind.into(),
+            what: what.display().to_string(),
+            pid: None,
+            started: None,
+        };
+        let more = [entry("file", &own), entry("tmux_socket", &elsewhere.path().join("none")), entry("port", &other)];
+        let lines: String = more.iter().map(|e| serde_json::to_string(e).unwrap() + "\n").collect();
+        let registry = base.join(base::REGISTRY);
+        fs::write(&registry, fs::read_to_string(&registry).unwrap() + &lines).unwrap();
+        remove(&base).unwrap();
+        assert!(!own.exists() && other.exists() && !base.exists());
     }
 
     #[test]

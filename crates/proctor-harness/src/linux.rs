@@ -249,3 +249,30 @@ pub fn find_program(name: &str, path: &str) -> Option<PathBuf> {
     }
     std::env::split_paths(&OsString::from(path)).map(|folder| folder.join(name)).find(runnable)
 }
+
+/// TCP ports on which somebody listens, on any address.
+pub fn listening_ports() -> BTreeSet<u16> {
+    const LISTENING: &str = "0A";
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    let port = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (local, state) = (fields.get(1)?, fields.get(3)?);
+        (*state == LISTENING).then(|| u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()).flatten()
+    };
+    tables.iter().flat_map(|table| table.lines().filter_map(port)).collect()
+}
+
+/// The range of ports that the system hands out to whoever does not name one.
+pub fn handed_out_ports() -> std::ops::RangeInclusive<u16> {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let mut numbers = text.split_whitespace().filter_map(|word| word.parse().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(first), Some(last)) => first..=last,
+        _ => 32_768..=60_999,
+    }
+}
+
+/// The id of the user that this process acts for.
+pub fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}

@@ -11,6 +11,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use proctor_harness::Halt;
 use proctor_harness::cycle::{AgentCounts, Cancel, GatewaySpec, Progress, Request, RunEnd, Services, TelemetryAddresses, run};
 use proctor_harness::scenario::{load, template};
+use proctor_harness::town::TownKind;
 use proctor_judge::evidence::{Exchange, StopKind, Time};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -118,6 +119,7 @@ impl World {
             id: id.into(),
             run_id: format!("run-{id}"),
             scenario: load(&template("t")).unwrap(),
+            town: TownKind::Builtin,
             seed: 42,
             command: "proctor run t".into(),
             models: "script".into(),

@@ -12,6 +12,7 @@ use proctor_harness::base::short_id;
 use proctor_harness::cycle::{self, Cancel, Happening, Progress, Request, RunEnd, Services};
 use proctor_harness::launch::Override;
 use proctor_harness::scenario::Scenario;
+use proctor_harness::town::TownKind;
 use proctor_judge::evidence::{Phase, StopKind, Time};
 use proctor_judge::{Judgement, Options, Outcome};
 
@@ -26,6 +27,8 @@ use crate::terminal::phases::RunDisplay;
 pub(crate) struct Choice {
     /// What is played.
     pub(crate) scenario: Scenario,
+    /// The orchestrator under test.
+    pub(crate) town: TownKind,
     /// The command line that repeats it.
     pub(crate) command: String,
     /// Folder of the runs' folders.
@@ -109,6 +112,7 @@ fn request(choice: Choice) -> Result<Request, Failure> {
         id,
         run_id: uuid::Uuid::new_v4().to_string(),
         scenario: choice.scenario,
+        town: choice.town,
         seed: choice.seed,
         command: choice.command,
         models: "script".to_owned(),
@@ -127,7 +131,11 @@ fn request(choice: Choice) -> Result<Request, Failure> {
 
 fn header(display: &Mutex<RunDisplay>, request: &Request) {
     let run = format!("run {}", request.id);
-    let parts = [request.scenario.spec.name.as_str(), "built-in town", "scripted models", &run];
+    let town = match request.town {
+        TownKind::Builtin => "built-in town",
+        TownKind::Gastown => "Gas Town",
+    };
+    let parts = [request.scenario.spec.name.as_str(), town, "scripted models", &run];
     display.lock().unwrap_or_else(PoisonError::into_inner).header(&parts);
 }
 

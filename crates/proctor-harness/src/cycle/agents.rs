@@ -16,18 +16,19 @@ use crate::town::Snapshot;
 /// The model that the built-in agent asks for when scripts play it.
 const SCRIPT_MODEL: &str = "proctor-script-1";
 
-/// Makes the table. `base` is the base directory, which holds `bin` and `scenario`; `path` the user's search path.
+/// Makes the table. `town_roles` are those that the town starts agents for; `base` is the base directory, which holds `bin` and `scenario`; `path` the user's search path.
 pub(crate) fn table(
     spec: &Spec,
     overrides: &[Override],
+    town_roles: &[&str],
     base: &Path,
     path: &str,
     gateway: &str,
     otlp: &str,
 ) -> Result<AgentTable, Halt> {
     let mut roles = BTreeMap::new();
-    for role in ["mayor", "polecat"] {
-        roles.insert(role.to_owned(), builtin(base, &BTreeMap::new()));
+    for role in town_roles {
+        roles.insert((*role).to_owned(), builtin(base, &BTreeMap::new()));
     }
     for (role, agent) in &spec.agents {
         roles.insert(role.clone(), entry(agent, base, path, &base.join("scenario"))?);
@@ -118,7 +119,7 @@ mod tests {
         let mut spec = spec();
         spec.agents.insert("polecat".into(), AgentSpec { command: "false".into(), env: BTreeMap::new() });
         let own = ["polecat=true --x 'a b'".parse().unwrap()];
-        let table = table(&spec, &own, Path::new("/b"), "/usr/bin:/bin", "g", "o").unwrap();
+        let table = table(&spec, &own, &["mayor", "polecat"], Path::new("/b"), "/usr/bin:/bin", "g", "o").unwrap();
         assert_eq!(table.roles["polecat"].program, "true --x 'a b'");
         assert_eq!(table.roles["polecat"].command[1..], ["--x", "a b"]);
         assert_eq!(table.roles["mayor"].command, ["/b/bin/proctor-agent"]);
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn a_program_that_is_not_there_is_named_before_anything_starts() {
         let own = ["mayor=./no-such-agent".parse().unwrap()];
-        let halt = table(&spec(), &own, Path::new("/b"), "/bin", "g", "o").unwrap_err();
+        let halt = table(&spec(), &own, &["mayor", "polecat"], Path::new("/b"), "/bin", "g", "o").unwrap_err();
         assert!(halt.message.contains("./no-such-agent"), "{halt}");
     }
 
@@ -141,7 +142,7 @@ mod tests {
             status: None,
             times: 0,
         });
-        let table = table(&spec, &[], Path::new("/b"), "/bin", "g", "o").unwrap();
+        let table = table(&spec, &[], &["mayor", "polecat"], Path::new("/b"), "/bin", "g", "o").unwrap();
         let silent: Vec<&str> = table.roles.iter().filter(|(_, e)| !e.telemetry).map(|(key, _)| key.as_str()).collect();
         assert_eq!(silent, ["polecat:hello"]);
     }

@@ -25,7 +25,7 @@ use crate::launch::telemetry_key;
 use crate::linux;
 use crate::process;
 use crate::scenario::Exercise;
-use crate::town::{Snapshot, Town};
+use crate::town::Snapshot;
 
 /// How often agents are asked whether they rest.
 const QUIET_POLL: Duration = Duration::from_millis(25);
@@ -84,10 +84,14 @@ impl<S: Services> Run<S> {
 
     /// Waits until no agent works, and looks a last time: what landed must still be there.
     async fn wait_until_quiet(&mut self) -> Result<(), Halt> {
-        let until = Instant::now() + self.request.scenario.spec.timeouts.quiet.0;
+        let limit = self.request.scenario.spec.timeouts.quiet.0.max(self.town()?.tempo().quiet);
+        let until = Instant::now() + limit;
         loop {
             let look = self.look().await;
-            let quiet = self.state.as_ref().is_some_and(|state| self.town.as_ref().is_some_and(|town| town.quiet(state)));
+            let quiet = match (&self.state, &self.town) {
+                (Some(state), Some(town)) => town.quiet(state).await,
+                _ => false,
+            };
             if quiet || Instant::now() >= until {
                 return look.map(drop);
             }
@@ -170,8 +174,10 @@ impl<S: Services> Run<S> {
             Err(_) if before.is_some() => self.state = before,
             Err(halt) => keep(&mut first, Err(halt)),
         }
-        let (raw, transcripts) = (self.rec.evidence.join(path::RAW), self.rec.evidence.join(path::TRANSCRIPTS));
-        keep(&mut first, town.collect(&raw, &transcripts).await);
+        keep(&mut first, town.collect(&self.rec.evidence.join(path::TRANSCRIPTS)).await);
+        if !self.request.keep_town {
+            keep(&mut first, town.end().await);
+        }
         let events = crate::town::new_events(&town.events_file(), &mut self.events_read);
         keep(&mut first, self.take_events(&events));
         first.map_or(Ok(()), Err)

@@ -29,6 +29,7 @@ pub use services::{AgentCounts, GatewaySpec, Services, TelemetryAddresses};
 use crate::halt::Halt;
 use crate::launch::Override;
 use crate::scenario::Scenario;
+use crate::town::TownKind;
 use crate::{clean, linux, process};
 use recorder::Recorder;
 use run::Run;
@@ -51,6 +52,8 @@ pub struct Request {
     pub run_id: String,
     /// What is played.
     pub scenario: Scenario,
+    /// The orchestrator under test.
+    pub town: TownKind,
     /// Seed of the town's ids.
     pub seed: u64,
     /// The command line that repeats the run.
@@ -142,7 +145,7 @@ fn first_record(request: &Request) -> RunRecord {
         run_id: request.run_id.clone(),
         scenario: request.scenario.spec.name.clone(),
         title: request.scenario.spec.title.clone(),
-        town: "builtin".into(),
+        town: request.town.word().into(),
         models: request.models.clone(),
         seed: request.seed,
         command: request.command.clone(),

@@ -21,8 +21,7 @@ use crate::halt::Halt;
 use crate::landed::Landed;
 use crate::landed::git::Git;
 use crate::launch::AgentTable;
-use crate::town::Snapshot;
-use crate::town::builtin::Builtin;
+use crate::town::{Snapshot, Town};
 
 /// A run in progress.
 pub(crate) struct Run<S> {
@@ -30,10 +29,9 @@ pub(crate) struct Run<S> {
     pub(crate) services: Arc<S>,
     pub(crate) cancel: Cancel,
     pub(crate) rec: Recorder,
-    pub(crate) base: Option<Base>,
-    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) base: Option<Arc<Base>>,
     pub(crate) git: Option<Git>,
-    pub(crate) town: Option<Builtin>,
+    pub(crate) town: Option<Box<dyn Town>>,
     pub(crate) table: Option<AgentTable>,
     pub(crate) landed: Option<Landed>,
     pub(crate) live: Live,
@@ -61,7 +59,6 @@ impl<S: Services> Run<S> {
             cancel,
             rec,
             base: None,
-            env: BTreeMap::new(),
             git: None,
             town: None,
             table: None,
@@ -83,8 +80,8 @@ impl<S: Services> Run<S> {
         self.base.as_ref().map(|base| base.root().to_owned()).ok_or_else(|| Halt::harness("the run has no base directory"))
     }
 
-    pub(crate) fn town(&self) -> Result<&Builtin, Halt> {
-        self.town.as_ref().ok_or_else(|| Halt::harness("the town was not prepared"))
+    pub(crate) fn town(&self) -> Result<&dyn Town, Halt> {
+        self.town.as_deref().ok_or_else(|| Halt::harness("the town was not prepared"))
     }
 
     pub(crate) fn landing_limit(&self) -> Duration {
@@ -122,7 +119,7 @@ impl<S: Services> Run<S> {
 
     /// The halt for a full disk below the reports or the town.
     pub(crate) fn full_disk(&self) -> Option<Halt> {
-        let base = self.base.as_ref().map_or(self.request.cache.as_path(), Base::root);
+        let base = self.base.as_ref().map_or(self.request.cache.as_path(), |base| base.root());
         disk::full(&[&self.request.report, base])
     }
 

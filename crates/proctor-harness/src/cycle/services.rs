@@ -11,6 +11,8 @@ use proctor_judge::evidence::{AgentId, Exchange};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::halt::Halt;
+use crate::scenario::Merge;
+use crate::town::TownKind;
 
 /// Where telemetry of a run goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,10 @@ pub struct GatewaySpec {
     pub faults: PathBuf,
     /// The journal's folder: `evidence/gateway`.
     pub journal: PathBuf,
+    /// The town that the scripts play in.
+    pub town: TownKind,
+    /// How work is merged there.
+    pub merge: Merge,
 }
 
 /// What the store has of one agent, by the address its records came by.

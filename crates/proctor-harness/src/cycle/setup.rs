@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proctor_judge::evidence::{Exchange, Receipt, StopKind, Time, path};
@@ -17,8 +19,7 @@ use crate::landed::Landed;
 use crate::landed::git::{GITCONFIG, Git};
 use crate::launch::BUILTIN;
 use crate::linux;
-use crate::town::builtin::Builtin;
-use crate::town::{Town, new_events};
+use crate::town::{self, Site, new_events};
 
 /// How often a prompt is sent before it counts as lost.
 const DELIVERIES: u32 = 3;
@@ -39,24 +40,21 @@ impl<S: Services> Run<S> {
 
     /// Phase 2.
     pub(crate) async fn reset_town(&mut self) -> Result<Done, Halt> {
-        let mut base = Base::create(&self.request.cache, &self.request.id, &self.request.report, self.rec.now())?;
-        let made = self.fill_base(&mut base);
+        let base = Base::create(&self.request.cache, &self.request.id, &self.request.report, self.rec.now())?;
+        let base = Arc::new(base);
+        self.base = Some(Arc::clone(&base));
+        self.fill_base(&base)?;
         let root = base.root().to_owned();
-        self.base = Some(base);
-        made?;
-        let env = town_environment(&root, &self.request.id, self.request.seed);
-        let path = self.request.environment.get("PATH").map_or("/usr/bin:/bin", String::as_str);
-        let program = linux::find_program("git", path)
-            .ok_or_else(|| Halt::environment(format!("no git was found in {path}")).hint("install git"))?;
-        let git = Git::new(program.clone(), env.clone());
-        let version = git.version().await?;
-        self.programs.insert("git".into(), (program.display().to_string(), version.clone()));
-        self.rec.record.versions.insert("git".into(), version);
+        let git = self.find_git(&root).await?;
+        let site = self.site(base, git.clone());
+        let town = town::found(self.request.town, site).await?;
+        for (name, (path, version)) in town.programs() {
+            self.rec.record.versions.insert(name.clone(), version.clone());
+            self.programs.insert(name, (path, version));
+        }
         let spec = &self.request.scenario.spec;
-        let town = Builtin::new(&root, env.clone(), git.clone(), spec);
         self.landed = Some(Landed::new(git.clone(), &root.join("origins"), &spec.convoy, &spec.landed.clauses));
         self.git = Some(git);
-        self.env = env;
         let facts = town.prepare().await;
         self.town = Some(town);
         let mut done =
@@ -66,12 +64,39 @@ impl<S: Services> Run<S> {
         Ok(done)
     }
 
-    fn fill_base(&self, base: &mut Base) -> Result<(), Halt> {
+    async fn find_git(&mut self, root: &Path) -> Result<Git, Halt> {
+        let env = town_environment(root, &self.request.id, self.request.seed);
+        let path = self.request.environment.get("PATH").map_or("/usr/bin:/bin", String::as_str);
+        let program = linux::find_program("git", path)
+            .ok_or_else(|| Halt::environment(format!("no git was found in {path}")).hint("install git"))?;
+        let git = Git::new(program.clone(), env);
+        let version = git.version().await?;
+        self.programs.insert("git".into(), (program.display().to_string(), version.clone()));
+        self.rec.record.versions.insert("git".into(), version);
+        Ok(git)
+    }
+
+    fn site(&self, base: Arc<Base>, git: Git) -> Site {
+        Site {
+            base,
+            id: self.request.id.clone(),
+            seed: self.request.seed,
+            git,
+            spec: Arc::new(self.request.scenario.spec.clone()),
+            proctor: self.request.proctor.clone(),
+            user: self.request.environment.clone(),
+            cache: self.request.cache.clone(),
+            raw: self.rec.evidence.join(path::RAW),
+            clock: Arc::clone(&self.rec.clock),
+        }
+    }
+
+    fn fill_base(&self, base: &Base) -> Result<(), Halt> {
         let now = self.rec.now();
         for folder in ["bin", "origins", "home", "tmp", "rt", "work"] {
             base.folder(folder, now)?;
         }
-        for name in ["gt", "bd", "proctor-agent", "agent-launch"] {
+        for name in ["proctor-agent", "agent-launch"] {
             base.link(&format!("bin/{name}"), &self.request.proctor, now)?;
         }
         let config = base.path("home/.gitconfig");
@@ -89,19 +114,25 @@ impl<S: Services> Run<S> {
         let spec = self.request.scenario.spec.clone();
         let faults = root.join("faults.json");
         write_json(&faults, &agents::gateway_faults(&spec.fault))?;
-        let gateway =
-            GatewaySpec { script: root.join("scenario").join(&spec.script), faults, journal: self.rec.evidence.join("gateway") };
+        let gateway = GatewaySpec {
+            script: root.join("scenario").join(&spec.script),
+            faults,
+            journal: self.rec.evidence.join("gateway"),
+            town: self.request.town,
+            merge: spec.merge,
+        };
         let gateway = self.services.start_gateway(gateway).await?;
         self.exchanges = Some(self.services.exchanges());
         let search = self.request.environment.get("PATH").cloned().unwrap_or_default();
-        let table = agents::table(&spec, &self.request.agents, &root, &search, &gateway, &addresses.otlp)?;
+        let table = agents::table(&spec, &self.request.agents, self.town()?.roles(), &root, &search, &gateway, &addresses.otlp)?;
         write_json(&root.join("agents.json"), &table)?;
         self.table = Some(table);
-        self.env.insert("GT_OTEL_METRICS_URL".into(), addresses.metrics.clone());
-        self.env.insert("GT_OTEL_LOGS_URL".into(), addresses.logs.clone());
-        self.env.insert("OTEL_RESOURCE_ATTRIBUTES".into(), format!("proctor.run.id={}", self.request.run_id));
-        write_json(&root.join(ENVIRONMENT), &self.env)?;
-        self.town()?.fix_environment(self.env.clone());
+        self.town()?.add_environment(BTreeMap::from([
+            ("GT_OTEL_METRICS_URL".to_owned(), addresses.metrics.clone()),
+            ("GT_OTEL_LOGS_URL".to_owned(), addresses.logs.clone()),
+            ("OTEL_RESOURCE_ATTRIBUTES".to_owned(), format!("proctor.run.id={}", self.request.run_id)),
+        ]));
+        write_json(&root.join(ENVIRONMENT), &self.town()?.environment())?;
         let ports =
             [("metrics", &addresses.metrics), ("logs", &addresses.logs), ("otlp", &addresses.otlp), ("gateway", &gateway)];
         let detail: Vec<String> = ports.iter().map(|(name, url)| format!("{name} {}", port(url))).collect();
@@ -115,7 +146,7 @@ impl<S: Services> Run<S> {
 
     fn note_listeners(&mut self) -> Result<(), Halt> {
         let now = self.rec.now();
-        let base = self.base.as_mut().ok_or_else(|| Halt::harness("the town was not prepared"))?;
+        let base = self.base.as_ref().ok_or_else(|| Halt::harness("the town was not prepared"))?;
         base.note("listener", "telemetry, in this process", now)?;
         base.note("listener", "gateway, in this process", now)
     }
@@ -123,10 +154,10 @@ impl<S: Services> Run<S> {
     /// Phase 4.
     pub(crate) async fn start_town(&mut self) -> Result<Done, Halt> {
         let now = self.rec.now();
-        if let Some(base) = &mut self.base {
+        if let Some(base) = &self.base {
             base.note("process", "gt mayor start: the town's daemon and the mayor", now)?;
         }
-        let limit = self.request.scenario.spec.timeouts.start.0;
+        let limit = self.request.scenario.spec.timeouts.start.0.max(self.town()?.tempo().start);
         let program = self
             .table
             .as_ref()
@@ -140,7 +171,7 @@ impl<S: Services> Run<S> {
     /// Phase 5.
     pub(crate) async fn inject_prompt(&mut self) -> Result<Done, Halt> {
         let text = self.prompt()?;
-        let limit = self.request.scenario.spec.timeouts.receipt.0;
+        let limit = self.request.scenario.spec.timeouts.receipt.0.max(self.town()?.tempo().receipt);
         let before = self.services.counts().await.get("mayor").map_or(0, |counts| counts.prompts);
         let sent_at = self.rec.now();
         self.rec.record.delivery = Some(Receipt { bytes: text.len() as u64, sent_at, received_at: None, proof: None });
@@ -149,13 +180,15 @@ impl<S: Services> Run<S> {
             if delivery > 0 {
                 self.rec.note("prompt_resent", "the prompt was sent again", BTreeMap::new())?;
             }
-            self.town()?.deliver(&text).await?;
+            self.town()?.deliver(&text, delivery).await?;
             proof = self.receipt(&text, (sent_at, before), Instant::now() + limit / DELIVERIES).await?;
             if proof.is_some() {
                 break;
             }
         }
-        let proof = proof.ok_or_else(|| lost(limit))?;
+        let Some(proof) = proof else {
+            return Err(lost(limit, self.town()?.screen().await));
+        };
         let received_at = self.rec.now();
         self.rec.record.delivery =
             Some(Receipt { bytes: text.len() as u64, sent_at, received_at: Some(received_at), proof: Some(proof.clone()) });
@@ -221,9 +254,10 @@ fn not_started(halt: Halt, program: &str) -> Halt {
         .hint("see evidence/transcripts/ for what it printed; docs/agents.md says what a program must do")
 }
 
-fn lost(limit: Duration) -> Halt {
+fn lost(limit: Duration, screen: Option<String>) -> Halt {
+    let shown = screen.map(|screen| format!("; its terminal shows:\n{}", screen.trim_end())).unwrap_or_default();
     let message = format!(
-        "the prompt was typed {DELIVERIES} times, but nothing shows within {} s that the mayor received it",
+        "the prompt was typed {DELIVERIES} times, but nothing shows within {} s that the mayor received it{shown}",
         limit.as_secs_f64()
     );
     Halt::harness(message)

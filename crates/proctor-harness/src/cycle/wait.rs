@@ -3,11 +3,10 @@
 //! The town's event file and the origins' refs are watched; each change is followed by a look at the state itself. A slow poll is
 //! the safety net. An end that nothing can avert any more is noticed at once.
 
+use proctor_judge::evidence::{Exchange, StopKind, path};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-
-use proctor_judge::evidence::{Exchange, StopKind, path};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::live::provider_gave_up;
@@ -20,10 +19,8 @@ use crate::landed::Look;
 use crate::landed::signs::name;
 use crate::launch::BUILTIN;
 use crate::linux::Watcher;
-use crate::town::{Snapshot, Town, TownEvent, new_events};
+use crate::town::{Snapshot, TownEvent, new_events};
 
-/// How often the state is looked at when nothing tells of a change.
-const POLL: Duration = Duration::from_millis(500);
 /// Exit code of the built-in agent when its provider gave up (docs/seams.md).
 const PROVIDER_EXIT: &str = "exit 3";
 /// Failed looks in a row after which the town counts as broken.
@@ -66,7 +63,7 @@ impl<S: Services> Run<S> {
 
     /// Waits for the next reason to look; `false` when time is up.
     async fn hint(&mut self, watcher: &mut Watcher, until: Instant) -> Result<bool, Halt> {
-        let poll = sleep(POLL);
+        let poll = sleep(self.town()?.tempo().poll);
         tokio::pin!(poll);
         loop {
             tokio::select! {
@@ -132,6 +129,7 @@ impl<S: Services> Run<S> {
         let (Some(landed), Some(town)) = (&mut self.landed, &self.town) else { return Ok(None) };
         let look = landed.look(&state, |rig| town.merge_repository(rig), at).await?;
         self.tell_clauses(&look)?;
+        self.town()?.tend(&state)?;
         let gone = self.provider_is_gone(&state);
         self.state = Some(state);
         self.deliveries.clone_from(&look.deliveries);

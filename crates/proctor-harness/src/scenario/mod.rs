@@ -16,7 +16,7 @@ use schemars::Schema;
 
 pub use files::Files;
 pub use problem::Problem;
-pub use spec::{CaseSpec, Change, Exercise, Expect, Fault, FaultKind, RigsBy, RuntimeKind, Span, Spec, Step, Timeouts};
+pub use spec::{CaseSpec, Change, Exercise, Expect, Fault, FaultKind, Merge, RigsBy, RuntimeKind, Span, Spec, Step, Timeouts};
 pub use template::template;
 
 /// The file that makes a folder a scenario.

@@ -36,6 +36,12 @@ pub struct Spec {
     /// Who makes the rigs.
     #[serde(default)]
     pub rigs: RigsBy,
+    /// How finished work reaches the origin's main branch in a town that leaves the choice.
+    #[serde(default)]
+    pub merge: Merge,
+    /// Whether the daemon of a town that can do without one runs.
+    #[serde(default)]
+    pub daemon: bool,
     /// Input tokens of one agent above which a finding says so.
     #[serde(default)]
     pub high_input_tokens: Option<u64>,
@@ -88,6 +94,27 @@ pub enum RigsBy {
     ByMayor,
     /// The harness, before the coordinator starts.
     Prepared,
+}
+
+/// How finished work reaches the origin's main branch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Merge {
+    /// Through the merge queue of its rig.
+    #[default]
+    Queue,
+    /// The worker pushes it.
+    Direct,
+}
+
+impl Merge {
+    /// As scenario files, flags and scripts name it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Direct => "direct",
+        }
+    }
 }
 
 /// One rig.

@@ -3,60 +3,46 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use proctor_judge::evidence::Leftover;
 use serde_json::{Value, json};
 
-use super::{Snapshot, Town};
+use super::{Site, Snapshot, Tempo, Town};
+use crate::base::town_environment;
 use crate::halt::Halt;
-use crate::landed::git::Git;
 use crate::process::{Ended, Program};
-use crate::scenario::{RigsBy, Spec};
+use crate::scenario::RigsBy;
 
 /// How long a call to `gt` may take unless it waits for an agent.
 const CALL_LIMIT: Duration = Duration::from_secs(20);
 
+/// How often the state is read when nothing tells of a change.
+const POLL: Duration = Duration::from_millis(500);
+
 /// The built-in town of one run.
 pub struct Builtin {
-    root: PathBuf,
-    env: std::sync::RwLock<BTreeMap<String, String>>,
-    git: Git,
-    rigs: Vec<(String, Option<String>)>,
-    prepared: bool,
-    name: String,
+    site: Site,
+    env: RwLock<BTreeMap<String, String>>,
 }
 
 impl Builtin {
-    /// A town below the base directory `root`. `env` is its environment so far; see [`Builtin::fix_environment`].
-    pub fn new(root: &Path, env: BTreeMap<String, String>, git: Git, spec: &Spec) -> Self {
-        Self {
-            root: root.to_owned(),
-            env: std::sync::RwLock::new(env),
-            git,
-            rigs: spec.rig.iter().map(|rig| (rig.name.clone(), rig.prefix.clone())).collect(),
-            prepared: spec.rigs == RigsBy::Prepared,
-            name: spec.name.clone(),
-        }
+    /// The town of that site, not yet made.
+    pub fn new(site: Site) -> Self {
+        let env = town_environment(site.base.root(), &site.id, site.seed);
+        Self { site, env: RwLock::new(env) }
     }
 
-    /// Fixes the environment of everything that the town starts from now on. Called in phase 3, before the town starts.
-    pub fn fix_environment(&self, env: BTreeMap<String, String>) {
-        *self.env.write().unwrap_or_else(std::sync::PoisonError::into_inner) = env;
-    }
-
-    fn env(&self) -> BTreeMap<String, String> {
-        self.env.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-
-    fn town(&self) -> PathBuf {
-        self.root.join("town")
+    fn prepared(&self) -> bool {
+        self.site.spec.rigs == RigsBy::Prepared
     }
 
     fn program(&self, args: &[&str]) -> Program {
-        let town = self.town();
-        let cwd = if town.is_dir() { town } else { self.root.clone() };
-        Program::new(self.root.join("bin/gt"), args).env(&self.env()).cwd(cwd).timeout(CALL_LIMIT)
+        let town = self.site.town();
+        let cwd = if town.is_dir() { town } else { self.site.base.root().to_owned() };
+        Program::new(self.site.base.path("bin/gt"), args).env(&self.environment()).cwd(cwd).timeout(CALL_LIMIT)
     }
 
     async fn call(&self, program: Program) -> Result<Ended, Halt> {
@@ -76,25 +62,25 @@ impl Builtin {
     }
 
     fn write_settings(&self) -> Result<(), Halt> {
-        let launch = self.root.join("bin/agent-launch");
+        let launch = self.site.base.path("bin/agent-launch");
         let settings = json!({"type": "town-settings", "version": 1, "default_agent": "launch",
             "role_agents": {"mayor": "launch", "polecat": "launch"},
             "agents": {"launch": {"provider": "launch", "command": launch, "args": [], "env": {}, "prompt_mode": "arg",
                 "hooks": {"provider": "scripted"},
                 "tmux": {"process_names": ["agent-launch", "proctor-agent"], "ready_prompt_prefix": "❯ ", "ready_delay_ms": 0}}}});
-        let folder = self.town().join("settings");
+        let folder = self.site.town().join("settings");
         let file = folder.join("config.json");
         let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&file, format!("{settings:#}\n")));
         written.map_err(|error| Halt::io("write", &file, &error))
     }
 
     async fn prepare_rigs(&self) -> Result<(), Halt> {
-        for (name, prefix) in &self.rigs {
-            let origin = self.root.join("origins").join(format!("{name}.git"));
-            self.git.seed_origin(&origin, name).await?;
+        for rig in &self.site.spec.rig {
+            let origin = self.site.base.path(&format!("origins/{}.git", rig.name));
+            self.site.git.seed_origin(&origin, &rig.name).await?;
             let url = format!("file://{}", origin.display());
-            let mut args = vec!["rig", "add", name, &url];
-            args.extend(prefix.iter().flat_map(|prefix| ["--prefix", prefix.as_str()]));
+            let mut args = vec!["rig", "add", &rig.name, &url];
+            args.extend(rig.prefix.iter().flat_map(|prefix| ["--prefix", prefix.as_str()]));
             self.gt(&args).await?;
         }
         Ok(())
@@ -109,19 +95,36 @@ impl Builtin {
     }
 }
 
+#[async_trait]
 impl Town for Builtin {
-    fn name(&self) -> &'static str {
-        "builtin"
+    fn tempo(&self) -> Tempo {
+        Tempo { poll: POLL, start: Duration::ZERO, receipt: Duration::ZERO, quiet: Duration::ZERO }
+    }
+
+    /// It is the running executable itself.
+    fn programs(&self) -> BTreeMap<String, super::Program> {
+        BTreeMap::new()
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        self.env.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add_environment(&self, more: BTreeMap<String, String>) {
+        self.env.write().unwrap_or_else(PoisonError::into_inner).extend(more);
     }
 
     async fn prepare(&self) -> Result<Vec<(String, String)>, Halt> {
-        let town = self.town().display().to_string();
-        self.gt(&["install", &town, "--name", &self.name]).await?;
+        let town = self.site.town().display().to_string();
+        for name in ["gt", "bd"] {
+            self.site.base.link(&format!("bin/{name}"), &self.site.proctor, (self.site.clock)())?;
+        }
+        self.gt(&["install", &town, "--name", &self.site.spec.name]).await?;
         self.write_settings()?;
-        if self.prepared {
+        if self.prepared() {
             self.prepare_rigs().await?;
         }
-        let by = if self.prepared { "made before the mayor starts" } else { "made by the mayor" };
+        let by = if self.prepared() { "made before the mayor starts" } else { "made by the mayor" };
         Ok(vec![("town".into(), town), ("rigs".into(), by.into())])
     }
 
@@ -129,10 +132,14 @@ impl Town for Builtin {
         self.call(self.program(&["mayor", "start"]).timeout(limit)).await.map(drop)
     }
 
-    async fn deliver(&self, text: &str) -> Result<(), Halt> {
+    async fn deliver(&self, text: &str, _again: u32) -> Result<(), Halt> {
         let mut program = self.program(&["nudge", "mayor", "--mode", "immediate", "--stdin"]);
         program.stdin = Some(text.as_bytes().to_vec());
         self.call(program).await.map(drop)
+    }
+
+    async fn screen(&self) -> Option<String> {
+        None
     }
 
     async fn observe(&self) -> Result<Snapshot, Halt> {
@@ -142,20 +149,20 @@ impl Town for Builtin {
     }
 
     fn events_file(&self) -> PathBuf {
-        self.town().join(".events.jsonl")
+        self.site.town().join(".events.jsonl")
     }
 
     fn merge_repository(&self, rig: &str) -> Option<PathBuf> {
-        let places = [".repo.git", "mayor/rig/.git", "refinery/rig/.git"];
-        places.iter().map(|place| self.town().join(rig).join(place)).find(|place| place.is_dir())
+        super::repository_of(&self.site.town(), rig)
     }
 
-    fn quiet(&self, state: &Snapshot) -> bool {
+    async fn quiet(&self, state: &Snapshot) -> bool {
         state.agents.iter().all(|agent| agent.state != "working")
     }
 
-    async fn collect(&self, raw: &Path, transcripts: &Path) -> Result<(), Halt> {
-        for (from, to) in [(self.events_file(), "events.jsonl"), (self.town().join("daemon/daemon.log"), "daemon.log")] {
+    async fn collect(&self, transcripts: &Path) -> Result<(), Halt> {
+        let raw = &self.site.raw;
+        for (from, to) in [(self.events_file(), "events.jsonl"), (self.site.town().join("daemon/daemon.log"), "daemon.log")] {
             if from.exists() {
                 let to = raw.join(to);
                 fs::copy(&from, &to).map_err(|error| Halt::io("write", &to, &error))?;
@@ -164,11 +171,11 @@ impl Town for Builtin {
         self.keep_output(&["agents", "list", "--json"], &raw.join("gt-agents.json")).await?;
         self.keep_output(&["sessions", "--json"], &raw.join("gt-sessions.json")).await?;
         self.keep_output(&["convoy", "list", "--json"], &raw.join("gt-convoys.json")).await?;
-        copy_flat(&self.town().join(".runtime/transcripts"), transcripts)
+        copy_flat(&self.site.town().join(".runtime/transcripts"), transcripts)
     }
 
     async fn stop(&self) -> Result<(), Halt> {
-        if !self.town().is_dir() {
+        if !self.site.town().is_dir() {
             return Ok(());
         }
         self.gt(&["down"]).await.map(drop)

@@ -1,4 +1,4 @@
-//! The seam to a town under test: prepare, start, deliver, observe, quiet, collect, stop.
+//! The seam to a town under test: prepare, start, deliver, observe, tend, quiet, stop, collect, end.
 //!
 //! A town is processes, files and ports. What differs between towns stays behind [`Town`]; landed, checks and verdict are the same for all.
 
@@ -6,15 +6,83 @@ pub mod builtin;
 pub mod gastown;
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use proctor_judge::evidence::{AgentRow, Bead, Convoy, Leftover, Mail, MergeRequest, Session, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::base::Base;
+use crate::cycle::Clock;
 use crate::halt::Halt;
+use crate::landed::git::Git;
+use crate::scenario::Spec;
+
+/// The towns that can be tested.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TownKind {
+    /// The town that ships with Proctor.
+    #[default]
+    Builtin,
+    /// The real Gas Town: `gt`, `bd`, `dolt` and `tmux`, found on the machine.
+    Gastown,
+}
+
+impl TownKind {
+    /// As evidence, flags and scripts name it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Builtin => "builtin",
+            Self::Gastown => "gastown",
+        }
+    }
+}
+
+/// Where and for what a town is made.
+#[derive(Clone)]
+pub struct Site {
+    /// The run's base directory; whatever the town makes outside it is entered in its registry first.
+    pub base: Arc<Base>,
+    /// The run's short id.
+    pub id: String,
+    /// Seed of the town's ids, where a town has one.
+    pub seed: u64,
+    /// Git in the town's environment.
+    pub git: Git,
+    /// The scenario.
+    pub spec: Arc<Spec>,
+    /// The running executable, which plays the agents.
+    pub proctor: PathBuf,
+    /// The environment of the user: it finds programs, and nothing of it reaches the town.
+    pub user: BTreeMap<String, String>,
+    /// Proctor's folder in the user's cache.
+    pub cache: PathBuf,
+    /// Folder for what the town says of itself: `evidence/raw`.
+    pub raw: PathBuf,
+    /// The time of day.
+    pub clock: Clock,
+}
+
+impl Site {
+    /// The root of the town.
+    pub fn town(&self) -> PathBuf {
+        self.base.path("town")
+    }
+}
+
+/// A town of that kind, not yet made.
+///
+/// # Errors
+/// When the machine lacks a program that the town consists of.
+pub async fn found(kind: TownKind, site: Site) -> Result<Box<dyn Town>, Halt> {
+    match kind {
+        TownKind::Builtin => Ok(Box::new(builtin::Builtin::new(site))),
+        TownKind::Gastown => Ok(Box::new(gastown::Gastown::new(site).await?)),
+    }
+}
 
 /// One consistent read of a town's state, in neutral rows.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -52,22 +120,65 @@ pub struct TownEvent {
     pub payload: BTreeMap<String, Value>,
 }
 
-/// A town under test.
-pub trait Town: Send + Sync {
-    /// `builtin`, `gastown`, …
-    fn name(&self) -> &'static str;
+/// How fast a town is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tempo {
+    /// How often the state is read while nothing tells of a change.
+    pub poll: Duration,
+    /// The least that a scenario's limits are raised to: until the coordinator listens,
+    pub start: Duration,
+    /// until it has the prompt,
+    pub receipt: Duration,
+    /// and until everything rests after landing.
+    pub quiet: Duration,
+}
 
-    /// Makes the town with its configuration; starts nothing that stays. What the phase's report states.
-    fn prepare(&self) -> impl Future<Output = Result<Vec<(String, String)>, Halt>> + Send;
+/// A program that took part: its path and version.
+pub type Program = (String, String);
+
+/// A town under test.
+#[async_trait]
+pub trait Town: Send + Sync {
+    /// The roles that it starts agents for.
+    fn roles(&self) -> &'static [&'static str] {
+        &["mayor", "polecat"]
+    }
+
+    /// How fast it is.
+    fn tempo(&self) -> Tempo;
+
+    /// The programs that it consists of, by name.
+    fn programs(&self) -> BTreeMap<String, Program>;
+
+    /// The environment of everything in it, as fixed so far.
+    fn environment(&self) -> BTreeMap<String, String>;
+
+    /// Adds to the environment of everything that the town starts from now on. Called in phase 3, before the town starts.
+    fn add_environment(&self, more: BTreeMap<String, String>);
+
+    /// Makes the town with its configuration; starts no agent. What the phase's report states.
+    async fn prepare(&self) -> Result<Vec<(String, String)>, Halt>;
 
     /// Starts the coordinator and returns when it listens.
-    fn start(&self, limit: Duration) -> impl Future<Output = Result<(), Halt>> + Send;
+    async fn start(&self, limit: Duration) -> Result<(), Halt>;
 
-    /// Hands a text to the coordinator. That it was received is proven elsewhere.
-    fn deliver(&self, text: &str) -> impl Future<Output = Result<(), Halt>> + Send;
+    /// Hands a text to the coordinator. `again` counts how often that was done before without anything showing that it was
+    /// received, which is proven elsewhere.
+    async fn deliver(&self, text: &str, again: u32) -> Result<(), Halt>;
+
+    /// What the coordinator's terminal shows, where it can be seen.
+    async fn screen(&self) -> Option<String>;
 
     /// Reads the town's state.
-    fn observe(&self) -> impl Future<Output = Result<Snapshot, Halt>> + Send;
+    async fn observe(&self) -> Result<Snapshot, Halt>;
+
+    /// Begins, in the background, what a town of this kind leaves to whoever runs it and this state asks for.
+    ///
+    /// # Errors
+    /// What was found since the last call and ends the run.
+    fn tend(&self, _state: &Snapshot) -> Result<(), Halt> {
+        Ok(())
+    }
 
     /// The file that grows when something happens in the town.
     fn events_file(&self) -> PathBuf;
@@ -76,13 +187,18 @@ pub trait Town: Send + Sync {
     fn merge_repository(&self, rig: &str) -> Option<PathBuf>;
 
     /// Whether every agent has come to rest in this state.
-    fn quiet(&self, state: &Snapshot) -> bool;
+    async fn quiet(&self, state: &Snapshot) -> bool;
 
-    /// Copies what the town said of itself to `raw` and what its sessions printed to `transcripts`.
-    fn collect(&self, raw: &Path, transcripts: &Path) -> impl Future<Output = Result<(), Halt>> + Send;
+    /// Ends everything that acts in the town; its state can still be read.
+    async fn stop(&self) -> Result<(), Halt>;
 
-    /// Ends every process of the town.
-    fn stop(&self) -> impl Future<Output = Result<(), Halt>> + Send;
+    /// Copies what the town said of itself to the site's `raw` and what its sessions printed to `transcripts`.
+    async fn collect(&self, transcripts: &Path) -> Result<(), Halt>;
+
+    /// Ends what [`Town::stop`] left for reading. Afterwards no process of the town is there.
+    async fn end(&self) -> Result<(), Halt> {
+        Ok(())
+    }
 }
 
 /// The complete lines that a growing file of events got since `offset`, which moves on. Lines of another form are passed over.
@@ -99,4 +215,10 @@ pub fn new_events(file: &Path, offset: &mut u64) -> Vec<TownEvent> {
     let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
     *offset += whole.len() as u64;
     whole.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// A repository of a rig inside a town of Gas Town's layout.
+fn repository_of(town: &Path, rig: &str) -> Option<PathBuf> {
+    let places = [".repo.git", "mayor/rig/.git", "refinery/rig/.git"];
+    places.iter().map(|place| town.join(rig).join(place)).find(|place| place.is_dir())
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use proctor_harness::cycle::Cancel;
 use proctor_harness::launch::{LaunchError, Override};
+use proctor_harness::scenario::Merge;
 use proctor_harness::scenario::spec::{Span, SpanError};
+use proctor_harness::town::TownKind;
 use proctor_judge::Outcome;
 
 use super::ReportsArg;
@@ -42,6 +44,9 @@ pub(crate) struct Args {
     /// The orchestrator under test
     #[arg(long, value_enum, default_value_t = Town::Builtin)]
     town: Town,
+    /// How finished work reaches main, in a town that leaves the choice [default: the scenario's]
+    #[arg(long, value_enum, value_name = "HOW")]
+    merge: Option<MergeBy>,
     /// Program that plays a role: mayor, polecat, or polecat:RIG; `builtin` is Proctor's own (repeatable)
     #[arg(long = "agent", value_name = "ROLE=COMMAND", value_parser = parse_agent)]
     agents: Vec<Override>,
@@ -91,6 +96,35 @@ fn parse_agent(text: &str) -> Result<Override, String> {
 enum Town {
     /// The town that ships with Proctor
     Builtin,
+    /// The real Gas Town: gt, bd, dolt and tmux from PROCTOR_GASTOWN_BIN or PATH, installed fresh for the run
+    Gastown,
+}
+
+impl Town {
+    fn kind(self) -> TownKind {
+        match self {
+            Self::Builtin => TownKind::Builtin,
+            Self::Gastown => TownKind::Gastown,
+        }
+    }
+}
+
+/// How finished work reaches main.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum MergeBy {
+    /// Through the merge queue of its rig
+    Queue,
+    /// The worker pushes it
+    Direct,
+}
+
+impl From<MergeBy> for Merge {
+    fn from(by: MergeBy) -> Self {
+        match by {
+            MergeBy::Queue => Self::Queue,
+            MergeBy::Direct => Self::Direct,
+        }
+    }
 }
 
 impl Args {
@@ -101,10 +135,15 @@ impl Args {
     }
 
     fn choice(&self) -> Result<Choice, Failure> {
-        let Town::Builtin = self.town;
         let python = self.python.as_ref().map(std::path::absolute).transpose();
+        let mut scenario = scenarios::load(&self.scenario)?;
+        scenario.spec.merge = self.merge.map_or(scenario.spec.merge, Merge::from);
+        if self.town == Town::Builtin && self.merge == Some(MergeBy::Direct) {
+            return Err(Failure::usage("the built-in town merges by its queue only").hint("--merge direct needs --town gastown"));
+        }
         Ok(Choice {
-            scenario: scenarios::load(&self.scenario)?,
+            scenario,
+            town: self.town.kind(),
             command: self.command(),
             reports: self.reports.reports.clone(),
             seed: self.seed,
@@ -120,6 +159,12 @@ impl Args {
     /// The command that repeats the run, with everything that decides what happens in it.
     fn command(&self) -> String {
         let mut words = vec!["proctor".to_owned(), "run".to_owned(), quoted(&self.scenario), format!("--seed {}", self.seed)];
+        if self.town != Town::Builtin {
+            words.push(format!("--town {}", self.town.kind().word()));
+        }
+        if let Some(merge) = self.merge {
+            words.push(format!("--merge {}", Merge::from(merge).word()));
+        }
         for agent in &self.agents {
             words.push(format!("--agent {}", quoted(&format!("{}={}", agent.role, agent.command))));
         }

@@ -169,6 +169,7 @@ async fn play_case(case: Case, reports: &std::path::Path, python: Option<&std::p
     let choice = Choice {
         command: format!("proctor selftest {}", case.name),
         scenario: case.scenario,
+        town: proctor_harness::town::TownKind::Builtin,
         reports: reports.to_owned(),
         seed: case.seed,
         agents: Vec::new(),

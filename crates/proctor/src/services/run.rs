@@ -10,6 +10,8 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use proctor_gateway::{Fault, Gateway, Scripts, World};
 use proctor_harness::Halt;
 use proctor_harness::cycle::{AgentCounts, GatewaySpec, Services, TelemetryAddresses};
+use proctor_harness::scenario::Merge;
+use proctor_harness::town::TownKind;
 use proctor_judge::evidence::Exchange;
 use proctor_store::{Options, Store, StoreError};
 use tokio::sync::broadcast::error::RecvError;
@@ -158,7 +160,7 @@ impl Services for RunServices {
 
 /// Reads scripts and fault plan and begins the journal.
 fn make_gateway(spec: &GatewaySpec) -> Result<Gateway, Halt> {
-    let scripts = Scripts::load(&spec.script, World::default()).map_err(|problems| {
+    let scripts = Scripts::load(&spec.script, world(spec)).map_err(|problems| {
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
         Halt::harness(first).hint("every problem at once: proctor validate SCENARIO")
     })?;
@@ -169,6 +171,19 @@ fn make_gateway(spec: &GatewaySpec) -> Result<Gateway, Halt> {
         clock: Arc::new(chrono::Utc::now),
     })
     .map_err(|error| environment(&error, error.hint()))
+}
+
+/// What the scripts may depend on.
+fn world(spec: &GatewaySpec) -> World {
+    let town = match spec.town {
+        TownKind::Builtin => proctor_gateway::Town::Builtin,
+        TownKind::Gastown => proctor_gateway::Town::Gastown,
+    };
+    let merge = match spec.merge {
+        Merge::Queue => proctor_gateway::Merge::Queue,
+        Merge::Direct => proctor_gateway::Merge::Direct,
+    };
+    World { town, merge }
 }
 
 fn read_faults(path: &Path) -> Result<Vec<Fault>, Halt> {

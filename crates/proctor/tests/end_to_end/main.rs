@@ -11,6 +11,7 @@
 
 mod bad_luck;
 mod disks;
+mod gastown;
 mod gate;
 mod killed;
 mod learned;

@@ -1,1 +1,170 @@
-//! What a real town's state is, read where it appears first: the Dolt server, reference files, sessions.
+//! What a real town's state is, read where it appears first: the town's Dolt server and the record of agents' processes.
+//!
+//! One connection, read only, one statement a read. What becomes of the rows is stated beside each kind: [`work`] for beads and
+//! convoys, [`merge`], [`mail`], [`agents`], [`sessions`].
+//!
+//! **Moments.** The town's tables hold whole seconds, and `gt` writes a second closing over the first (`gt done` closes a bead, the
+//! merge closes it again). `closed_at` and `ended_at` are therefore the moment of the first read that saw the change, when this
+//! reader saw the row before; for what was over already at the first read, what the town itself says. `created_at` and the time of a
+//! mail are the town's, in whole seconds.
+
+mod address;
+mod agents;
+mod close;
+mod dolt;
+mod dump;
+mod mail;
+mod merge;
+mod query;
+#[cfg(test)]
+mod recorded;
+mod row;
+mod sessions;
+mod work;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use proctor_judge::evidence::Time;
+
+use self::close::Closings;
+use self::dolt::{Dolt, Failure};
+use self::row::{Row, Rows};
+use self::sessions::Sessions;
+use crate::halt::Halt;
+use crate::town::Snapshot;
+
+pub use self::sessions::{FILE as SESSIONS_FILE, Launched};
+
+/// What reading has cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Statements sent to the Dolt server.
+    pub queries: u64,
+    /// How long they took together, as the reader saw it.
+    pub wall: Duration,
+}
+
+/// Reads the state of one real town.
+pub struct StateReader {
+    root: PathBuf,
+    dolt: Dolt,
+    catalogue: Catalogue,
+    closings: Closings,
+    sessions: Sessions,
+    kept: mail::Kept,
+    clock: Box<dyn Fn() -> Time + Send + Sync>,
+}
+
+/// The databases that were found, and the list of rigs they were found for.
+#[derive(Default)]
+struct Catalogue {
+    rigs: Vec<u8>,
+    databases: Vec<String>,
+}
+
+impl StateReader {
+    /// A reader of the town below the base directory `root`, whose Dolt server listens on `port`. Connects at the first read.
+    pub fn new(root: &Path, port: u16) -> Self {
+        Self {
+            root: root.to_owned(),
+            dolt: Dolt::new(port),
+            catalogue: Catalogue::default(),
+            closings: Closings::default(),
+            sessions: Sessions::new(&root.join(SESSIONS_FILE)),
+            kept: mail::Kept::default(),
+            clock: Box::new(|| SystemTime::now().into()),
+        }
+    }
+
+    /// The same reader with another clock: what it states as the time of observation.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Fn() -> Time + Send + Sync + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// Reads the town's state. Rigs that were added since the last read are found by themselves; a connection that broke, such as by a
+    /// restart of the server, is made anew. Dropping the future is harmless.
+    ///
+    /// # Errors
+    /// When the server does not answer, or when its tables have another form than `bd` 0.57 to 0.62 makes. A later read may succeed.
+    pub async fn read(&mut self) -> Result<Snapshot, Halt> {
+        let rows = match self.rows().await {
+            Err(Failure::Broken(_)) => {
+                self.catalogue = Catalogue::default();
+                self.rows().await
+            }
+            other => other,
+        };
+        let rows = rows.map_err(|failure| failure.halt(self.dolt.port()))?;
+        self.sessions.look((self.clock)())?;
+        Ok(self.snapshot(&rows))
+    }
+
+    /// Writes every table's rows of every database as `raw/dolt/<database>/<table>.ndjson`, one object a row, columns in the table's
+    /// order: numbers as numbers, JSON as JSON, `NULL` as null, times as the server prints them, bytes that are no text as
+    /// `{"base64": "…"}`. Views and `dolt_*` tables are left out: they repeat the others.
+    ///
+    /// # Errors
+    /// When the server does not answer or the files cannot be written.
+    pub async fn dump(&mut self, raw: &Path) -> Result<(), Halt> {
+        dump::dump(&mut self.dolt, &raw.join("dolt")).await
+    }
+
+    /// What reading has cost so far.
+    pub fn cost(&self) -> Cost {
+        self.dolt.cost()
+    }
+
+    async fn rows(&mut self) -> Result<Rows, Failure> {
+        self.find_databases().await?;
+        let Some(statement) = query::state(&self.catalogue.databases) else { return Ok(Rows::default()) };
+        let rows = Rows::new(self.dolt.query(&statement).await?.iter().filter_map(Row::parse));
+        self.ask_who_closed(&rows).await?;
+        Ok(rows)
+    }
+
+    /// Looks for databases when the list of rigs is another than the one they were found for.
+    async fn find_databases(&mut self) -> Result<(), Failure> {
+        let rigs = std::fs::read(self.root.join("town/mayor/rigs.json")).unwrap_or_default();
+        if !self.catalogue.databases.is_empty() && rigs == self.catalogue.rigs {
+            return Ok(());
+        }
+        let found = self.dolt.query(query::DATABASES).await?;
+        let databases: Vec<String> = found.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
+        // A rig is listed before its tables are there for a moment: then the next read looks again.
+        let whole = rig_names(&rigs).iter().all(|rig| databases.contains(rig));
+        self.catalogue = Catalogue { rigs: if whole { rigs } else { Vec::new() }, databases };
+        Ok(())
+    }
+
+    async fn ask_who_closed(&mut self, rows: &Rows) -> Result<(), Failure> {
+        let new = self.closings.look(rows, (self.clock)());
+        if let Some(statement) = query::closings(&new) {
+            let events = self.dolt.query(&statement).await?;
+            self.closings.learn(&events);
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, rows: &Rows) -> Snapshot {
+        let beads = work::beads(rows, &self.closings);
+        let sessions = self.sessions.rows(&beads);
+        let (mail, merge_requests) = self.kept.keep(mail::mail(rows), merge::requests(rows, &self.closings));
+        Snapshot {
+            convoys: work::convoys(rows, &self.closings),
+            agents: agents::agents(rows, &beads, &sessions),
+            beads,
+            mail,
+            merge_requests,
+            sessions,
+            leftovers: Vec::new(),
+        }
+    }
+}
+
+fn rig_names(rigs: &[u8]) -> Vec<String> {
+    let value: serde_json::Value = serde_json::from_slice(rigs).unwrap_or_default();
+    value["rigs"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+}

@@ -1,0 +1,166 @@
+//! Lives of agents' processes: `B/sessions.ndjson`, one line a life, written by `agent-launch` before it becomes the agent.
+//!
+//! `gt` keeps no record of sessions that outlives them. A life goes on while `/proc` has its process under the same start time and not
+//! as a zombie; it ended when a read first missed it. How it ended cannot be known from outside: `exit` says `gone`.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use proctor_judge::evidence::{AgentId, Bead, Session, Time};
+use serde::{Deserialize, Serialize};
+
+use super::address;
+use crate::halt::Halt;
+use crate::linux::{self, Process};
+
+/// The file's name in the base directory.
+pub const FILE: &str = "sessions.ndjson";
+
+/// One line of `B/sessions.ndjson`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Launched {
+    /// `GT_SESSION`.
+    #[serde(default)]
+    pub session: String,
+    /// `GT_RUN`.
+    #[serde(default)]
+    pub run_id: String,
+    /// `GT_ROLE`.
+    pub agent: AgentId,
+    /// `mayor`, `polecat`, …
+    #[serde(default)]
+    pub role: String,
+    /// `GT_RIG`.
+    #[serde(default)]
+    pub rig: Option<String>,
+    /// The process's id as it sees itself.
+    pub pid: u32,
+    /// When it began, in clock ticks since boot: field 22 of `/proc/PID/stat`.
+    pub started: u64,
+    /// What it becomes.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// When the line was written.
+    pub started_at: Time,
+    /// The issue it is for, when it is known.
+    #[serde(default)]
+    pub issue: Option<String>,
+    /// `GT_BRANCH`.
+    #[serde(default)]
+    pub branch: Option<String>,
+}
+
+struct Life {
+    launched: Launched,
+    pid: Option<u32>,
+    ended_at: Option<Time>,
+    issue: Option<String>,
+}
+
+/// All lives so far.
+pub(super) struct Sessions {
+    file: PathBuf,
+    offset: u64,
+    lives: Vec<Life>,
+}
+
+impl Sessions {
+    pub(super) fn new(file: &Path) -> Self {
+        Self { file: file.to_owned(), offset: 0, lives: Vec::new() }
+    }
+
+    /// Takes new lines and looks which processes are still there.
+    pub(super) fn look(&mut self, now: Time) -> Result<(), Halt> {
+        let lines = self.new_lines().map_err(|error| Halt::io("read", &self.file, &error))?;
+        for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+            let launched: Launched = serde_json::from_str(line)
+                .map_err(|error| Halt::harness(format!("{} has a line of another form: {error}", self.file.display())))?;
+            let pid = seen_from_here(&launched);
+            self.lives.push(Life { issue: None, pid, launched, ended_at: None });
+        }
+        for life in self.lives.iter_mut().filter(|life| life.ended_at.is_none() && !life.goes_on()) {
+            life.ended_at = Some(now);
+        }
+        Ok(())
+    }
+
+    /// The complete lines since the last look. No file: no agent was launched yet.
+    fn new_lines(&mut self) -> io::Result<String> {
+        let mut file = match File::open(&self.file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+            file => file?,
+        };
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+        self.offset += bytes.len() as u64;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The rows, in the order in which the lives began. The issue of a life that names none is the one on its agent's hook.
+    pub(super) fn rows(&mut self, beads: &[Bead]) -> Vec<Session> {
+        for life in self.lives.iter_mut().filter(|life| life.ended_at.is_none()) {
+            let held = |bead: &&Bead| {
+                bead.assignee.as_ref() == Some(&life.launched.agent) && matches!(bead.status.as_str(), "hooked" | "in_progress")
+            };
+            life.issue = beads.iter().find(held).map(|bead| bead.id.clone()).or(life.issue.take());
+        }
+        self.lives.iter().map(Life::row).collect()
+    }
+}
+
+impl Life {
+    fn goes_on(&self) -> bool {
+        self.pid.and_then(linux::process).is_some_and(|process| process.started == self.launched.started && process.state != 'Z')
+    }
+
+    fn row(&self) -> Session {
+        let launched = self.launched.clone();
+        let of_branch = launched.branch.as_deref().and_then(address::issue_of_branch).map(str::to_owned);
+        Session {
+            issue: launched.issue.or(of_branch).or_else(|| self.issue.clone()),
+            session: launched.session,
+            run_id: launched.run_id,
+            role: if launched.role.is_empty() { role(&launched.agent).to_owned() } else { launched.role },
+            agent: launched.agent,
+            rig: launched.rig,
+            pid: self.pid.or(Some(launched.pid)),
+            command: launched.command,
+            started_at: launched.started_at,
+            ended_at: self.ended_at,
+            exit: self.ended_at.map(|_| "gone".to_owned()),
+            branch: launched.branch,
+        }
+    }
+}
+
+fn role(agent: &str) -> &str {
+    match agent.split('/').collect::<Vec<_>>().as_slice() {
+        [_, "polecats", _] => "polecat",
+        [_, "crew", _] => "crew",
+        [.., last] => last,
+        [] => agent,
+    }
+}
+
+/// The id under which this process sees the launched one. A town in a PID namespace of its own states ids that mean other processes
+/// out here, or none; the start time, which all namespaces share, and the innermost of its ids name it.
+fn seen_from_here(launched: &Launched) -> Option<u32> {
+    let same = |process: &Process| process.started == launched.started;
+    if linux::process(launched.pid).as_ref().is_some_and(same) {
+        return Some(launched.pid);
+    }
+    linux::processes()
+        .iter()
+        .filter(|process| same(process))
+        .map(|process| process.pid)
+        .find(|pid| innermost(*pid) == Some(launched.pid))
+}
+
+fn innermost(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    line.split_whitespace().last()?.parse().ok()
+}

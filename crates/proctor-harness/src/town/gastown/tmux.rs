@@ -1,0 +1,80 @@
+//! The town's own tmux server: its socket, what its panes show, keys, its end.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::calls::Calls;
+use crate::halt::Halt;
+use crate::linux;
+
+/// Lines of a pane's past that are kept.
+const PAST: &str = "-32000";
+
+/// The name of a town's socket, as `gt` derives it: the folder's name, made plain, and six digits of its path's SHA-256.
+pub(super) fn socket_name(town: &Path) -> String {
+    use std::fmt::Write;
+    let folder = town.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_lowercase();
+    let plain: String = folder.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let digest = Sha256::digest(town.display().to_string().as_bytes());
+    let digits = digest.iter().take(3).fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        _ = write!(text, "{byte:02x}");
+        text
+    });
+    format!("{plain}-{digits}")
+}
+
+/// Where a socket of that name lies; `TMUX_TMPDIR` is not set in a town.
+pub(super) fn socket_path(name: &str) -> PathBuf {
+    PathBuf::from(format!("/tmp/tmux-{}", linux::user())).join(name)
+}
+
+/// The sessions that live.
+pub(super) async fn sessions(calls: &Calls, socket: &str) -> Vec<String> {
+    let listed = calls.program("tmux", &["-L", socket, "list-sessions", "-F", "#{session_name}"]).run().await;
+    listed.map(|ended| ended.out().lines().map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// Lets every session from now on write what it prints to `folder`: the terminal of one that ended is gone.
+pub(super) async fn record_sessions(calls: &Calls, socket: &str, folder: &Path) -> Result<(), Halt> {
+    let hook = format!("pipe-pane -o \"exec cat >>'{}/#{{session_name}}.txt'\"", folder.display());
+    calls.must(calls.program("tmux", &["-L", socket, "set-hook", "-ga", "session-created", &hook])).await.map(drop)
+}
+
+/// What a session's terminal shows, with its past when `whole`.
+pub(super) async fn pane(calls: &Calls, socket: &str, session: &str, whole: bool) -> Option<String> {
+    let target = format!("={session}:");
+    let mut args = vec!["-L", socket, "capture-pane", "-p", "-J", "-t", &target];
+    if whole {
+        args.extend(["-S", PAST]);
+    }
+    calls.program("tmux", &args).run().await.ok().filter(crate::process::Ended::ok).map(|ended| ended.out())
+}
+
+/// Presses Enter in a session.
+pub(super) async fn press_enter(calls: &Calls, socket: &str, session: &str) -> Result<(), Halt> {
+    let target = format!("={session}:");
+    calls.must(calls.program("tmux", &["-L", socket, "send-keys", "-t", &target, "Enter"])).await.map(drop)
+}
+
+/// Ends the server with all sessions; nothing to do when there is none.
+pub(super) async fn kill_server(calls: &Calls, socket: &str) -> Result<(), Halt> {
+    let ended = calls.run(calls.program("tmux", &["-L", socket, "kill-server"])).await?;
+    let gone = ["no server running", "No such file", "Connection refused"];
+    if ended.ok() || gone.iter().any(|word| ended.said().contains(word)) {
+        return Ok(());
+    }
+    Err(Halt::harness(format!("`tmux kill-server` failed ({}): {}", ended.how(), ended.said())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_is_named_as_gt_names_it() {
+        // Read from `gt status --json` of a town at this path.
+        assert_eq!(socket_name(Path::new("/tmp/gtv4/tw-20923")), "tw-20923-9178e0");
+    }
+}

@@ -1,0 +1,274 @@
+//! One fresh town of the real programs: made, started, spoken to, read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+
+use super::calls::{CALL, Calls, LONG_CALL};
+use super::ports::Port;
+use super::programs::{self, Version};
+use super::state::StateReader;
+use super::tend::Tending;
+use super::workarounds::{self, Ground, Workaround};
+use super::{collect, probe, settings, stop, tmux};
+use crate::base::town_environment;
+use crate::halt::Halt;
+use crate::launch::ROLES;
+use crate::scenario::RigsBy;
+use crate::town::{Program, Site, Snapshot, Tempo, Town};
+
+/// The coordinator's tmux session.
+const MAYOR: &str = "hq-mayor";
+/// Folder in the base directory for what sessions print.
+const TRANSCRIPTS: &str = "transcripts";
+/// How often the coordinator's terminal is looked at while it is busy.
+const LISTENING_POLL: Duration = Duration::from_millis(200);
+/// What an agent prints when it waits for input.
+const PROMPT_SIGN: &str = "❯";
+
+/// The real town of one run.
+pub struct Gastown {
+    pub(super) site: Site,
+    pub(super) calls: Arc<Calls>,
+    pub(super) port: Port,
+    /// Name and path of the tmux socket.
+    pub(super) socket: (String, PathBuf),
+    pub(super) reader: Mutex<StateReader>,
+    pub(super) tending: Tending,
+    programs: BTreeMap<String, Program>,
+    rows: Vec<&'static Workaround>,
+}
+
+impl Gastown {
+    /// A town of that site, not yet made. Takes its port.
+    ///
+    /// # Errors
+    /// When a program is missing or has a version that does not work with the others, when no port is free, or when the scenario
+    /// wants what Proctor cannot give.
+    pub async fn new(site: Site) -> Result<Self, Halt> {
+        if site.spec.daemon {
+            return Err(no_daemon());
+        }
+        let found = programs::find(&site.user, &site.base.path("home")).await?;
+        programs::accept(&programs::judge(&found))?;
+        let versions: BTreeMap<String, Version> = found.iter().filter_map(|f| Some((f.name.clone(), f.version()?))).collect();
+        let rows = workarounds::applying(&versions);
+        let programs = found.into_iter().filter_map(|f| Some((f.name, (f.path?.display().to_string(), f.said)))).collect();
+        let port = Port::take(&site.cache, &site.id)?;
+        let root = site.base.root();
+        let mut env = town_environment(root, &site.id, site.seed);
+        env.extend(workarounds::environment(&rows, port.number));
+        let calls = Arc::new(Calls::new(root, env, &site.raw, Arc::clone(&site.clock)));
+        let name = tmux::socket_name(&site.town());
+        let socket = (name.clone(), tmux::socket_path(&name));
+        let clock = Arc::clone(&site.clock);
+        let reader = Mutex::new(StateReader::new(root, port.number).with_clock(move || clock()));
+        Ok(Self { tending: Tending::default(), reader, socket, port, calls, programs, rows, site })
+    }
+
+    fn home(&self) -> PathBuf {
+        self.site.base.path("home")
+    }
+
+    fn outside(&self) -> Vec<PathBuf> {
+        let (home, town) = (self.home(), self.site.town());
+        workarounds::outside(&self.rows, &Ground { home: &home, town: &town, port: self.port.number, socket: &self.socket.1 })
+    }
+
+    /// Enters what will lie outside the base directory, and what is found by its environment only.
+    fn register(&self) -> Result<(), Halt> {
+        let now = (self.site.clock)();
+        let base = &self.site.base;
+        base.note("port", &self.port.number.to_string(), now)?;
+        base.note("tmux_socket", &self.socket.1.display().to_string(), now)?;
+        self.outside().iter().try_for_each(|file| base.note("file", &file.display().to_string(), now))?;
+        base.note("process", "gt install: the town's dolt", now)
+    }
+
+    fn link_programs(&self) -> Result<(), Halt> {
+        let now = (self.site.clock)();
+        let own = self.programs.iter().filter(|(name, _)| name.as_str() != "git");
+        own.map(|(name, (path, _))| self.site.base.link(&format!("bin/{name}"), Path::new(path), now)).collect()
+    }
+
+    async fn install(&self) -> Result<(), Halt> {
+        let (town, port) = (self.site.town().display().to_string(), self.port.number.to_string());
+        let args = ["install", &town, "--name", &self.site.spec.name, "--dolt-port", &port];
+        self.calls.must(self.calls.program("gt", &args).timeout(LONG_CALL)).await.map(drop)
+    }
+
+    async fn prepare_rigs(&self) -> Result<(), Halt> {
+        for rig in &self.site.spec.rig {
+            let origin = self.site.base.path(&format!("origins/{}.git", rig.name));
+            self.site.git.seed_origin(&origin, &rig.name).await?;
+            let url = format!("file://{}", origin.display());
+            let mut args = vec!["rig", "add", &rig.name, &url];
+            args.extend(rig.prefix.iter().flat_map(|prefix| ["--prefix", prefix.as_str()]));
+            self.calls.must(self.calls.program("gt", &args).timeout(LONG_CALL)).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the coordinator's last line is its prompt sign: a text typed into a running turn would end that turn.
+    async fn until_mayor_listens(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        let mut seen = 0;
+        while seen < 2 && Instant::now() < until {
+            seen = if self.listens(MAYOR).await { seen + 1 } else { 0 };
+            sleep(LISTENING_POLL).await;
+        }
+    }
+
+    /// Whether the last line of a session's terminal is its prompt sign.
+    async fn listens(&self, session: &str) -> bool {
+        let screen = tmux::pane(&self.calls, &self.socket.0, session, false).await.unwrap_or_default();
+        screen.lines().rev().find(|line| !line.trim().is_empty()).is_some_and(|line| line.starts_with(PROMPT_SIGN))
+    }
+}
+
+fn no_daemon() -> Halt {
+    Halt::environment(
+        "`daemon = true`: a town's daemon ends agents of other towns of the same user, and Proctor cannot yet keep it apart",
+    )
+    .hint("leave `daemon` out: without the daemon Proctor closes convoys itself, by `gt convoy check`")
+}
+
+#[async_trait]
+impl Town for Gastown {
+    fn roles(&self) -> &'static [&'static str] {
+        &ROLES
+    }
+
+    fn tempo(&self) -> Tempo {
+        let s = Duration::from_secs;
+        Tempo { poll: Duration::from_millis(150), start: s(180), receipt: s(180), quiet: s(120) }
+    }
+
+    fn programs(&self) -> BTreeMap<String, Program> {
+        self.programs.clone()
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        self.calls.environment()
+    }
+
+    fn add_environment(&self, more: BTreeMap<String, String>) {
+        self.calls.add_environment(more);
+    }
+
+    async fn prepare(&self) -> Result<Vec<(String, String)>, Halt> {
+        self.register()?;
+        stop::remove_files(&self.outside())?;
+        self.site.base.folder(TRANSCRIPTS, (self.site.clock)())?;
+        self.link_programs()?;
+        let (home, town) = (self.home(), self.site.town());
+        let ground = Ground { home: &home, town: &town, port: self.port.number, socket: &self.socket.1 };
+        workarounds::before_install(&self.rows, &ground)?;
+        self.install().await?;
+        settings::write_town_settings(&town, &self.site.base.path("bin/agent-launch"))?;
+        workarounds::after_install(&self.rows, &ground)?;
+        for args in workarounds::bd_calls(&self.rows) {
+            self.calls.must(self.calls.program("bd", args)).await?;
+        }
+        probe::town(&self.calls).await?;
+        let prepared = self.site.spec.rigs == RigsBy::Prepared;
+        if prepared {
+            self.prepare_rigs().await?;
+        }
+        let by = if prepared { "made before the mayor starts" } else { "made by the mayor" };
+        Ok(vec![
+            ("town".into(), town.display().to_string()),
+            ("rigs".into(), by.into()),
+            ("merging".into(), self.site.spec.merge.word().into()),
+            ("dolt".into(), format!("127.0.0.1:{}", self.port.number)),
+            ("tmux".into(), format!("tmux -L {}", self.socket.0)),
+            ("workarounds".into(), self.rows.iter().map(|row| row.name).collect::<Vec<_>>().join(", ")),
+        ])
+    }
+
+    async fn start(&self, limit: Duration) -> Result<(), Halt> {
+        self.calls.must(self.calls.program("gt", &["mayor", "start"]).timeout(limit)).await?;
+        if !self.socket.1.exists() {
+            let said = self.calls.gt(&["status", "--json", "--fast"]).await?.out();
+            let message = format!("the town's tmux server is not where it must be ({})", self.socket.1.display());
+            return Err(Halt::harness(format!("{message}; `gt status` says {}", probe::socket(&said))));
+        }
+        tmux::record_sessions(&self.calls, &self.socket.0, &self.site.base.path(TRANSCRIPTS)).await
+    }
+
+    async fn deliver(&self, text: &str, again: u32) -> Result<(), Halt> {
+        if again > 0 {
+            return tmux::press_enter(&self.calls, &self.socket.0, MAYOR).await;
+        }
+        self.until_mayor_listens(CALL).await;
+        let mut program = self.calls.program("gt", &["nudge", "mayor", "--mode", "immediate", "--stdin"]);
+        program.stdin = Some(text.as_bytes().to_vec());
+        self.calls.must(program).await.map(drop)
+    }
+
+    async fn screen(&self) -> Option<String> {
+        tmux::pane(&self.calls, &self.socket.0, MAYOR, false).await
+    }
+
+    async fn observe(&self) -> Result<Snapshot, Halt> {
+        self.reader.lock().await.read().await
+    }
+
+    fn tend(&self, state: &Snapshot) -> Result<(), Halt> {
+        self.tending.look(state, &self.calls, &self.site.town())
+    }
+
+    fn events_file(&self) -> PathBuf {
+        self.site.town().join(".events.jsonl")
+    }
+
+    fn merge_repository(&self, rig: &str) -> Option<PathBuf> {
+        crate::town::repository_of(&self.site.town(), rig)
+    }
+
+    /// The town calls whoever lives `working`, so that the terminals of those who stay are asked as well.
+    async fn quiet(&self, state: &Snapshot) -> bool {
+        let worker_works = state.agents.iter().any(|agent| agent.role == "polecat" && agent.state == "working");
+        let is_queue_empty = state.merge_requests.iter().all(|request| request.status != "open");
+        if worker_works || !is_queue_empty || !self.tending.rests() {
+            return false;
+        }
+        for session in tmux::sessions(&self.calls, &self.socket.0).await {
+            if !self.listens(&session).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn stop(&self) -> Result<(), Halt> {
+        self.tending.end();
+        stop::keep_panes(&self.calls, &self.socket.0, &self.site.raw).await?;
+        stop::agents(&self.calls, &self.site.town(), &self.socket.0).await
+    }
+
+    async fn collect(&self, transcripts: &Path) -> Result<(), Halt> {
+        let mut reader = self.reader.lock().await;
+        let sessions = reader.read().await.map(|state| state.sessions).unwrap_or_default();
+        collect::transcripts(&self.site.raw, &self.site.base.path(TRANSCRIPTS), &sessions, transcripts)?;
+        collect::files(&self.site.town(), &self.site.raw)?;
+        collect::answers(&self.calls, &self.site.raw).await?;
+        reader.dump(&self.site.raw).await
+    }
+
+    async fn end(&self) -> Result<(), Halt> {
+        stop::dolt(&self.calls, &self.site.town()).await?;
+        stop::remove_files(&self.outside())
+    }
+}
+
+/// The text of a file, empty when there is none.
+pub(super) fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default()
+}
