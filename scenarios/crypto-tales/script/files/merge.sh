@@ -28,8 +28,6 @@ merge() {
   git rebase --quiet "origin/$target" || { refuse; return; }
   git push --quiet origin "HEAD:$target" || return
   gt mq post-merge "$rig" "$id"
-  # While the town's daemon sleeps, nobody else looks whether a convoy is complete.
-  gt convoy check
   gt mail send "$rig/witness" -s "MERGED $worker" -m "Branch: $branch, issue: $issue"
 }
 
