@@ -31,7 +31,7 @@ merge() {
   gt mail send "$rig/witness" -s "MERGED $worker" -m "Branch: $branch, issue: $issue"
 }
 
-test "$2" != wait || until handed_in >/dev/null; do sleep 0.3; done
+test "$2" != wait || until handed_in >/dev/null; do sleep 1; done
 pause=1
 while handed_in >/dev/null; do
   request=$(gt refinery ready "$rig" --json)
