@@ -35,8 +35,7 @@ test "$2" != wait || until handed_in >/dev/null; do sleep 1; done
 pause=1
 while handed_in >/dev/null; do
   request=$(gt refinery ready "$rig" --json)
-  if test -n "$(field ID)"; then
-    merge
+  if test -n "$(field ID)" && merge; then
     pause=1
   else
     sleep "$pause"
