@@ -50,7 +50,8 @@ enum Report {
     Stop,
 }
 
-/// Runs an agent until its input ends, `stop` is asked for, a polecat's `gt done` succeeded, or the provider failed it.
+/// Runs an agent until its input ends, `stop` is asked for, a polecat's `gt done` succeeded, or the provider failed it (in a
+/// pane: failed a polecat).
 /// Texts that arrive during a turn are played after it; at the end of input those that are queued are still played.
 /// Telemetry is flushed before it returns. Threads that are blocked in reading `input`, in a hanging request or in waiting
 /// for `stop` outlive the call: its caller is expected to end the process.
@@ -70,6 +71,7 @@ pub fn run(
     watch_input(input, config.terminal, &sender);
     watch_stop(stop.clone(), sender.clone());
     let queue = config.beacon.iter().cloned().collect();
+    let stays = config.terminal == Terminal::Pane && !config.is_polecat();
     let conversation = Conversation {
         client: Client::new(&config, stop.clone()),
         shell: shell.clone(),
@@ -79,7 +81,7 @@ pub fn run(
         config,
     };
     let turns = start_turns(conversation, sender);
-    let status = Life { queue, busy: false, input_ended: false, turns, screen, shell }.live(&reports);
+    let status = Life { queue, busy: false, input_ended: false, stays, turns, screen, shell }.live(&reports);
     events.flush();
     status
 }
@@ -136,6 +138,9 @@ struct Life {
     queue: VecDeque<String>,
     busy: bool,
     input_ended: bool,
+    /// Whether it waits for the next text when the provider failed it: towns start whoever leaves a pane again, for ever, but
+    /// not polecats.
+    stays: bool,
     turns: Sender<String>,
     screen: Screen,
     shell: Shell,
@@ -154,6 +159,7 @@ impl Life {
                 }
                 Ok(Report::InputEnded) => self.input_ended = true,
                 Ok(Report::TurnEnded(TurnEnd::Over)) => self.next(),
+                Ok(Report::TurnEnded(TurnEnd::ProviderGone)) if self.stays => self.next(),
                 Ok(Report::TurnEnded(TurnEnd::ProviderGone)) => return ExitStatus::Provider,
                 Ok(Report::TurnEnded(TurnEnd::HandedIn | TurnEnd::Stopped)) => return ExitStatus::Ended,
                 Ok(Report::Stop) | Err(_) => {

@@ -116,9 +116,13 @@ struct Running {
 
 /// Starts an agent with a beacon of `begin`; its role is a polecat's.
 fn start(plan: Vec<provider::Reply>) -> Running {
+    start_as("alice/polecats/furiosa", Terminal::Plain, plan)
+}
+
+fn start_as(role: &str, terminal: Terminal, plan: Vec<provider::Reply>) -> Running {
     let provider = Provider::start(plan);
     let directory = tempfile::tempdir().unwrap();
-    let role = Some("alice/polecats/furiosa".to_owned());
+    let role = Some(role.to_owned());
     let config = Config {
         base_url: provider.base_url.clone(),
         credential: Credential::Token("proctor".to_owned()),
@@ -127,7 +131,7 @@ fn start(plan: Vec<provider::Reply>) -> Running {
         system: default_system_prompt(role.as_deref()),
         beacon: Some("begin".to_owned()),
         role,
-        terminal: Terminal::Plain,
+        terminal,
         directory: directory.path().to_owned(),
         retry: Retry { tries: 3, first: Duration::from_millis(1), longest: Duration::from_millis(2) },
     };
@@ -272,6 +276,20 @@ fn a_provider_that_never_answers_ends_the_agent() {
     for (key, value) in [("status_code", "int 529"), ("attempt", "int 3"), ("error", "busy"), ("request_id", "req_error")] {
         assert_eq!(events[1].1[key], value, "{key}");
     }
+}
+
+#[test]
+fn in_a_pane_a_provider_that_never_answers_ends_polecats_alone() {
+    let plan = || [vec![error(529, "overloaded_error", "busy"); 3], vec![message(&[text("Better.")])]].concat();
+    let worker = start_as("alice/polecats/furiosa", Terminal::Pane, plan());
+    assert_eq!(worker.end().0, ExitStatus::Provider);
+    let mut refinery = start_as("alice/refinery", Terminal::Pane, plan());
+    refinery.wait_for("❯ ");
+    refinery.wait_for("API error after 3 tries");
+    refinery.wait_for("❯ ");
+    refinery.type_in("try again\x1b\r");
+    refinery.wait_for("● Better.");
+    assert_eq!(refinery.end_input().0, ExitStatus::Ended);
 }
 
 #[test]

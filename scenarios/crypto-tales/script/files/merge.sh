@@ -28,17 +28,14 @@ merge() {
   git rebase --quiet "origin/$target" || { refuse; return; }
   git push --quiet origin "HEAD:$target" || return
   gt mq post-merge "$rig" "$id"
-  # While the town's daemon sleeps, nobody else looks whether a convoy is complete.
-  gt convoy check
   gt mail send "$rig/witness" -s "MERGED $worker" -m "Branch: $branch, issue: $issue"
 }
 
-test "$2" != wait || until handed_in >/dev/null; do sleep 0.3; done
+test "$2" != wait || until handed_in >/dev/null; do sleep 1; done
 pause=1
 while handed_in >/dev/null; do
   request=$(gt refinery ready "$rig" --json)
-  if test -n "$(field ID)"; then
-    merge
+  if test -n "$(field ID)" && merge; then
     pause=1
   else
     sleep "$pause"
