@@ -26,16 +26,23 @@ const PATHS: [(&str, Signal); 6] = [
     ("/insert/opentelemetry/v1/logs", Signal::Logs),
 ];
 
+/// An agent's address below `/agents`. It is one segment, percent-encoded; Go's exporters decode it before they send, so that
+/// `alice/refinery` arrives as two and `alice/polecats/nux` as three.
+const ADDRESSES: [&str; 3] = ["/{agent}", "/{agent}/{role}", "/{agent}/{role}/{name}"];
+
 /// The receiver's routes: each path, and the same below `/agents/<agent>`.
 pub(crate) fn routes(store: Arc<Store>) -> Router {
     let mut router = Router::new();
     for (path, signal) in PATHS {
         let plain =
             move |State(store): State<Arc<Store>>, headers: HeaderMap, body: Body| receive(store, signal, None, headers, body);
-        let own = move |State(store): State<Arc<Store>>, Path(agent): Path<String>, headers: HeaderMap, body: Body| {
-            receive(store, signal, Some(agent), headers, body)
+        let own = move |State(store): State<Arc<Store>>, Path(agent): Path<Vec<String>>, headers: HeaderMap, body: Body| {
+            receive(store, signal, Some(agent.join("/")), headers, body)
         };
-        router = router.route(path, post(plain)).route(&format!("/agents/{{agent}}{path}"), post(own));
+        router = router.route(path, post(plain));
+        for address in ADDRESSES {
+            router = router.route(&format!("/agents{address}{path}"), post(own));
+        }
     }
     router.with_state(store)
 }
@@ -214,12 +221,15 @@ mod tests {
             "/insert/opentelemetry/v1/logs",
             "/agents/alice%2Fpolecats%2Ffuriosa/v1/logs",
             "/agents/mayor/insert/opentelemetry/v1/logs",
+            "/agents/alice/polecats/furiosa/v1/logs",
+            "/agents/alice/refinery/insert/opentelemetry/v1/logs",
         ] {
             let answer = receiver.send_json(path).await;
             assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("{}"), "{path}: {answer}");
         }
         let agents = receiver.agents();
-        let expected = [None, None, Some("alice/polecats/furiosa"), Some("mayor")];
+        let worker = Some("alice/polecats/furiosa");
+        let expected = [None, None, worker, Some("mayor"), worker, Some("alice/refinery")];
         assert_eq!(agents, expected.map(|agent| agent.map(str::to_owned)));
     }
 
