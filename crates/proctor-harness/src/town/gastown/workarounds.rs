@@ -348,6 +348,16 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_lists_every_row() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/gastown.md");
+        let text = fs::read_to_string(page).unwrap();
+        for row in TABLE {
+            let line = format!("| `{}` | {} | {} |", row.name, row.defect, row.what);
+            assert!(text.contains(&line), "docs/gastown.md has no line\n{line}");
+        }
+    }
+
+    #[test]
     fn git_ignores_what_the_town_lays_into_worktrees() {
         let home = tempfile::tempdir().unwrap();
         before_install(&all(), &ground(home.path(), Path::new("/s"))).unwrap();
