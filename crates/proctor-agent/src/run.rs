@@ -152,6 +152,10 @@ impl Life {
         while self.busy || !self.input_ended {
             match reports.recv() {
                 Ok(Report::Text(text)) => {
+                    // A town that types a text and Enter looks whether the terminal changes, and waits for seconds when it does not.
+                    if self.busy {
+                        self.screen.will_hear(&text);
+                    }
                     self.queue.push_back(text);
                     if !self.busy {
                         self.next();

@@ -33,6 +33,11 @@ impl Screen {
         self.write(PROMPT);
     }
 
+    /// A text that came during a turn and is played after it.
+    pub(crate) fn will_hear(&self, text: &str) {
+        self.line(&format!("… {}", text.lines().next().unwrap_or_default()));
+    }
+
     pub(crate) fn told(&self, text: &str) {
         self.block("» ", "  ", text);
     }

@@ -19,6 +19,8 @@ use crate::linux;
 const LOOK: Duration = Duration::from_millis(100);
 /// The programs whose calls are commands of the town.
 const PROGRAMS: [&str; 2] = ["gt", "bd"];
+/// Programs that become another one without a new process, at any time.
+const SHELLS: [&str; 3] = ["sh", "bash", "dash"];
 /// Commands by which agents wait instead of working: nothing waits for them.
 const WAITING: [&str; 1] = ["gt refinery ready"];
 
@@ -83,6 +85,8 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 struct Seen {
     /// Every process of the last look, ours or not.
     known: BTreeSet<u32>,
+    /// Those that were a shell at the last look.
+    shells: BTreeSet<u32>,
     running: BTreeMap<u32, Command>,
     ended: Vec<Command>,
 }
@@ -98,6 +102,7 @@ impl Seen {
         // A process that was just forked is not yet the program that it becomes: it is looked at once more.
         let new: Vec<u32> = present.difference(&self.known).copied().collect();
         let undecided: Vec<u32> = new.into_iter().filter(|pid| !self.take(*pid, id, now)).collect();
+        self.shells.retain(|pid| present.contains(pid));
         self.known = present;
         undecided.iter().for_each(|pid| _ = self.known.remove(pid));
     }
@@ -110,12 +115,18 @@ impl Seen {
         let mut words = line.split(' ');
         let program = words.next().and_then(|path| path.rsplit('/').next()).unwrap_or_default().to_owned();
         if !PROGRAMS.contains(&program.as_str()) {
-            return age > 2.0 * LOOK.as_secs_f64();
+            let is_shell = SHELLS.contains(&program.as_str());
+            if is_shell {
+                self.shells.insert(pid);
+            }
+            return !is_shell && age > 2.0 * LOOK.as_secs_f64();
         }
+        let was_shell = self.shells.remove(&pid);
         let env = linux::environment(pid);
         let is_part = self.running.contains_key(&process.parent);
         let lasts = ["nudge-poller", "daemon"].iter().any(|word| line.contains(word));
         if env.get("PROCTOR_RUN_ID").is_some_and(|own| own == id) && !is_part && !lasts {
+            let age = if was_shell { LOOK.as_secs_f64().min(age) } else { age };
             let at = now - TimeDelta::milliseconds((age * 1000.0) as i64);
             let command = std::iter::once(program.as_str()).chain(words).collect::<Vec<_>>().join(" ");
             let agent = env.get("GT_ROLE").cloned().unwrap_or_default();
