@@ -76,7 +76,7 @@ pub async fn examine(town: TownKind, places: Places<'_>) -> Result<Vec<Line>, Ha
     let real = town == TownKind::Gastown;
     let mut lines = programs::lines(real, places).await?;
     lines.extend(machine::disks(places));
-    lines.push(machine::ports());
+    lines.extend(machine::ports(real));
     lines.push(machine::watches());
     lines.push(sockets::length(places.cache));
     if real {

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::{Line, Places, State};
+use crate::linux;
+use crate::town::gastown::ports;
 
 const GROUP: &str = "machine";
 
@@ -59,42 +61,25 @@ fn device(place: &Path) -> Option<u64> {
     Some(rustix::fs::stat(nearest(place)?).ok()?.st_dev)
 }
 
-/// Whether enough ports of the range that the system gives out are free. Nothing is bound.
-pub(super) fn ports() -> Line {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let range = port_range(&read("/proc/sys/net/ipv4/ip_local_port_range"));
-    let Some((first, last)) = range else {
-        return Line::new(GROUP, "ports", State::Doubtful, "the system does not say which ports it gives out");
-    };
-    let mut taken = listening(&read("/proc/net/tcp"));
-    taken.extend(listening(&read("/proc/net/tcp6")));
-    taken.retain(|port| (first..=last).contains(port));
-    taken.sort_unstable();
-    taken.dedup();
-    let free = usize::from(last - first) + 1 - taken.len();
-    let found = format!("{free} of {first} to {last} are free");
-    if free >= PORTS {
-        Line::new(GROUP, "ports", State::Good, found)
-    } else {
-        Line::new(GROUP, "ports", State::Missing, found).advice("end what listens there, or widen net.ipv4.ip_local_port_range")
+/// Whether enough ports are free; for a real town also of those that its database gets. Nothing is bound.
+pub(super) fn ports(real: bool) -> Vec<Line> {
+    let (taken, range) = (linux::listening_ports(), linux::handed_out_ports());
+    let free = range.clone().count() - taken.range(range.clone()).count();
+    let found = format!("{free} of {} to {} are free", range.start(), range.end());
+    let mut lines = vec![port_line("ports", free, found)];
+    if real {
+        let free = ports::free();
+        lines.push(port_line("ports for dolt", free, format!("{free} are free")));
     }
+    lines
 }
 
-fn port_range(text: &str) -> Option<(u16, u16)> {
-    let mut numbers = text.split_whitespace().map(str::parse);
-    let (first, last) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-    (first <= last).then_some((first, last))
-}
-
-/// Ports that somebody listens on, from a table such as `/proc/net/tcp`.
-pub(super) fn listening(table: &str) -> Vec<u16> {
-    let port = |line: &str| {
-        let mut words = line.split_whitespace();
-        let (local, _remote, state) = (words.nth(1)?, words.next()?, words.next()?);
-        let port = u16::from_str_radix(local.rsplit(':').next()?, 16).ok()?;
-        (state == "0A").then_some(port)
-    };
-    table.lines().skip(1).filter_map(port).collect()
+fn port_line(what: &str, free: usize, found: String) -> Line {
+    match free >= PORTS {
+        true => Line::new(GROUP, what, State::Good, found),
+        false => Line::new(GROUP, what, State::Missing, found)
+            .advice("end what listens there, or change net.ipv4.ip_local_port_range; `proctor clean` ends what runs left"),
+    }
 }
 
 /// What the system grants of inotify, by which changes of files are noticed.
@@ -140,13 +125,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_ports_that_somebody_listens_on_are_taken() {
-        let table = "  sl  local_address rem_address   st tx_queue rx_queue\n   \
-            0: 0100007F:9C6D 00000000:0000 0A 00000000:00000000 00:00000000\n   \
-            1: 0100007F:9C6E 0100007F:0CEA 01 00000000:00000000 00:00000000\n";
-        assert_eq!(listening(table), [0x9C6D]);
-        assert_eq!(port_range("32768\t60999\n"), Some((32768, 60999)));
-        assert_eq!(port_range("nonsense"), None);
+    fn too_few_free_ports_are_missing() {
+        assert_eq!(port_line("ports", PORTS, String::new()).state, State::Good);
+        let few = port_line("ports", PORTS - 1, String::new());
+        assert_eq!((few.state, few.advice.is_empty()), (State::Missing, false));
     }
 
     #[test]

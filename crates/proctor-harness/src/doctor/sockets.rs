@@ -5,8 +5,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use super::machine::listening;
 use super::{Line, State};
+use crate::linux;
 
 /// Longest path of a socket, with the final zero.
 const LONGEST: usize = 108;
@@ -27,7 +27,7 @@ pub(super) fn length(cache: &Path) -> Line {
 
 /// The folder of tmux's sockets: tmux refuses one that others may enter.
 pub(super) fn tmux() -> Line {
-    let user = rustix::process::getuid().as_raw();
+    let user = linux::user();
     tmux_folder(&PathBuf::from(format!("/tmp/tmux-{user}")), user)
 }
 
@@ -58,8 +58,7 @@ fn is_socket(path: &Path) -> bool {
 
 /// Circuit breakers that `bd` left outside every town: an open one makes it fail in the next town on that port.
 pub(super) fn breakers() -> Option<Line> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
-    let busy: Vec<u16> = tables.iter().flat_map(|table| listening(table)).collect();
+    let busy = linux::listening_ports();
     let folders = ["/tmp", "/tmp/beads-circuit"];
     let files = folders.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten()).map(|e| e.path());
     let stale: Vec<PathBuf> = files.filter(|path| breaker_port(path).is_some_and(|port| !busy.contains(&port))).collect();
@@ -94,7 +93,7 @@ mod tests {
     #[test]
     fn tmux_needs_a_folder_that_others_cannot_enter() {
         let folder = tempfile::tempdir().unwrap();
-        let user = rustix::process::getuid().as_raw();
+        let user = linux::user();
         let state = |mode| {
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
             tmux_folder(folder.path(), user).state
@@ -109,7 +108,7 @@ mod tests {
     fn sockets_without_a_server_are_told_from_those_with_one() {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        let user = rustix::process::getuid().as_raw();
+        let user = linux::user();
         let living = UnixListener::bind(folder.path().join("living")).unwrap();
         assert_eq!(tmux_folder(folder.path(), user).state, State::Good);
         drop(UnixListener::bind(folder.path().join("dead")).unwrap());

@@ -52,9 +52,8 @@ pub(super) fn complete(case: &Case<'_>) -> Answer {
     let (gaps, unclear) = (with(TelemetryStatus::Incomplete), with(TelemetryStatus::Unknown));
     let whole = with(TelemetryStatus::Complete);
     let answer = match (gaps.is_empty(), unclear.is_empty(), case.agents.is_empty()) {
-        (false, _, _) => Answer::when(false, expected, gaps.iter().map(|a| gap(a)).collect::<Vec<_>>().join("; "))
-            .absent(gaps.iter().all(|a| is_unfinished(case, a))),
-        (true, false, _) => Answer::unknown(expected, unclear.iter().map(|a| gap(a)).collect::<Vec<_>>().join("; ")),
+        (false, _, _) => Answer::when(false, expected, together(&gaps)).absent(gaps.iter().all(|a| is_unfinished(case, a))),
+        (true, false, _) => Answer::unknown(expected, together(&unclear)),
         (true, true, true) => Answer::unknown(expected, "no agent is known"),
         (true, true, false) => {
             let free = case.agents.len() - whole.len();
@@ -86,10 +85,28 @@ fn is_unfinished(case: &Case<'_>, agent: &AgentSummary) -> bool {
 
 /// `eve/furiosa: no event claude_code.api_request (nothing arrived …)`.
 pub(crate) fn gap(agent: &AgentSummary) -> String {
+    format!("{}: {}", short_agent(&agent.agent), lacks(agent))
+}
+
+/// The gaps of several agents; those who lack the same for the same reason are named together.
+fn together(agents: &[&AgentSummary]) -> String {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for agent in agents {
+        let (lacks, who) = (lacks(agent), short_agent(&agent.agent));
+        match groups.iter_mut().find(|(what, _)| *what == lacks) {
+            Some((_, names)) => names.push(who),
+            None => groups.push((lacks, vec![who])),
+        }
+    }
+    let told: Vec<String> = groups.iter().map(|(lacks, names)| format!("{}: {lacks}", names.join(", "))).collect();
+    told.join("; ")
+}
+
+fn lacks(agent: &AgentSummary) -> String {
     let cause = agent.telemetry.cause.as_deref().unwrap_or("cause unknown");
     match agent.telemetry.missing.as_slice() {
-        [] => format!("{}: {cause}", short_agent(&agent.agent)),
-        missing => format!("{}: {} ({cause})", short_agent(&agent.agent), missing.join(", ")),
+        [] => cause.to_owned(),
+        missing => format!("{} ({cause})", missing.join(", ")),
     }
 }
 

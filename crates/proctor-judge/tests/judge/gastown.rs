@@ -34,8 +34,9 @@ fn runs(world: &mut World, agent: &str, s: f64, command: &str, output: &str) {
     world.exchanges.extend([told, then]);
 }
 
-fn by_harness(world: &mut World, args: &[&str], exit: i32, stderr: &str) {
-    let row = json!({"at": t(1.5), "args": args, "exit": exit, "stdout": "", "stderr": stderr});
+fn by_harness(world: &mut World, command: &[&str], exit: i32, said: &str) {
+    let row =
+        json!({"at": t(1.5), "wall_s": 0.2, "command": command, "cwd": "/b/town", "how": format!("exit {exit}"), "said": said});
     world.files.entry("raw/commands.ndjson".into()).or_default().push_str(&format!("{row}\n"));
 }
 
@@ -82,7 +83,7 @@ const SHOWN: &[(&str, &str, Bend)] = &[
                 "Error: bead bo-1 is already hooked to bob/polecats/rust\nUse --force to re-sling\n[exit 1]",
             );
             w.files.insert(
-                "raw/daemon.log".into(),
+                "raw/daemon/daemon.log".into(),
                 "2026/11/22 start\n2026/11/22 10:15:04 Convoy hq-cv-1: feeding bo-1 to bob\n".into(),
             );
             let event =
@@ -134,13 +135,13 @@ const SHOWN: &[(&str, &str, Bend)] = &[
     ("gastown.install_partial", "issue_prefix", |w| {
         by_harness(
             w,
-            &["gt", "install", "town"],
+            &["/b/bin/gt", "install", "town"],
             0,
             "   ⚠ Could not initialize town beads: config set issue_prefix: exit status 1\n",
         );
     }),
     ("gastown.dolt_unreachable", "Dolt server unreachable", |w| {
-        by_harness(w, &["bd", "list"], 1, "{\"error\":\"failed to open database: Dolt server unreachable\"}\n");
+        by_harness(w, &["/b/bin/bd", "list"], 1, "{\"error\":\"failed to open database: Dolt server unreachable\"}\n");
     }),
     ("gastown.worktree_busy", "could not checkout main", |w| {
         runs(

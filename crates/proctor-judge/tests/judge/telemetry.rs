@@ -191,3 +191,14 @@ fn what_an_agent_says_of_another_s_start_contradicts_nobody() {
     assert_eq!(summary.totals.contradicted, 0);
     assert!(!summary.findings.iter().any(|f| f.id == "identity.contradicted"));
 }
+
+#[test]
+fn agents_that_lack_the_same_are_named_together() {
+    let mut world = with_standing_agents();
+    for rig in crate::world::RIGS {
+        silence(&mut world, &format!("{rig}/witness"));
+    }
+    let summary = world.judged();
+    let saw = &check(&summary, "telemetry").saw;
+    assert!(saw.starts_with("alice/witness, bob/witness: no event ") && saw.matches("no event").count() == 1, "{saw}");
+}

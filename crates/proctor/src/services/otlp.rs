@@ -26,25 +26,29 @@ const PATHS: [(&str, Signal); 6] = [
     ("/insert/opentelemetry/v1/logs", Signal::Logs),
 ];
 
-/// An agent's address below `/agents`. It is one segment, percent-encoded; Go's exporters decode it before they send, so that
-/// `alice/refinery` arrives as two and `alice/polecats/nux` as three.
-const ADDRESSES: [&str; 3] = ["/{agent}", "/{agent}/{role}", "/{agent}/{role}/{name}"];
-
 /// The receiver's routes: each path, and the same below `/agents/<agent>`.
 pub(crate) fn routes(store: Arc<Store>) -> Router {
     let mut router = Router::new();
     for (path, signal) in PATHS {
         let plain =
             move |State(store): State<Arc<Store>>, headers: HeaderMap, body: Body| receive(store, signal, None, headers, body);
-        let own = move |State(store): State<Arc<Store>>, Path(agent): Path<Vec<String>>, headers: HeaderMap, body: Body| {
-            receive(store, signal, Some(agent.join("/")), headers, body)
-        };
         router = router.route(path, post(plain));
-        for address in ADDRESSES {
-            router = router.route(&format!("/agents{address}{path}"), post(own));
-        }
     }
-    router.with_state(store)
+    router.route("/agents/{*rest}", post(own)).with_state(store)
+}
+
+/// Below an agent's address. Go's exporters send the address with its slashes bare, whatever the address that they were given.
+async fn own(State(store): State<Arc<Store>>, Path(rest): Path<String>, headers: HeaderMap, body: Body) -> Response {
+    match addressed(&rest) {
+        Some((agent, signal)) => receive(store, signal, Some(agent.to_owned()), headers, body).await,
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// The agent and the signal of `alice/polecats/furiosa/v1/logs`: the longest path that it ends in is the receiver's.
+fn addressed(rest: &str) -> Option<(&str, Signal)> {
+    let fits = PATHS.iter().filter_map(|(path, signal)| Some((rest.strip_suffix(path)?, *signal)));
+    fits.filter(|(agent, _)| !agent.is_empty()).min_by_key(|(agent, _)| agent.len())
 }
 
 async fn receive(store: Arc<Store>, signal: Signal, agent: Option<String>, headers: HeaderMap, body: Body) -> Response {
@@ -221,16 +225,23 @@ mod tests {
             "/insert/opentelemetry/v1/logs",
             "/agents/alice%2Fpolecats%2Ffuriosa/v1/logs",
             "/agents/mayor/insert/opentelemetry/v1/logs",
-            "/agents/alice/polecats/furiosa/v1/logs",
-            "/agents/alice/refinery/insert/opentelemetry/v1/logs",
+            "/agents/alice/refinery/v1/logs",
+            "/agents/alice/polecats/furiosa/insert/opentelemetry/v1/logs",
         ] {
             let answer = receiver.send_json(path).await;
             assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("{}"), "{path}: {answer}");
         }
         let agents = receiver.agents();
-        let worker = Some("alice/polecats/furiosa");
-        let expected = [None, None, worker, Some("mayor"), worker, Some("alice/refinery")];
+        let furiosa = Some("alice/polecats/furiosa");
+        let expected = [None, None, furiosa, Some("mayor"), Some("alice/refinery"), furiosa];
         assert_eq!(agents, expected.map(|agent| agent.map(str::to_owned)));
+    }
+
+    #[test]
+    fn an_address_needs_an_agent_and_a_path_that_takes_something() {
+        assert_eq!(addressed("deacon/boot/v1/metrics"), Some(("deacon/boot", Signal::Metrics)));
+        assert_eq!(addressed("mayor/opentelemetry/v1/metrics"), Some(("mayor", Signal::Metrics)));
+        assert_eq!((addressed("v1/logs"), addressed("mayor/v2/logs")), (None, None));
     }
 
     #[tokio::test]

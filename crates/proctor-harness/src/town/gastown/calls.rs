@@ -31,7 +31,7 @@ struct Call<'a> {
     command: &'a [String],
     cwd: &'a Path,
     how: String,
-    /// What it said, when it did not exit with 0.
+    /// What it said when it did not exit with 0, else what it warned of.
     #[serde(skip_serializing_if = "String::is_empty")]
     said: String,
 }
@@ -80,7 +80,7 @@ impl Calls {
         let cwd = program.cwd.clone().unwrap_or_default();
         let what = named(&command);
         let ended = program.run().await.map_err(|error| Halt::harness(format!("`{what}` cannot be started: {error}")))?;
-        let said = if ended.ok() { String::new() } else { ended.said() };
+        let said = if ended.ok() { warnings(&ended) } else { ended.said() };
         self.write_down(&Call {
             at,
             wall_s: ended.duration.as_secs_f64(),
@@ -125,6 +125,13 @@ fn named(command: &[String]) -> String {
     let program = command.first().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
     let rest = command.get(1..).unwrap_or(&[]).join(" ");
     format!("{program} {rest}").trim_end().to_owned()
+}
+
+/// Lines by which a call that exited with 0 says that something is amiss: `gt` goes on after many errors.
+fn warnings(ended: &Ended) -> String {
+    let text = format!("{}\n{}", ended.out(), String::from_utf8_lossy(&ended.stderr));
+    let amiss = |line: &&str| ["⚠", "Warning:", "Error:", "could not"].iter().any(|sign| line.contains(sign));
+    text.lines().map(str::trim).filter(amiss).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

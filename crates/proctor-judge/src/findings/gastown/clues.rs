@@ -11,8 +11,12 @@ use crate::evidence::{Exchange, Time, path};
 use crate::summary::Evidence;
 use crate::wording::{at_path, without_ansi};
 
-/// The harness's own calls of `gt` and `bd`, one row each: `at`, `args` (the whole command), `exit`, `stdout`, `stderr`.
+/// The harness's own calls of the town's programs, one row each: `at`, `command` (its words), `how` it ended, and what it `said`.
 const COMMANDS: &str = "commands.ndjson";
+/// What `gt` said of the town's polecats at the end.
+const POLECATS: &str = "gt-polecats.json";
+/// Where the daemon's log lies.
+pub(super) const DAEMON: &str = "daemon/daemon.log";
 
 /// Everything that defects are recognised by.
 pub(super) struct Clues<'a> {
@@ -72,25 +76,43 @@ impl<'a> Clues<'a> {
     }
 }
 
-/// What the harness ran itself.
+/// What the harness ran itself, and what `gt` said of its polecats when evidence was collected.
 fn of_harness<'a>(known: &'a Known<'a>) -> Vec<Said<'a>> {
     let rows = raw(known, COMMANDS);
-    let row = |(number, line): (usize, &str)| {
+    let row = |(index, line): (usize, &str)| {
         let value: Value = serde_json::from_str(line).ok()?;
         let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
-        let words =
-            value.get("args").and_then(Value::as_array).map(|args| args.iter().filter_map(Value::as_str).collect::<Vec<_>>());
-        let command = words.map_or_else(|| text("command").to_owned(), |words| words.join(" "));
+        let words: Vec<&str> = value.get("command")?.as_array()?.iter().filter_map(Value::as_str).collect();
         Some(Said {
             agent: None,
             at: text("at").parse().ok(),
-            command: Cow::Owned(command),
-            output: without_ansi(&format!("{}\n{}", text("stdout"), text("stderr"))),
-            exit: value.get("exit").and_then(Value::as_i64),
-            place: at_path(format!("evidence/{}/{COMMANDS}:{number}", path::RAW)),
+            command: Cow::Owned(named(&words)),
+            output: without_ansi(&text("said").replace("; ", "\n")),
+            exit: text("how").strip_prefix("exit ").and_then(|code| code.parse().ok()),
+            place: at_path(format!("evidence/{}/{COMMANDS}:{}", path::RAW, index + 1)),
         })
     };
-    rows.lines().enumerate().filter_map(|(index, line)| row((index + 1, line))).collect()
+    let mut said: Vec<Said<'a>> = rows.lines().enumerate().filter_map(row).collect();
+    said.extend(polecats(known));
+    said
+}
+
+/// `gt mayor start`, whatever folder the program lies in.
+fn named(words: &[&str]) -> String {
+    let program = words.first().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    [&[program], words.get(1..).unwrap_or_default()].concat().join(" ")
+}
+
+fn polecats<'a>(known: &'a Known<'a>) -> Option<Said<'a>> {
+    let output = raw(known, POLECATS);
+    (!output.is_empty()).then(|| Said {
+        agent: None,
+        at: known.run.collecting_since(),
+        command: Cow::Borrowed("gt polecat list --all --json"),
+        output,
+        exit: None,
+        place: at_path(format!("evidence/{}/{POLECATS}", path::RAW)),
+    })
 }
 
 /// What agents ran: an answer told a command, and the next request of the same agent brings what it printed.
@@ -165,7 +187,7 @@ fn raw(known: &Known<'_>, name: &str) -> String {
 }
 
 fn daemon(known: &Known<'_>) -> Vec<(usize, String)> {
-    raw(known, "daemon.log").lines().enumerate().map(|(index, line)| (index + 1, line.to_owned())).collect()
+    raw(known, DAEMON).lines().enumerate().map(|(index, line)| (index + 1, line.to_owned())).collect()
 }
 
 fn events(known: &Known<'_>) -> Vec<Event> {

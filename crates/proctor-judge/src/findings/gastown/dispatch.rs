@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Occurrence;
-use super::clues::{Clues, Said};
+use super::clues::{Clues, DAEMON, Said};
 use crate::evidence::path;
 use crate::wording::{after, at_path, quoted};
 
@@ -67,7 +67,7 @@ fn late(clues: &Clues<'_>, said: &Said<'_>, issue: &str, holder: &str) -> Occurr
         text += &format!("; slung by {}", actors.join(" and "));
     }
     let mut places = vec![said.place.clone()];
-    places.extend(fed.map(|(number, _)| at_path(format!("evidence/{}/daemon.log:{number}", path::RAW))));
+    places.extend(fed.map(|(number, _)| at_path(format!("evidence/{}/{DAEMON}:{number}", path::RAW))));
     places.extend(events.map(|e| e.place.clone()));
     Occurrence { text, at: said.at, agent: said.agent.map(str::to_owned), issues: vec![issue.to_owned()], places }
 }

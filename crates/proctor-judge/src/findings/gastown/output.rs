@@ -1,7 +1,7 @@
 //! Defects that a command's own words give away.
 
 use super::Occurrence;
-use super::clues::{Clues, Said};
+use super::clues::{Clues, DAEMON, Said};
 use crate::evidence::path;
 use crate::wording::{at_path, quoted};
 
@@ -103,7 +103,7 @@ pub(super) fn noise(clues: &Clues<'_>) -> Vec<Occurrence> {
 fn noise_of(clues: &Clues<'_>, words: &str, meaning: &str) -> Option<Occurrence> {
     let said: Vec<&Said<'_>> = clues.said.iter().filter(|said| said.output.contains(words)).collect();
     let logged: Vec<usize> = clues.daemon.iter().filter(|(_, line)| line.contains(words)).map(|(number, _)| *number).collect();
-    let log = logged.first().map(|number| at_path(format!("evidence/{}/daemon.log:{number}", path::RAW)));
+    let log = logged.first().map(|number| at_path(format!("evidence/{}/{DAEMON}:{number}", path::RAW)));
     let place = said.first().map(|said| said.place.clone()).or(log)?;
     let text = format!("{} times {}: {meaning}", said.len() + logged.len(), quoted(words, LINE));
     Some(Occurrence { text, at: said.first().and_then(|s| s.at), places: vec![place], ..Occurrence::default() })
