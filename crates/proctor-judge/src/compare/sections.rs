@@ -162,7 +162,7 @@ fn count(pair: &Count) -> Vec<String> {
 fn amount(pair: &Amount) -> Vec<String> {
     let [a, b] = pair.amounts.map(|n| match n {
         0.0 => NONE.into(),
-        n if n.fract() == 0.0 && n >= 0.0 && n < 1e15 => grouped(n as u64),
+        n if n.fract() == 0.0 && (0.0..1e15).contains(&n) => grouped(n as u64),
         n => format!("{n:.4}"),
     });
     vec![pair.name.clone(), a, b]
