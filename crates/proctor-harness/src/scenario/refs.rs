@@ -10,6 +10,7 @@ use super::files::Files;
 use super::problem::Problem;
 use super::spec::{CaseSpec, Exercise, Fault, FaultKind, SCENARIO_SCHEMA, Spec, Step};
 use super::{SCENARIO_FILE, SELFTEST};
+use crate::launch::ROLES;
 
 struct Refs<'a> {
     file: String,
@@ -138,10 +139,10 @@ fn check_files(spec: &Spec, files: &Files, refs: &mut Refs<'_>) {
 
 fn check_role(written: &str, role: &str, spec: &Spec, refs: &mut Refs<'_>) {
     let (name, rig) = role.split_once(':').map_or((role, None), |(name, rig)| (name, Some(rig)));
-    if !["mayor", "polecat"].contains(&name) {
+    if !ROLES.contains(&name) {
         let problem = refs.at("agent", written, 0, format!("`{written}` names no role"));
-        problem.nearest = super::problem::nearest(name, ["mayor", "polecat"]);
-        problem.hint = Some("a role is `mayor`, `polecat` or `polecat:RIG`".into());
+        problem.nearest = super::problem::nearest(name, ROLES);
+        problem.hint = Some(format!("a role is one of {}; a rig may follow: `polecat:RIG`", ROLES.join(", ")));
     } else if let Some(rig) = rig.filter(|rig| !spec.rig.iter().any(|known| known.name == *rig)) {
         let nearest = super::problem::nearest(rig, spec.rig.iter().map(|r| r.name.as_str()));
         refs.at("agent", written, 0, format!("there is no rig `{rig}`")).nearest = nearest.map(|rig| format!("{name}:{rig}"));
