@@ -92,8 +92,8 @@ impl Gastown {
 
     fn link_programs(&self) -> Result<(), Halt> {
         let now = (self.site.clock)();
-        let own = self.programs.iter().filter(|(name, _)| name.as_str() != "git");
-        own.map(|(name, (path, _))| self.site.base.link(&format!("bin/{name}"), Path::new(path), now)).collect()
+        let mut own = self.programs.iter().filter(|(name, _)| name.as_str() != "git");
+        own.try_for_each(|(name, (path, _))| self.site.base.link(&format!("bin/{name}"), Path::new(path), now))
     }
 
     async fn install(&self) -> Result<(), Halt> {
