@@ -113,7 +113,7 @@ fn programs_of_the_real_town_that_are_there_are_judged_together() {
     let sandbox = Sandbox::new();
     let named = std::env::var_os("PROCTOR_GASTOWN_BIN");
     if named.is_none() && on_path("gt").is_none() {
-        println!("skipped: gt not found");
+        eprintln!("skipped: gt not found");
         return;
     }
     let mut command = sandbox.proctor(&["doctor", "--town", "gastown", "--json"]);

@@ -307,7 +307,7 @@ pub(super) fn bd_calls(rows: &[&Workaround]) -> Vec<&'static [&'static str]> {
 /// The files outside the base directory that the town leaves.
 pub(super) fn outside(rows: &[&Workaround], ground: &Ground<'_>) -> Vec<PathBuf> {
     let (port, socket) = (ground.port.to_string(), ground.socket.display().to_string());
-    let filled = |pattern: &&str| PathBuf::from(pattern.replace("{port}", &port).replace("{socket}", &socket));
+    let filled = |pattern: &str| PathBuf::from(pattern.replace("{port}", &port).replace("{socket}", &socket));
     let patterns = rows.iter().filter_map(|row| if let Step::Outside(patterns) = row.step { Some(patterns) } else { None });
     patterns.flatten().map(|pattern| filled(pattern)).collect()
 }
