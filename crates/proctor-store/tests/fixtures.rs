@@ -182,7 +182,7 @@ fn no_real_row_contradicts_the_address_of_the_agent_that_it_names() {
         assert_eq!(store.stats().contradicted, 0, "{} by the address of {role}", path.display());
         *seen.entry(role.rsplit('/').next().unwrap_or_default().to_owned()).or_insert(0) += 1;
     }
-    for role in ["mayor", "refinery", "witness"] {
+    for role in ["mayor", "refinery", "furiosa"] {
         assert!(seen.contains_key(role), "no row of a {role} was captured: {seen:?}");
     }
 }
