@@ -19,7 +19,7 @@ use super::run::Town;
 Examples:
   proctor doctor
   proctor doctor --town gastown
-  PROCTOR_GASTOWN_BIN=/opt/gastown/bin proctor doctor --town gastown --json
+  PROCTOR_GASTOWN_BIN=~/gastown/bin proctor doctor --town gastown --json
 
 Exit code: 0 when a run can be made, 102 when something is missing that it needs.")]
 pub(crate) struct Args {
