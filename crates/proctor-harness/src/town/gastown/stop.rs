@@ -29,7 +29,7 @@ pub(super) async fn keep_panes(calls: &Calls, socket: &str, raw: &Path) -> Resul
     Ok(())
 }
 
-/// Ends everything that acts: the daemon, every session, the helpers that wait for sessions.
+/// Ends everything that acts: the daemon, every session, the pollers that wait for sessions.
 pub(super) async fn agents(calls: &Calls, town: &Path, socket: &str) -> Result<(), Halt> {
     if !town.is_dir() {
         return Ok(());
