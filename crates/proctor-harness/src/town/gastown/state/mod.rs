@@ -1,7 +1,7 @@
 //! What a real town's state is, read where it appears first: the town's Dolt server and the record of agents' processes.
 //!
-//! One connection, read only, one statement for the hashes of all databases and one for those that changed. What becomes of the rows is stated beside each kind: [`work`] for beads and
-//! convoys, [`merge`], [`mail`], [`agents`], [`sessions`].
+//! One connection, read only, one statement for the hashes of all databases and one for those that changed. What becomes of the rows is stated beside each kind: `work` for beads and
+//! convoys, `merge`, `mail`, `agents`, `sessions`.
 //!
 //! **Moments.** The town's tables hold whole seconds, and `gt` writes a second closing over the first (`gt done` closes a bead, the
 //! merge closes it again). `closed_at` and `ended_at` are therefore the moment of the first read that saw the change, when this
