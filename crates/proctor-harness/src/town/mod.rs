@@ -20,6 +20,7 @@ use crate::cycle::Clock;
 use crate::halt::Halt;
 use crate::landed::git::Git;
 use crate::scenario::Spec;
+use crate::scenario::spec::Rig;
 
 /// The towns that can be tested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,6 +71,18 @@ impl Site {
     /// The root of the town.
     pub fn town(&self) -> PathBuf {
         self.base.path("town")
+    }
+
+    /// Makes a rig's origin with a first commit. The arguments of the `gt` call that adds the rig.
+    ///
+    /// # Errors
+    /// When git fails.
+    async fn seed_rig(&self, rig: &Rig) -> Result<Vec<String>, Halt> {
+        let origin = self.base.path(&format!("origins/{}.git", rig.name));
+        self.git.seed_origin(&origin, &rig.name).await?;
+        let mut args = vec!["rig".to_owned(), "add".to_owned(), rig.name.clone(), format!("file://{}", origin.display())];
+        args.extend(rig.prefix.iter().flat_map(|prefix| ["--prefix".to_owned(), prefix.clone()]));
+        Ok(args)
     }
 }
 

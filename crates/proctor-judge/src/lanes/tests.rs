@@ -12,7 +12,7 @@ use super::*;
 use crate::evidence::{Exchange, MergeRequest, Session, Sign};
 
 pub(crate) fn at(seconds: f64) -> Time {
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(clippy::cast_possible_truncation, reason = "a test's moments are small")]
     let nanos = (seconds * 1e9) as i64;
     Time::from_timestamp(1_700_000_000, 0).unwrap() + Duration::nanoseconds(nanos)
 }

@@ -104,11 +104,8 @@ impl Gastown {
 
     async fn prepare_rigs(&self) -> Result<(), Halt> {
         for rig in &self.site.spec.rig {
-            let origin = self.site.base.path(&format!("origins/{}.git", rig.name));
-            self.site.git.seed_origin(&origin, &rig.name).await?;
-            let url = format!("file://{}", origin.display());
-            let mut args = vec!["rig", "add", &rig.name, &url];
-            args.extend(rig.prefix.iter().flat_map(|prefix| ["--prefix", prefix.as_str()]));
+            let args = self.site.seed_rig(rig).await?;
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
             self.calls.must(self.calls.program("gt", &args).timeout(LONG_CALL)).await?;
         }
         Ok(())

@@ -37,9 +37,8 @@ use self::dolt::{Dolt, Failure};
 use self::row::{Row, Rows};
 use self::sessions::Sessions;
 use crate::halt::Halt;
+use crate::launch::SESSIONS_FILE;
 use crate::town::Snapshot;
-
-pub use self::sessions::{FILE as SESSIONS_FILE, Launched};
 
 /// What reading has cost so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

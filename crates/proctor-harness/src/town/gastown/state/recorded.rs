@@ -7,9 +7,10 @@ use std::path::Path;
 use proctor_judge::evidence::Time;
 use serde_json::{Value, json};
 
+use super::StateReader;
 use super::dolt::Cells;
 use super::row::{Row, Rows};
-use super::{SESSIONS_FILE, StateReader};
+use crate::launch::SESSIONS_FILE;
 use crate::linux;
 use crate::town::Snapshot;
 
@@ -213,6 +214,17 @@ fn a_closing_that_was_watched_has_the_moment_of_the_look() {
     assert_eq!(closed_at(&observe(&mut reader, &cells(), at(30))), Some(at(20)));
     assert_eq!(closed_at(&observe(&mut reader, &open, at(40))), None, "reopened");
     assert_eq!(closed_at(&observe(&mut reader, &cells(), at(50))), Some(at(50)));
+}
+
+#[test]
+fn a_launch_whose_town_named_no_session_is_a_life_all_the_same() {
+    let mut line = alive("mayor");
+    line["session"] = Value::Null;
+    line["run_id"] = Value::Null;
+    let base = Base::new(&[]);
+    fs::write(base.0.path().join(SESSIONS_FILE), format!("{line}\n")).unwrap();
+    let sessions = observe(&mut base.reader(), &[], now()).sessions;
+    assert_eq!(sessions.iter().map(|life| (life.agent.as_str(), life.session.as_str())).collect::<Vec<_>>(), [("mayor", "")]);
 }
 
 #[test]

@@ -7,52 +7,15 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use proctor_judge::evidence::{AgentId, Bead, Session, Time};
-use serde::{Deserialize, Serialize};
+use proctor_judge::evidence::{Bead, Session, Time};
 
 use super::address;
 use crate::halt::Halt;
+use crate::launch::SessionStart;
 use crate::linux::{self, Process};
 
-/// The file's name in the base directory.
-pub const FILE: &str = "sessions.ndjson";
-
-/// One line of `B/sessions.ndjson`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Launched {
-    /// `GT_SESSION`.
-    #[serde(default)]
-    pub session: String,
-    /// `GT_RUN`.
-    #[serde(default)]
-    pub run_id: String,
-    /// `GT_ROLE`.
-    pub agent: AgentId,
-    /// `mayor`, `polecat`, …
-    #[serde(default)]
-    pub role: String,
-    /// `GT_RIG`.
-    #[serde(default)]
-    pub rig: Option<String>,
-    /// The process's id as it sees itself.
-    pub pid: u32,
-    /// When it began, in clock ticks since boot: field 22 of `/proc/PID/stat`.
-    pub started: u64,
-    /// What it becomes.
-    #[serde(default)]
-    pub command: Vec<String>,
-    /// When the line was written.
-    pub started_at: Time,
-    /// The issue it is for, when it is known.
-    #[serde(default)]
-    pub issue: Option<String>,
-    /// `GT_BRANCH`.
-    #[serde(default)]
-    pub branch: Option<String>,
-}
-
 struct Life {
-    launched: Launched,
+    launched: SessionStart,
     pid: Option<u32>,
     ended_at: Option<Time>,
     issue: Option<String>,
@@ -74,7 +37,7 @@ impl Sessions {
     pub(super) fn look(&mut self, now: Time) -> Result<(), Halt> {
         let lines = self.new_lines().map_err(|error| Halt::io("read", &self.file, &error))?;
         for line in lines.lines().filter(|line| !line.trim().is_empty()) {
-            let launched: Launched = serde_json::from_str(line)
+            let launched: SessionStart = serde_json::from_str(line)
                 .map_err(|error| Halt::harness(format!("{} has a line of another form: {error}", self.file.display())))?;
             let pid = seen_from_here(&launched);
             self.lives.push(Life { issue: None, pid, launched, ended_at: None });
@@ -121,9 +84,9 @@ impl Life {
         let of_branch = launched.branch.as_deref().and_then(address::issue_of_branch).map(str::to_owned);
         Session {
             issue: launched.issue.or(of_branch).or_else(|| self.issue.clone()),
-            session: launched.session,
-            run_id: launched.run_id,
-            role: if launched.role.is_empty() { role(&launched.agent).to_owned() } else { launched.role },
+            session: launched.session.unwrap_or_default(),
+            run_id: launched.run_id.unwrap_or_default(),
+            role: launched.role,
             agent: launched.agent,
             rig: launched.rig,
             pid: self.pid.or(Some(launched.pid)),
@@ -136,18 +99,9 @@ impl Life {
     }
 }
 
-fn role(agent: &str) -> &str {
-    match agent.split('/').collect::<Vec<_>>().as_slice() {
-        [_, "polecats", _] => "polecat",
-        [_, "crew", _] => "crew",
-        [.., last] => last,
-        [] => agent,
-    }
-}
-
 /// The id under which this process sees the launched one. A town in a PID namespace of its own states ids that mean other processes
 /// out here, or none; the start time, which all namespaces share, and the innermost of its ids name it.
-fn seen_from_here(launched: &Launched) -> Option<u32> {
+fn seen_from_here(launched: &SessionStart) -> Option<u32> {
     let same = |process: &Process| process.started == launched.started;
     if linux::process(launched.pid).as_ref().is_some_and(same) {
         return Some(launched.pid);
