@@ -200,6 +200,16 @@ pub fn end(pid: u32, hard: bool) {
     }
 }
 
+/// Kills a process; `false` when it is gone or may not be signalled.
+pub fn kill(pid: u32) -> bool {
+    known_pid(pid).is_some_and(|pid| rustix::process::kill_process(pid, Signal::KILL).is_ok())
+}
+
+/// Stops a process until somebody continues it; `false` when it is gone or may not be signalled.
+pub fn freeze(pid: u32) -> bool {
+    known_pid(pid).is_some_and(|pid| rustix::process::kill_process(pid, Signal::STOP).is_ok())
+}
+
 /// Ends a whole process group at once.
 pub fn kill_group(leader: u32) {
     if let Some(pid) = known_pid(leader) {

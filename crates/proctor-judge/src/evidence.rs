@@ -201,8 +201,11 @@ pub struct FaultRow {
     pub name: String,
     /// What it does, for people.
     pub what: String,
-    /// The moment it fired; absent when it never did.
+    /// The moment it fired; absent when it never did, or did not last.
     pub fired_at: Option<Time>,
+    /// The agent whose process it hit, for faults that hit one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
 }
 
 /// A work item at the end of the run.

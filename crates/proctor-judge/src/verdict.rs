@@ -3,7 +3,7 @@
 //! The order of precedence is stated in `docs/exit-codes.md`.
 
 use crate::checks::Judged;
-use crate::evidence::{Exchange, StopKind};
+use crate::evidence::{Exchange, FaultRow, StopKind};
 use crate::outcome::Outcome;
 use crate::run::Run;
 use crate::summary::{AgentSummary, CheckStatus, ClauseSummary, Finding, Level, Totals};
@@ -20,6 +20,8 @@ pub(crate) struct Signals {
     pub(crate) missed: bool,
     /// Some agent's last word from the provider was an error.
     pub(crate) provider_down: bool,
+    /// A planned fault never fired: the run did not try what it was made for.
+    pub(crate) fault_missing: bool,
     /// Whether the landed clauses hold; absent when some were never seen.
     pub(crate) landed: Option<bool>,
     /// Some check does not hold.
@@ -38,6 +40,7 @@ impl Signals {
             killed: stopped.is_none() && run.record.ended_at.is_none(),
             missed: run.exchanges.rows.iter().any(|e| e.miss.is_some()),
             provider_down: !silent_agents(&run.exchanges.rows).is_empty(),
+            fault_missing: unfired(run).is_some(),
             landed: landed_together(landed, stopped),
             check_failed: any(CheckStatus::Failed),
             check_unknown: any(CheckStatus::Unknown) || run.plan.is_none(),
@@ -66,7 +69,7 @@ impl Signals {
     /// What the outcome would be if script and provider were not to blame.
     fn by_product(&self) -> Outcome {
         match self.landed {
-            _ if self.killed => Outcome::Unknown,
+            _ if self.killed || self.fault_missing => Outcome::Unknown,
             Some(false) => Outcome::NotLanded,
             _ if self.check_failed => Outcome::Failed,
             None => Outcome::Unknown,
@@ -74,6 +77,11 @@ impl Signals {
             Some(true) => Outcome::Passed,
         }
     }
+}
+
+/// The first planned fault that never fired.
+fn unfired(run: &Run) -> Option<&FaultRow> {
+    run.faults.rows.iter().find(|fault| fault.fired_at.is_none())
 }
 
 /// Whether the clauses hold together; the deadline having passed means that they did not in time.
@@ -136,6 +144,10 @@ pub(crate) fn headline(run: &Run, outcome: Outcome, landed: &[ClauseSummary], ch
         Outcome::NotLanded => {
             let what = unlanded(run);
             first.map_or_else(|| format!("{what} did not land."), |title| format!("{what} did not land: {title}."))
+        }
+        Outcome::Unknown if unfired(run).is_some() => {
+            let name = unfired(run).map(|fault| fault.name.as_str()).unwrap_or_default();
+            format!("The planned fault `{name}` never fired, so that this run does not show what it was made to show.")
         }
         Outcome::Unknown if unknown > 0 && run.record.ended_at.is_some() => {
             format!("{}, and {unknown} of {} could not be judged.", landing(run, landed), count(all, "check"))
@@ -216,6 +228,8 @@ mod tests {
             (Signals { landed: Some(false), ..passing() }, Outcome::NotLanded),
             (Signals { landed: None, ..passing() }, Outcome::Unknown),
             (Signals { killed: true, ..passing() }, Outcome::Unknown),
+            (Signals { fault_missing: true, ..passing() }, Outcome::Unknown),
+            (Signals { fault_missing: true, check_failed: true, ..passing() }, Outcome::Unknown),
             (Signals { stopped: Some(StopKind::Environment), ..passing() }, Outcome::EnvironmentError),
             (Signals { stopped: Some(StopKind::Provider), ..passing() }, Outcome::ProviderError),
             (Signals { stopped: Some(StopKind::Harness), ..passing() }, Outcome::HarnessError),
@@ -245,6 +259,7 @@ mod tests {
             killed: false,
             missed: true,
             provider_down: true,
+            fault_missing: false,
             landed: Some(false),
             check_failed: true,
             check_unknown: true,
@@ -252,6 +267,8 @@ mod tests {
         assert_eq!(everything.outcome(), Outcome::Cancelled);
         let timeout = Signals { stopped: Some(StopKind::Timeout), missed: false, provider_down: false, ..everything };
         assert_eq!(timeout.outcome(), Outcome::NotLanded);
+        let untried = Signals { fault_missing: true, ..timeout };
+        assert_eq!(untried.outcome(), Outcome::Unknown, "a run that did not try what it was made for shows nothing");
         let failed = Signals { stopped: None, landed: Some(true), ..timeout };
         assert_eq!(failed.outcome(), Outcome::Failed, "failed is known, unknown is not");
     }

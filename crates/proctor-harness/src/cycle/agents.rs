@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use proctor_judge::evidence::{FaultRow, Time};
 use serde_json::{Value, json};
 
+use super::strikes::{Strike, Strikes};
 use crate::halt::Halt;
 use crate::launch::{AGENTS_SCHEMA, AgentEntry, AgentTable, BUILTIN, Override, role_keys, split_command};
 use crate::linux;
@@ -87,21 +88,32 @@ pub(crate) fn for_ever(faults: &[Fault]) -> Vec<String> {
 }
 
 /// The faults as evidence: what was planned, and when it fired first.
-pub(crate) fn fault_rows(faults: &[Fault], fired: &BTreeMap<String, Time>, state: &Snapshot) -> Vec<FaultRow> {
+pub(crate) fn fault_rows(faults: &[Fault], fired: &BTreeMap<String, Time>, strikes: &Strikes, state: &Snapshot) -> Vec<FaultRow> {
     let row = |fault: &Fault| match fault.kind {
         FaultKind::Provider => {
             let times = if fault.times == 0 { "for ever".to_owned() } else { format!("{} times", fault.times) };
             let what = format!("the provider answers {} to {}, {times}", fault.status.unwrap_or(500), fault.agent);
-            FaultRow { name: fault.name.clone(), what, fired_at: fired.get(&fault.name).copied() }
+            FaultRow { name: fault.name.clone(), what, fired_at: fired.get(&fault.name).copied(), agent: None }
         }
         FaultKind::Telemetry => {
             let what = format!("{} is not told where telemetry goes", fault.agent);
             let hit = |agent: &str| fault.agent == "*" || role_keys(agent).contains(&fault.agent);
             let fired_at = state.sessions.iter().filter(|session| hit(&session.agent)).map(|session| session.started_at).min();
-            FaultRow { name: fault.name.clone(), what, fired_at }
+            FaultRow { name: fault.name.clone(), what, fired_at, agent: None }
         }
+        FaultKind::Kill | FaultKind::Freeze => struck(fault, strikes.of(&fault.name)),
     };
     faults.iter().map(row).collect()
+}
+
+/// The row of a fault that hits a process.
+fn struck(fault: &Fault, strike: Option<&Strike>) -> FaultRow {
+    let verb = if fault.kind == FaultKind::Kill { "is killed" } else { "is stopped" };
+    let undone = strike.and_then(|strike| strike.undone.as_ref()).map(|why| format!(", which did not last: {why}"));
+    let what = format!("the process of {} {verb}{}", fault.agent, undone.unwrap_or_default());
+    let lasting = strike.filter(|strike| strike.undone.is_none());
+    let (fired_at, agent) = (lasting.map(|strike| strike.at), lasting.map(|strike| strike.agent.clone()));
+    FaultRow { name: fault.name.clone(), what, fired_at, agent }
 }
 
 #[cfg(test)]

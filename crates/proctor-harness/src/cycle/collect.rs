@@ -217,7 +217,7 @@ impl<S: Services> Run<S> {
         write_rows(&file(path::MERGE_REQUESTS), &state.merge_requests)?;
         write_rows(&file(path::AGENTS), &state.agents)?;
         write_rows(&file(path::SESSIONS), &state.sessions)?;
-        let faults = agents::fault_rows(&self.request.scenario.spec.fault, &self.live.fired, &state);
+        let faults = agents::fault_rows(&self.request.scenario.spec.fault, &self.live.fired, &self.strikes, &state);
         write_rows(&file(path::FAULTS), &faults)
     }
 

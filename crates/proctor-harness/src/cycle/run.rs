@@ -15,6 +15,7 @@ use super::commands::{Command, Watching};
 use super::disk::{self, Reserve};
 use super::live::Live;
 use super::recorder::{Done, Recorder};
+use super::strikes::Strikes;
 use super::{Cancel, Request, Services};
 use crate::base::{Base, RUNS};
 use crate::exercise::python::{self, Python, Wanted};
@@ -36,6 +37,7 @@ pub(crate) struct Run<S> {
     pub(crate) table: Option<AgentTable>,
     pub(crate) landed: Option<Landed>,
     pub(crate) live: Live,
+    pub(crate) strikes: Strikes,
     pub(crate) exchanges: Option<UnboundedReceiver<Exchange>>,
     pub(crate) events_read: u64,
     pub(crate) failed_looks: u32,
@@ -71,6 +73,7 @@ impl<S: Services> Run<S> {
             table: None,
             landed: None,
             live: Live::default(),
+            strikes: Strikes::default(),
             exchanges: None,
             events_read: 0,
             failed_looks: 0,

@@ -70,7 +70,10 @@ impl<S: Services> Run<S> {
                     changed.map_err(|error| Halt::environment(format!("the town cannot be watched: {error}")))?;
                     return Ok(true);
                 }
-                exchange = next_exchange(&mut self.exchanges) => self.take_exchange(&exchange)?,
+                exchange = next_exchange(&mut self.exchanges) => {
+                    self.strike(&exchange)?;
+                    self.take_exchange(&exchange)?;
+                }
                 halt = self.runtime.failed() => return Err(halt),
                 () = &mut poll => {
                     if let Some(halt) = self.full_disk() {
@@ -84,6 +87,13 @@ impl<S: Services> Run<S> {
                 () = sleep_until(until) => return Ok(false),
             }
         }
+    }
+
+    /// Hits the process that made this request where the plan says so.
+    fn strike(&mut self, exchange: &Exchange) -> Result<(), Halt> {
+        let (faults, now) = (&self.request.scenario.spec.fault, self.rec.now());
+        let done = self.strikes.strike(faults, exchange, &self.request.id, self.table.as_ref(), now);
+        done.into_iter().try_for_each(|text| self.rec.note("fault", text, BTreeMap::new()))
     }
 
     pub(crate) fn take_exchange(&mut self, exchange: &Exchange) -> Result<(), Halt> {
@@ -124,6 +134,7 @@ impl<S: Services> Run<S> {
             }
         };
         self.failed_looks = 0;
+        self.strikes.check();
         let events = self.new_events()?;
         self.take_events(&events)?;
         if self.live.state(&state) {

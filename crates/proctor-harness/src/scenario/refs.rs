@@ -167,10 +167,15 @@ fn check_faults(faults: &[Fault], spec: &Spec, refs: &mut Refs<'_>) {
                     format!("status {status} of the fault `{}` is no error status (400 to 599)", fault.name),
                 );
             }
-            (FaultKind::Telemetry, Some(_)) => {
-                _ = refs.at("name", &fault.name, 0, format!("the telemetry fault `{}` takes no `status`", fault.name))
+            (FaultKind::Telemetry | FaultKind::Kill | FaultKind::Freeze, Some(_)) => {
+                let problem = format!("the {} fault `{}` takes no `status`", fault.kind.word(), fault.name);
+                refs.at("name", &fault.name, 0, problem);
             }
             _ => {}
+        }
+        if matches!(fault.kind, FaultKind::Kill | FaultKind::Freeze) && fault.times > 0 {
+            let problem = format!("the {} fault `{}` takes no `times`: it hits one process, once", fault.kind.word(), fault.name);
+            refs.at("name", &fault.name, 0, problem);
         }
     }
 }

@@ -231,6 +231,22 @@ pub enum FaultKind {
     Provider,
     /// The agent gets no telemetry addresses.
     Telemetry,
+    /// The agent's process is killed (SIGKILL) at its first model request after the prompt was received.
+    Kill,
+    /// The agent's process is stopped (SIGSTOP) at that moment, and stays so.
+    Freeze,
+}
+
+impl FaultKind {
+    /// The word for it in a scenario.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Telemetry => "telemetry",
+            Self::Kill => "kill",
+            Self::Freeze => "freeze",
+        }
+    }
 }
 
 /// Something that is run on what was merged.

@@ -1,5 +1,6 @@
 //! What the judge noticed, each with its evidence and the command to type next. The table of ids stands in `docs/report.md`.
 
+mod faults;
 mod followed;
 mod gastown;
 mod landed;

@@ -1,4 +1,4 @@
-//! What is worth knowing whatever the outcome: workers, processes left behind, faults, deliverables, where to look.
+//! What is worth knowing whatever the outcome: workers, processes left behind, deliverables, where to look.
 
 use super::Known;
 use crate::agents::STANDING_ROLES;
@@ -6,12 +6,12 @@ use crate::evidence::path;
 use crate::next;
 use crate::outcome::Outcome;
 use crate::summary::{CheckStatus, Finding, Level};
-use crate::wording::{after, at_path, at_promql, count, short_agent};
+use crate::wording::{at_path, at_promql, count, short_agent};
 
 pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(leftovers(known));
-    findings.extend(faults(known));
+    findings.extend(super::faults::all(known));
     findings.extend(unread(known));
     findings.extend(deliverables(known));
     findings.extend(look(known));
@@ -45,30 +45,6 @@ fn leftovers(known: &Known<'_>) -> Vec<Finding> {
             })
             .at(at_path(format!("evidence/{}", path::RUN)))
             .next(if left.ended { next::view(known.run) } else { "proctor clean".into() })
-    })
-    .collect()
-}
-
-fn faults(known: &Known<'_>) -> Vec<Finding> {
-    let rows = known.run.faults.rows.iter();
-    rows.map(|fault| {
-        let place = at_path(format!("evidence/{}", path::FAULTS));
-        match fault.fired_at {
-            Some(at) => {
-                Finding::new(Level::Note, "fault.fired", format!("the planned fault `{}` fired: {}", fault.name, fault.what))
-                    .saw(after(known.run.since_start(at)))
-                    .at(place)
-            }
-            None => Finding::new(
-                Level::Warning,
-                "fault.never_fired",
-                format!("the planned fault `{}` never fired: {}", fault.name, fault.what),
-            )
-            .expected("a planned fault happens")
-            .saw("nothing that it applies to")
-            .at(place)
-            .next(next::repeat(known.run)),
-        }
     })
     .collect()
 }

@@ -11,7 +11,7 @@ use crate::places;
 use crate::terminal::{self, Screen};
 
 use super::ReportsArg;
-use super::run::Town;
+use super::town::Town;
 
 /// See [`crate::cli::Command::Doctor`].
 #[derive(Debug, clap::Args)]

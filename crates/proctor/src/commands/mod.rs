@@ -13,6 +13,7 @@ pub(crate) mod runs;
 pub(crate) mod scenarios;
 pub(crate) mod schema;
 pub(crate) mod selftest;
+pub(crate) mod town;
 pub(crate) mod validate;
 pub(crate) mod version;
 pub(crate) mod view;

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use proctor_harness::cycle::Cancel;
 use proctor_harness::launch::{LaunchError, Override};
-use proctor_harness::scenario::Merge;
 use proctor_harness::scenario::spec::{Span, SpanError};
-use proctor_harness::town::TownKind;
 use proctor_judge::Outcome;
 
 use super::ReportsArg;
+use super::town::TownChoice;
 use crate::failure::Failure;
 use crate::play::{Choice, Played, play};
 use crate::services::Ports;
@@ -41,12 +40,8 @@ pub(crate) struct Args {
     /// Name of a shipped scenario, or path of a scenario's folder
     #[arg(value_name = "SCENARIO")]
     scenario: String,
-    /// The orchestrator under test
-    #[arg(long, value_enum, default_value_t = Town::Builtin)]
-    town: Town,
-    /// How finished work reaches main, in a town that leaves the choice [default: the scenario's]
-    #[arg(long, value_enum, value_name = "HOW")]
-    merge: Option<MergeBy>,
+    #[command(flatten)]
+    town: TownChoice,
     /// Program that plays a role: mayor, polecat, or polecat:RIG; `builtin` is Proctor's own (repeatable)
     #[arg(long = "agent", value_name = "ROLE=COMMAND", value_parser = parse_agent)]
     agents: Vec<Override>,
@@ -91,43 +86,6 @@ fn parse_agent(text: &str) -> Result<Override, String> {
     })
 }
 
-/// The towns that can be tested.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Town {
-    /// The town that ships with Proctor
-    Builtin,
-    /// The real Gas Town: gt, bd, dolt and tmux from PROCTOR_GASTOWN_BIN or PATH, installed fresh for the run
-    Gastown,
-}
-
-impl Town {
-    /// The harness's word for it.
-    pub(crate) fn kind(self) -> TownKind {
-        match self {
-            Self::Builtin => TownKind::Builtin,
-            Self::Gastown => TownKind::Gastown,
-        }
-    }
-}
-
-/// How finished work reaches main.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum MergeBy {
-    /// Through the merge queue of its rig
-    Queue,
-    /// The worker pushes it
-    Direct,
-}
-
-impl From<MergeBy> for Merge {
-    fn from(by: MergeBy) -> Self {
-        match by {
-            MergeBy::Queue => Self::Queue,
-            MergeBy::Direct => Self::Direct,
-        }
-    }
-}
-
 impl Args {
     /// The flag wins over the variable.
     fn landing_timeout(&self) -> Option<Duration> {
@@ -138,10 +96,7 @@ impl Args {
     fn choice(&self) -> Result<Choice, Failure> {
         let python = self.python.as_ref().map(std::path::absolute).transpose();
         let mut scenario = scenarios::load(&self.scenario)?;
-        scenario.spec.merge = self.merge.map_or(scenario.spec.merge, Merge::from);
-        if self.town == Town::Builtin && self.merge == Some(MergeBy::Direct) {
-            return Err(Failure::usage("the built-in town merges by its queue only").hint("--merge direct needs --town gastown"));
-        }
+        self.town.settle(&mut scenario)?;
         Ok(Choice {
             scenario,
             town: self.town.kind(),
@@ -160,12 +115,7 @@ impl Args {
     /// The command that repeats the run, with everything that decides what happens in it.
     fn command(&self) -> String {
         let mut words = vec!["proctor".to_owned(), "run".to_owned(), quoted(&self.scenario), format!("--seed {}", self.seed)];
-        if self.town != Town::Builtin {
-            words.push(format!("--town {}", self.town.kind().word()));
-        }
-        if let Some(merge) = self.merge {
-            words.push(format!("--merge {}", Merge::from(merge).word()));
-        }
+        words.extend(self.town.words());
         for agent in &self.agents {
             words.push(format!("--agent {}", quoted(&format!("{}={}", agent.role, agent.command))));
         }

@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use proctor_harness::cycle::Cancel;
 use proctor_harness::scenario::{Expect, Scenario};
+use proctor_harness::town::TownKind;
 use proctor_judge::summary::{Level, Summary};
 
+use super::town::TownChoice;
 use crate::failure::{Failure, code};
 use crate::places::nearest;
 use crate::play::{Choice, Played, play};
@@ -24,6 +27,8 @@ Examples:
   proctor selftest bob-constant worker-hangs     two of them
   proctor selftest --clean 50                    50 clean runs, all of which must pass
   proctor selftest --scenario ./my-scenario --jobs 4
+  proctor selftest worker-killed --town gastown --merge direct
+  proctor selftest --clean 10 --town gastown     ten fresh towns of the real Gas Town
 
 Exit codes: 0 every case came out as it must; 1 one did not.")]
 pub(crate) struct Args {
@@ -36,6 +41,8 @@ pub(crate) struct Args {
     /// Play the unchanged scenario so many times instead; every run must pass
     #[arg(long, value_name = "N", conflicts_with = "cases")]
     clean: Option<u32>,
+    #[command(flatten)]
+    town: TownChoice,
     /// Runs at the same time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     jobs: u32,
@@ -49,6 +56,9 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// The least time that a case gets for landing in the real Gas Town, where a run on a quiet machine lands after a minute and a half.
+const GASTOWN_LANDING: Duration = Duration::from_secs(240);
 
 /// One run to play and what must come of it.
 #[derive(Clone, Debug)]
@@ -75,7 +85,8 @@ struct Answer {
 
 /// Plays the cases and prints one line each.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
-    let scenario = scenarios::load(&args.scenario)?;
+    let mut scenario = scenarios::load(&args.scenario)?;
+    args.town.settle(&mut scenario)?;
     let cases = match args.clean {
         Some(times) => clean_cases(&scenario, times),
         None => sabotage_cases(&scenario, args)?,
@@ -136,11 +147,11 @@ async fn play_all(args: &Args, cases: Vec<Case>, cancel: &Cancel) -> Result<Vec<
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..args.jobs {
         let (queue, cancel) = (Arc::clone(&queue), cancel.clone());
-        let (reports, python, quiet) = (args.reports.clone(), args.python.clone(), args.json);
+        let (reports, python, town, quiet) = (args.reports.clone(), args.python.clone(), args.town, args.json);
         workers.spawn(async move {
             let mut answers = Vec::new();
             while let Some(case) = next(&queue, &cancel) {
-                let answer = play_case(case, &reports, python.as_deref(), &cancel).await;
+                let answer = play_case(case, town, &reports, python.as_deref(), &cancel).await;
                 if !quiet {
                     terminal::print(&line(&answer, width));
                 }
@@ -164,18 +175,24 @@ fn next(queue: &Mutex<VecDeque<Case>>, cancel: &Cancel) -> Option<Case> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
-async fn play_case(case: Case, reports: &std::path::Path, python: Option<&std::path::Path>, cancel: &Cancel) -> Answer {
+async fn play_case(
+    case: Case,
+    town: TownChoice,
+    reports: &std::path::Path,
+    python: Option<&std::path::Path>,
+    cancel: &Cancel,
+) -> Answer {
     let began = std::time::Instant::now();
     let choice = Choice {
-        command: format!("proctor selftest {}", case.name),
+        command: std::iter::once(format!("proctor selftest {}", case.name)).chain(town.words()).collect::<Vec<_>>().join(" "),
+        timeout: landing(town.kind(), &case.scenario),
         scenario: case.scenario,
-        town: proctor_harness::town::TownKind::Builtin,
+        town: town.kind(),
         reports: reports.to_owned(),
         seed: case.seed,
         agents: Vec::new(),
         python: python.map(std::path::Path::to_owned),
         keep_town: false,
-        timeout: None,
         ports: Ports::default(),
         is_latest: false,
     };
@@ -184,6 +201,11 @@ async fn play_case(case: Case, reports: &std::path::Path, python: Option<&std::p
     let seconds = began.elapsed().as_secs_f64();
     let (got, wrong, folder) = compare(&case.expect, played);
     Answer { name: case.name, title: case.title, expected: expected(&case.expect), got, wrong, seconds, folder }
+}
+
+/// Cases that never land have limits that suit the built-in town; the real one needs longer to get as far.
+fn landing(town: TownKind, scenario: &Scenario) -> Option<Duration> {
+    (town == TownKind::Gastown).then(|| scenario.spec.timeouts.landing.0.max(GASTOWN_LANDING))
 }
 
 fn expected(expect: &Expect) -> String {
