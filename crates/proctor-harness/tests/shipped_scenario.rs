@@ -30,7 +30,7 @@ fn every_case_of_sabotage_is_a_scenario_without_problems() {
 fn a_finding_that_a_case_expects_is_a_check_or_one_that_the_judge_makes() {
     let scenario = crypto_tales();
     let checks: BTreeSet<&str> = scenario.spec.check.iter().map(|c| c.id.as_str()).collect();
-    let made_by_judge = ["landed.", "identity.", "process.", "gateway.", "provider."];
+    let made_by_judge = ["landed.", "identity.", "process.", "gateway.", "provider.", "fault."];
     for (name, case) in &scenario.cases {
         let Some(finding) = case.expect.finding.as_deref() else { continue };
         let known = checks.contains(finding) || made_by_judge.iter().any(|family| finding.starts_with(family));
