@@ -134,7 +134,8 @@ impl<S: Services> Run<S> {
             }
         };
         self.failed_looks = 0;
-        self.strikes.check();
+        let now = self.rec.now();
+        self.strikes.check(now);
         let events = self.new_events()?;
         self.take_events(&events)?;
         if self.live.state(&state) {
