@@ -21,7 +21,7 @@ use crate::linux::{self, Process};
 const GRACE: Duration = Duration::from_secs(2);
 /// Kinds of registry entries whose `what` is a file outside the base directory.
 const OUTSIDE: [&str; 2] = ["tmux_socket", "file"];
-/// How often a folder is removed again when something was still written into it.
+/// How often a folder is removed again when something was still written into it, and processes are ended that others started as they ended.
 const REMOVALS: u32 = 3;
 
 /// What one run left.
@@ -136,17 +136,29 @@ fn remove_within(base: &Path, grace: Duration) -> Result<(), Halt> {
             let halt = Halt::environment(format!("run {} is in progress", now.id));
             return Err(halt.hint("end it first, with Ctrl-C where it runs"));
         }
-        let pids: Vec<u32> = now.processes.iter().map(|p| p.pid).collect();
-        let stubborn = end_all(&pids, grace);
-        if !stubborn.is_empty() {
-            return Err(Halt::environment(format!("processes of run {} do not end: {stubborn:?}", now.id)));
-        }
+        end_processes(&now, grace)?;
         outcome = remove_outside(&now.base).and_then(|()| remove_folder(&now.base));
         if outcome.is_ok() {
             break;
         }
     }
     outcome
+}
+
+/// Ends a run's processes, and those that they start while they end: dolt has its figures sent by another process.
+fn end_processes(left: &Left, grace: Duration) -> Result<(), Halt> {
+    let mut pids: Vec<u32> = left.processes.iter().map(|p| p.pid).collect();
+    for _ in 0..REMOVALS {
+        let stubborn = end_all(&pids, grace);
+        if !stubborn.is_empty() {
+            return Err(Halt::environment(format!("processes of run {} do not end: {stubborn:?}", left.id)));
+        }
+        pids = look(&left.base).map(|again| again.processes.iter().map(|p| p.pid).collect()).unwrap_or_default();
+        if pids.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(Halt::environment(format!("processes of run {} start others as they end: {pids:?}", left.id)))
 }
 
 /// Removes the files that a run put outside its base directory: its registry names each. What is not there is fine.
