@@ -21,8 +21,8 @@ use crate::linux::{self, Process};
 const GRACE: Duration = Duration::from_secs(2);
 /// Kinds of registry entries whose `what` is a file outside the base directory.
 const OUTSIDE: [&str; 2] = ["tmux_socket", "file"];
-/// How often a folder is removed again when something was still written into it, and processes are ended that others started as they ended.
-const REMOVALS: u32 = 3;
+/// How often it is tried again: something may still be written into a folder that is removed, and a process may start another as it ends.
+const ROUNDS: u32 = 3;
 
 /// What one run left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ pub fn remove_at_once(base: &Path) -> Result<(), Halt> {
 
 fn remove_within(base: &Path, grace: Duration) -> Result<(), Halt> {
     let mut outcome = Ok(());
-    for _ in 0..REMOVALS {
+    for _ in 0..ROUNDS {
         // Whoever else cleans may have been faster.
         let Some(now) = look(base) else { return Ok(()) };
         if now.in_progress && base_owner(base) != Some(std::process::id()) {
@@ -148,7 +148,7 @@ fn remove_within(base: &Path, grace: Duration) -> Result<(), Halt> {
 /// Ends a run's processes, and those that they start while they end: dolt has its figures sent by another process.
 fn end_processes(left: &Left, grace: Duration) -> Result<(), Halt> {
     let mut pids: Vec<u32> = left.processes.iter().map(|p| p.pid).collect();
-    for _ in 0..REMOVALS {
+    for _ in 0..ROUNDS {
         let stubborn = end_all(&pids, grace);
         if !stubborn.is_empty() {
             return Err(Halt::environment(format!("processes of run {} do not end: {stubborn:?}", left.id)));
@@ -199,7 +199,7 @@ fn base_owner(base: &Path) -> Option<u32> {
 pub fn end_all(pids: &[u32], grace: Duration) -> Vec<u32> {
     let known: Vec<Process> = pids.iter().filter_map(|pid| linux::process(*pid)).collect();
     let lives = |p: &&Process| linux::process(p.pid).is_some_and(|now| now.started == p.started && now.state != 'Z');
-    known.iter().for_each(|p| linux::end(p.pid, false));
+    known.iter().for_each(|p| _ = linux::end(p.pid, false));
     let wait = |limit: Duration| {
         let begun = Instant::now();
         while begun.elapsed() < limit && known.iter().any(|p| lives(&p)) {
@@ -207,7 +207,7 @@ pub fn end_all(pids: &[u32], grace: Duration) -> Vec<u32> {
         }
     };
     wait(grace);
-    known.iter().filter(lives).for_each(|p| linux::end(p.pid, true));
+    known.iter().filter(lives).for_each(|p| _ = linux::end(p.pid, true));
     wait(GRACE);
     known.iter().filter(lives).map(|p| p.pid).collect()
 }

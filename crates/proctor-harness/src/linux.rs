@@ -193,21 +193,18 @@ pub fn become_subreaper() -> io::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(io::Error::from)
 }
 
-/// Asks a process to end, or (`hard`) ends it. A process that is gone already is fine.
-pub fn end(pid: u32, hard: bool) {
-    if let Some(pid) = known_pid(pid) {
-        _ = rustix::process::kill_process(pid, if hard { Signal::KILL } else { Signal::TERM });
-    }
-}
-
-/// Kills a process; `false` when it is gone or may not be signalled.
-pub fn kill(pid: u32) -> bool {
-    known_pid(pid).is_some_and(|pid| rustix::process::kill_process(pid, Signal::KILL).is_ok())
+/// Asks a process to end, or (`hard`) ends it; `false` when it is gone already or may not be signalled.
+pub fn end(pid: u32, hard: bool) -> bool {
+    signal(pid, if hard { Signal::KILL } else { Signal::TERM })
 }
 
 /// Stops a process until somebody continues it; `false` when it is gone or may not be signalled.
 pub fn freeze(pid: u32) -> bool {
-    known_pid(pid).is_some_and(|pid| rustix::process::kill_process(pid, Signal::STOP).is_ok())
+    signal(pid, Signal::STOP)
+}
+
+fn signal(pid: u32, signal: Signal) -> bool {
+    known_pid(pid).is_some_and(|pid| rustix::process::kill_process(pid, signal).is_ok())
 }
 
 /// Ends a whole process group at once.

@@ -97,8 +97,8 @@ pub(crate) fn fault_rows(faults: &[Fault], fired: &BTreeMap<String, Time>, strik
         }
         FaultKind::Telemetry => {
             let what = format!("{} is not told where telemetry goes", fault.agent);
-            let hit = |agent: &str| fault.agent == "*" || role_keys(agent).contains(&fault.agent);
-            let fired_at = state.sessions.iter().filter(|session| hit(&session.agent)).map(|session| session.started_at).min();
+            let fired_at =
+                state.sessions.iter().filter(|session| is_meant(fault, &session.agent)).map(|session| session.started_at).min();
             FaultRow { name: fault.name.clone(), what, fired_at, agent: None }
         }
         FaultKind::Kill | FaultKind::Freeze => struck(fault, strikes.of(&fault.name)),
@@ -106,12 +106,17 @@ pub(crate) fn fault_rows(faults: &[Fault], fired: &BTreeMap<String, Time>, strik
     faults.iter().map(row).collect()
 }
 
+/// Whether a fault is meant for an agent.
+pub(crate) fn is_meant(fault: &Fault, agent: &str) -> bool {
+    fault.agent == "*" || role_keys(agent).contains(&fault.agent)
+}
+
 /// The row of a fault that hits a process.
 fn struck(fault: &Fault, strike: Option<&Strike>) -> FaultRow {
     let verb = if fault.kind == FaultKind::Kill { "is killed" } else { "is stopped" };
-    let undone = strike.and_then(|strike| strike.undone.as_ref()).map(|why| format!(", which did not last: {why}"));
-    let what = format!("the process of {} {verb}{}", fault.agent, undone.unwrap_or_default());
-    let lasting = strike.filter(|strike| strike.undone.is_none());
+    let undone = if strike.is_some_and(|strike| strike.undone) { ", which did not last: something continued it" } else { "" };
+    let what = format!("the process of {} {verb}{undone}", fault.agent);
+    let lasting = strike.filter(|strike| !strike.undone);
     let (fired_at, agent) = (lasting.map(|strike| strike.at), lasting.map(|strike| strike.agent.clone()));
     FaultRow { name: fault.name.clone(), what, fired_at, agent }
 }

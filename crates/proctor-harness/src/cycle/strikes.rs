@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use proctor_judge::evidence::{AgentId, Exchange, Time};
 
-use crate::launch::{AgentTable, role_keys};
+use super::agents::is_meant;
+use crate::launch::AgentTable;
 use crate::linux;
 use crate::scenario::{Fault, FaultKind};
 
@@ -19,10 +20,9 @@ pub(crate) struct Strike {
     pub(crate) at: Time,
     /// Whose process it was.
     pub(crate) agent: AgentId,
-    /// The process.
-    pub(crate) pid: u32,
-    /// What undid it; a fault that did not last is none.
-    pub(crate) undone: Option<String>,
+    /// Whether something continued a frozen process; a fault that did not last is none.
+    pub(crate) undone: bool,
+    pid: u32,
     /// When the process began, since ids are used again.
     started: u64,
     frozen: bool,
@@ -42,31 +42,31 @@ impl Strikes {
         table: Option<&AgentTable>,
         now: Time,
     ) -> Vec<String> {
-        let due = |fault: &&Fault| strikes(fault.kind) && !self.0.contains_key(&fault.name) && meant(fault, &exchange.agent);
+        let due = |fault: &&Fault| strikes(fault.kind) && !self.0.contains_key(&fault.name) && is_meant(fault, &exchange.agent);
         let due: Vec<&Fault> = faults.iter().filter(due).collect();
         let mut said = Vec::new();
         for fault in due {
             let Some(process) = process_of(&exchange.agent, run, table) else { continue };
             let frozen = fault.kind == FaultKind::Freeze;
-            let hit = if frozen { linux::freeze(process.pid) } else { linux::kill(process.pid) };
+            let hit = if frozen { linux::freeze(process.pid) } else { linux::end(process.pid, true) };
             if !hit {
                 continue;
             }
             said.push(format!("{}: {} of {} (process {})", fault.name, fault.kind.word(), exchange.agent, process.pid));
             let (agent, pid, started) = (exchange.agent.clone(), process.pid, process.started);
-            self.0.insert(fault.name.clone(), Strike { at: now, agent, pid, undone: None, started, frozen });
+            self.0.insert(fault.name.clone(), Strike { at: now, agent, pid, undone: false, started, frozen });
         }
         said
     }
 
     /// Looks whether frozen processes still are: tmux, for one, continues what stops in its panes.
     pub(crate) fn check(&mut self, now: Time) {
-        for strike in self.0.values_mut().filter(|strike| strike.frozen && strike.undone.is_none()) {
+        for strike in self.0.values_mut().filter(|strike| strike.frozen && !strike.undone) {
             let process = linux::process(strike.pid).filter(|process| process.started == strike.started);
             let runs = process.is_some_and(|process| !['T', 't', 'Z'].contains(&process.state));
             // On a busy machine a process stops only once it gets its turn.
             if runs && now - strike.at >= STOPS_WITHIN {
-                strike.undone = Some("something continued the process".into());
+                strike.undone = true;
             }
         }
     }
@@ -79,10 +79,6 @@ impl Strikes {
 
 fn strikes(kind: FaultKind) -> bool {
     matches!(kind, FaultKind::Kill | FaultKind::Freeze)
-}
-
-fn meant(fault: &Fault, agent: &str) -> bool {
-    fault.agent == "*" || role_keys(agent).contains(&fault.agent)
 }
 
 /// The process that plays an agent in this run: it carries the run's id and the agent's address, and runs the agent's program.
@@ -162,15 +158,15 @@ mod tests {
             std::thread::yield_now();
         }
         strikes.check(Time::UNIX_EPOCH + STOPS_WITHIN);
-        assert_eq!(strikes.of("f").unwrap().undone, None);
+        assert!(!strikes.of("f").unwrap().undone);
         rustix::process::kill_process(rustix::process::Pid::from_child(&hit), rustix::process::Signal::CONT).unwrap();
         while linux::process(hit.id()).unwrap().state == 'T' {
             std::thread::yield_now();
         }
         strikes.check(Time::UNIX_EPOCH);
-        assert_eq!(strikes.of("f").unwrap().undone, None, "it may not have had its turn yet");
+        assert!(!strikes.of("f").unwrap().undone, "it may not have had its turn yet");
         strikes.check(Time::UNIX_EPOCH + STOPS_WITHIN);
-        assert!(strikes.of("f").unwrap().undone.is_some());
+        assert!(strikes.of("f").unwrap().undone);
         hit.kill().unwrap();
         hit.wait().unwrap();
     }

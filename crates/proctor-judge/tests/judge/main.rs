@@ -4,6 +4,7 @@
 mod causes;
 mod checks;
 mod compare;
+mod faults;
 mod findings;
 mod gastown;
 mod reports;

@@ -178,7 +178,7 @@ fn a_process_that_is_gone_leaves_work_stalled_and_finished_work_done() {
     let mut reader = base.reader();
     let state = observe(&mut reader, &cells(), now());
     assert!(
-        state.sessions.iter().all(|s| s.ended_at == Some(now()) && s.exit.as_deref() == Some("gone")),
+        state.sessions.iter().all(|s| s.ended_at == Some(now()) && s.exit.as_deref() == Some("unknown means")),
         "{:?}",
         state.sessions
     );

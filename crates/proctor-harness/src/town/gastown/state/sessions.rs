@@ -93,7 +93,7 @@ impl Life {
             command: launched.command,
             started_at: launched.started_at,
             ended_at: self.ended_at,
-            exit: self.ended_at.map(|_| "gone".to_owned()),
+            exit: self.ended_at.map(|_| "unknown means".to_owned()),
             branch: launched.branch,
         }
     }
