@@ -20,7 +20,7 @@ use crate::landed::Landed;
 use crate::landed::git::{GITCONFIG, Git};
 use crate::launch::BUILTIN;
 use crate::linux;
-use crate::town::{self, Site};
+use crate::town::{self, Site, TownKind};
 
 /// How often a prompt is sent before it counts as lost.
 const DELIVERIES: u32 = 3;
@@ -123,6 +123,7 @@ impl<S: Services> Run<S> {
             journal: self.rec.evidence.join("gateway"),
             town: self.request.town,
             merge: spec.merge,
+            daemon: spec.daemon && self.request.town == TownKind::Gastown,
         };
         let gateway = self.services.start_gateway(gateway).await?;
         self.exchanges = Some(self.services.exchanges());
