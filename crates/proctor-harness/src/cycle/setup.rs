@@ -43,7 +43,8 @@ impl<S: Services> Run<S> {
 
     /// Phase 2.
     pub(crate) async fn reset_town(&mut self) -> Result<Done, Halt> {
-        let base = Base::create(&self.request.cache, &self.request.id, &self.request.report, self.rec.now())?;
+        let owner = self.request.namespace.holder();
+        let base = Base::create_for(owner, &self.request.cache, &self.request.id, &self.request.report, self.rec.now())?;
         let base = Arc::new(base);
         self.base = Some(Arc::clone(&base));
         self.fill_base(&base)?;
@@ -90,6 +91,7 @@ impl<S: Services> Run<S> {
             git,
             spec: Arc::new(self.request.scenario.spec.clone()),
             proctor: self.request.proctor.clone(),
+            namespace: self.request.namespace.clone(),
             user: self.request.environment.clone(),
             cache: self.request.cache.clone(),
             raw: self.rec.evidence.join(path::RAW),
@@ -126,6 +128,7 @@ impl<S: Services> Run<S> {
             journal: self.rec.evidence.join("gateway"),
             town: self.request.town,
             merge: spec.merge,
+            daemon: spec.daemon && self.request.town == TownKind::Gastown,
         };
         let gateway = self.services.start_gateway(gateway).await?;
         self.exchanges = Some(self.services.exchanges());

@@ -19,6 +19,7 @@ use crate::base::Base;
 use crate::cycle::Clock;
 use crate::halt::Halt;
 use crate::landed::git::Git;
+use crate::namespace::Namespace;
 use crate::scenario::Spec;
 use crate::scenario::spec::Rig;
 
@@ -57,6 +58,8 @@ pub struct Site {
     pub spec: Arc<Spec>,
     /// The running executable, which plays the agents.
     pub proctor: PathBuf,
+    /// Which processes the town shares with others.
+    pub namespace: Namespace,
     /// The environment of the user: it finds programs, and nothing of it reaches the town.
     pub user: BTreeMap<String, String>,
     /// Proctor's folder in the user's cache.

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use proctor_harness::cycle::Cancel;
+use proctor_harness::namespace::Namespace;
 use proctor_harness::scenario::{Expect, Scenario};
 use proctor_harness::town::TownKind;
 use proctor_judge::summary::{Level, Summary};
 
 use super::town::TownChoice;
 use crate::failure::{Failure, code};
+use crate::namespace::{self, Place};
 use crate::places::nearest;
 use crate::play::{Choice, Played, play};
 use crate::services::Ports;
@@ -105,9 +107,13 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         Some(times) => (clean_cases(&scenario, times), Vec::new()),
         None => sabotage_cases(&scenario, args)?,
     };
+    let namespace = match namespace::settle(needs_namespace(args, &cases)?)? {
+        Place::Here(namespace) => namespace,
+        Place::Played(code) => return Ok(code),
+    };
     let cancel = Cancel::new();
-    signals::watch(&cancel)?;
-    let answers = super::runtime()?.block_on(play_all(args, cases, &cancel));
+    signals::watch_run(&cancel, &namespace)?;
+    let answers = super::runtime()?.block_on(play_all(args, cases, &namespace, &cancel));
     let answers = answers?;
     if args.json {
         let not_played = not_played.iter().map(NotPlayed::as_json);
@@ -121,6 +127,18 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     }
     let all_right = answers.iter().all(|answer| answer.wrong.is_none());
     Ok(if all_right { code::OK } else { code::NO })
+}
+
+/// Whether the cases are played in a PID namespace. They share it, so that of towns with daemons one is played after the other.
+fn needs_namespace(args: &Args, cases: &[Case]) -> Result<bool, Failure> {
+    let needed = cases.iter().any(|case| args.town.has_daemon(&case.scenario));
+    if needed && args.jobs > 1 {
+        let failure = Failure::usage(
+            "--jobs: towns with their daemons cannot run at the same time, since each would end agents of the others",
+        );
+        return Err(failure.hint("--jobs 1"));
+    }
+    Ok(needed)
 }
 
 fn clean_cases(scenario: &Scenario, times: u32) -> Vec<Case> {
@@ -175,17 +193,17 @@ fn sabotage_case(scenario: &Scenario, name: &str, named: &str, town: TownKind) -
 }
 
 /// Plays the cases, at most `jobs` at the same time, and tells of each as it ends.
-async fn play_all(args: &Args, cases: Vec<Case>, cancel: &Cancel) -> Result<Vec<Answer>, Failure> {
+async fn play_all(args: &Args, cases: Vec<Case>, namespace: &Namespace, cancel: &Cancel) -> Result<Vec<Answer>, Failure> {
     let width = cases.iter().map(|case| case.name.chars().count()).max().unwrap_or_default();
     let queue = Arc::new(Mutex::new(VecDeque::from(cases)));
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..args.jobs {
-        let (queue, cancel) = (Arc::clone(&queue), cancel.clone());
+        let (queue, namespace, cancel) = (Arc::clone(&queue), namespace.clone(), cancel.clone());
         let (reports, python, town, quiet) = (args.reports.clone(), args.python.clone(), args.town, args.json);
         workers.spawn(async move {
             let mut answers = Vec::new();
             while let Some(case) = next(&queue, &cancel) {
-                let answer = play_case(case, town, &reports, python.as_deref(), &cancel).await;
+                let answer = play_case(case, town, &reports, python.as_deref(), &namespace, &cancel).await;
                 if !quiet {
                     terminal::print(&line(&answer, width));
                 }
@@ -214,6 +232,7 @@ async fn play_case(
     town: TownChoice,
     reports: &std::path::Path,
     python: Option<&std::path::Path>,
+    namespace: &Namespace,
     cancel: &Cancel,
 ) -> Answer {
     let began = std::time::Instant::now();
@@ -226,6 +245,7 @@ async fn play_case(
         seed: case.seed,
         agents: Vec::new(),
         python: python.map(std::path::Path::to_owned),
+        namespace: namespace.clone(),
         keep_town: false,
         ports: Ports::default(),
         is_latest: false,
