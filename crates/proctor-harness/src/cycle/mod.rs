@@ -14,6 +14,7 @@ mod recorder;
 mod run;
 mod services;
 mod setup;
+mod stalled;
 mod strikes;
 mod wait;
 

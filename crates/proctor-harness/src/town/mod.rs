@@ -187,6 +187,27 @@ pub trait Town: Send + Sync {
     /// What the coordinator's terminal shows, where it can be seen.
     async fn screen(&self) -> Option<String>;
 
+    /// Types a text as [`Town::deliver`] does, but such that it does not reach the coordinator: a planned fault.
+    async fn lose(&self, _text: &str, _again: u32) -> Result<(), Halt> {
+        Ok(())
+    }
+
+    /// The names of the servers that the town consists of, which planned faults can hit.
+    fn servers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The process of one of [`Town::servers`]; absent when it does not run.
+    fn server(&self, _program: &str) -> Option<u32> {
+        None
+    }
+
+    /// Starts servers again that a planned fault killed and without which the end state cannot be read. Called when everything
+    /// that acts has been ended.
+    async fn mend(&self) -> Result<(), Halt> {
+        Ok(())
+    }
+
     /// Reads the town's state.
     async fn observe(&self) -> Result<Snapshot, Halt>;
 

@@ -72,6 +72,20 @@ struct Case {
     seed: u64,
 }
 
+/// A case that says nothing in the town under test.
+#[derive(Clone, Debug)]
+struct NotPlayed {
+    name: String,
+    title: String,
+    why: String,
+}
+
+impl NotPlayed {
+    fn as_json(&self) -> serde_json::Value {
+        serde_json::json!({"case": self.name, "title": self.title, "not_played": self.why})
+    }
+}
+
 /// What came of a case.
 #[derive(Debug)]
 struct Answer {
@@ -89,8 +103,8 @@ struct Answer {
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let mut scenario = scenarios::load(&args.scenario)?;
     args.town.settle(&mut scenario)?;
-    let cases = match args.clean {
-        Some(times) => clean_cases(&scenario, times),
+    let (cases, not_played) = match args.clean {
+        Some(times) => (clean_cases(&scenario, times), Vec::new()),
         None => sabotage_cases(&scenario, args)?,
     };
     let namespace = match namespace::settle(needs_namespace(args, &cases)?)? {
@@ -102,10 +116,11 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let answers = super::runtime()?.block_on(play_all(args, cases, &namespace, &cancel));
     let answers = answers?;
     if args.json {
-        let rows: Vec<serde_json::Value> = answers.iter().map(as_json).collect();
+        let not_played = not_played.iter().map(NotPlayed::as_json);
+        let rows: Vec<serde_json::Value> = answers.iter().map(as_json).chain(not_played).collect();
         terminal::print_json(&rows)?;
     } else {
-        terminal::print(&conclusion(&answers));
+        terminal::print(&conclusion(&answers, &not_played));
     }
     if cancel.level() > 0 {
         return Ok(code::cancelled());
@@ -140,22 +155,41 @@ fn clean_cases(scenario: &Scenario, times: u32) -> Vec<Case> {
         .collect()
 }
 
-fn sabotage_cases(scenario: &Scenario, args: &Args) -> Result<Vec<Case>, Failure> {
+/// The cases to play, and those of all that this town has no use for. Who names such a case is told why it is not played.
+fn sabotage_cases(scenario: &Scenario, args: &Args) -> Result<(Vec<Case>, Vec<NotPlayed>), Failure> {
     let names: Vec<&String> = match args.cases.is_empty() {
         true => scenario.cases.keys().collect(),
         false => args.cases.iter().collect(),
     };
-    names.into_iter().map(|name| sabotage_case(scenario, name, &args.scenario)).collect()
+    let (mut cases, mut not_played) = (Vec::new(), Vec::new());
+    for name in names {
+        match sabotage_case(scenario, name, &args.scenario, args.town.kind())? {
+            Ok(case) => cases.push(case),
+            Err(not) if args.cases.is_empty() => not_played.push(not),
+            Err(not) => {
+                let message = format!("`{name}` is not played in the town `{}`: {}", args.town.kind().word(), not.why);
+                return Err(Failure::usage(message));
+            }
+        }
+    }
+    Ok((cases, not_played))
 }
 
-fn sabotage_case(scenario: &Scenario, name: &str, named: &str) -> Result<Case, Failure> {
+fn sabotage_case(scenario: &Scenario, name: &str, named: &str, town: TownKind) -> Result<Result<Case, NotPlayed>, Failure> {
     let (Some(spec), Some(laid_over)) = (scenario.cases.get(name), scenario.with_case(name)) else {
         let failure = Failure::usage(format!("{named} has no selftest case `{name}`"));
         let near = nearest(name, scenario.cases.keys().map(String::as_str));
         return Err(failure.maybe_hint(near.map(|near| format!("did you mean `{near}`?"))));
     };
-    let laid_over = laid_over.map_err(|problems| scenarios::problems_failure(named, &scenario.files, &problems))?;
-    Ok(Case { name: name.to_owned(), title: spec.title.clone(), scenario: laid_over, expect: spec.expect.clone(), seed: 42 })
+    let mut laid_over = laid_over.map_err(|problems| scenarios::problems_failure(named, &scenario.files, &problems))?;
+    // A case is the scenario's folder read anew, without what the command line laid over it.
+    laid_over.spec.merge = scenario.spec.merge;
+    laid_over.spec.daemon = scenario.spec.daemon;
+    let (name, title) = (name.to_owned(), spec.title.clone());
+    Ok(match spec.expected_in(town, scenario.spec.merge) {
+        Ok(expect) => Ok(Case { name, title, scenario: laid_over, expect: expect.clone(), seed: 42 }),
+        Err(why) => Err(NotPlayed { name, title, why: why.to_owned() }),
+    })
 }
 
 /// Plays the cases, at most `jobs` at the same time, and tells of each as it ends.
@@ -275,7 +309,7 @@ fn line(answer: &Answer, width: usize) -> String {
     text
 }
 
-fn conclusion(answers: &[Answer]) -> String {
+fn conclusion(answers: &[Answer], not_played: &[NotPlayed]) -> String {
     let mut table = Table::new(&["", "case", "expected", "got", "time"]);
     for answer in answers {
         let mark = if answer.wrong.is_none() { "✓" } else { "✗" };
@@ -288,7 +322,11 @@ fn conclusion(answers: &[Answer]) -> String {
         ]);
     }
     let right = answers.iter().filter(|answer| answer.wrong.is_none()).count();
-    format!("\n{}\n{right} of {} as they must be\n", table.render(), answers.len())
+    let mut text = format!("\n{}\n{right} of {} as they must be\n", table.render(), answers.len());
+    for not in not_played {
+        text.push_str(&format!("not played here: {}: {}\n", not.name, not.why));
+    }
+    text
 }
 
 fn as_json(answer: &Answer) -> serde_json::Value {

@@ -63,6 +63,7 @@ mod tests {
             command: vec![program.display().to_string()],
             env: Default::default(),
             telemetry: true,
+            otlp: None,
         };
         let roles = [("mayor".to_owned(), entry(Path::new("/b/bin/proctor-agent"))), ("polecat".to_owned(), entry(&script))];
         let table = AgentTable { schema: AGENTS_SCHEMA, gateway: String::new(), otlp: String::new(), roles: roles.into() };

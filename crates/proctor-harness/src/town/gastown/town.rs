@@ -226,6 +226,36 @@ impl Town for Gastown {
         self.calls.must(program).await.map(drop)
     }
 
+    /// Types the text without the Enter that ends it.
+    async fn lose(&self, text: &str, again: u32) -> Result<(), Halt> {
+        if again > 0 {
+            return Ok(());
+        }
+        self.until_mayor_listens(CALL).await;
+        tmux::type_text(&self.calls, &self.socket.0, MAYOR, text).await
+    }
+
+    fn servers(&self) -> &'static [&'static str] {
+        &["dolt", "tmux"]
+    }
+
+    fn server(&self, program: &str) -> Option<u32> {
+        match program {
+            "dolt" => stop::dolt_process(&self.site.town()),
+            _ => tmux::server(self.site.base.root()),
+        }
+    }
+
+    async fn mend(&self) -> Result<(), Halt> {
+        if stop::dolt_process(&self.site.town()).is_some() {
+            return Ok(());
+        }
+        // An open circuit breaker would make the first calls fail although the server is there again.
+        let breakers: Vec<PathBuf> = self.outside().into_iter().filter(|file| *file != self.socket.1).collect();
+        stop::remove_files(&breakers)?;
+        self.calls.gt(&["dolt", "start"]).await.map(drop)
+    }
+
     async fn screen(&self) -> Option<String> {
         tmux::pane(&self.calls, &self.socket.0, MAYOR, false).await
     }
