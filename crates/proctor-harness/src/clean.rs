@@ -164,16 +164,23 @@ fn end_processes(left: &Left, grace: Duration) -> Result<(), Halt> {
 /// Removes the files that a run put outside its base directory: its registry names each. What is not there is fine.
 fn remove_outside(base: &Path) -> Result<(), Halt> {
     let entries = base::registry(base).unwrap_or_default();
-    for entry in entries.iter().filter(|entry| OUTSIDE.contains(&entry.kind.as_str())) {
-        let file = Path::new(&entry.what);
-        match fs::remove_file(file) {
-            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                return Err(Halt::io("remove", file, &error));
-            }
-            _ => {}
-        }
+    let mut files = entries.iter().filter(|entry| OUTSIDE.contains(&entry.kind.as_str()));
+    files.try_for_each(|entry| remove_file(Path::new(&entry.what)))
+}
+
+/// Removes a file outside every base directory; one that is not there is fine. In a folder of another user's that cannot even be
+/// entered nothing is a run's.
+pub(crate) fn remove_file(file: &Path) -> Result<(), Halt> {
+    match fs::remove_file(file) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied && cannot_be_entered(file) => Ok(()),
+        Err(error) => Err(Halt::io("remove", file, &error)),
+        Ok(()) => Ok(()),
     }
-    Ok(())
+}
+
+fn cannot_be_entered(file: &Path) -> bool {
+    fs::symlink_metadata(file).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
 }
 
 /// The registry goes last: a folder whose removal broke off is still known as a run's.

@@ -76,12 +76,16 @@ impl Ended {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// Standard error as text, else standard output, on one line: what a message quotes.
+    /// Standard error as text, else standard output, on one line: what a message quotes. Programs that print how they are used
+    /// after an error name it first, others say it last.
     pub fn said(&self) -> String {
         let text = if self.stderr.iter().all(u8::is_ascii_whitespace) { &self.stdout } else { &self.stderr };
         let text = String::from_utf8_lossy(text);
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        lines.get(lines.len().saturating_sub(3)..).unwrap_or(&[]).join("; ")
+        let named = lines.iter().position(|line| line.starts_with("Error: "));
+        let from = named.unwrap_or(lines.len().saturating_sub(3));
+        let until = lines.iter().skip(from).position(|line| *line == "Usage:").map_or(lines.len(), |usage| from + usage);
+        lines.get(from..until.min(from + 3)).unwrap_or(&[]).join("; ")
     }
 
     /// `exit 1`, `signal 9`, `time limit`.
@@ -244,5 +248,23 @@ impl Kept {
             self.reading.abort();
         }
         std::mem::take(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(stderr: &str) -> String {
+        let (stdout, stderr) = (Vec::new(), stderr.into());
+        let duration = Duration::ZERO;
+        Ended { code: Some(1), signal: None, timed_out: false, stdout, stderr, cut: 0, duration }.said()
+    }
+
+    #[test]
+    fn an_error_is_quoted_and_not_the_usage_after_it() {
+        let usage = "⚠ one thing\nError: session not found\nUsage:\n  gt nudge\n\nFlags:\n  --stdin\n  --mode\n  -h\n";
+        assert_eq!(said(usage), "Error: session not found");
+        assert_eq!(said("a\nb\nc\nd\n"), "b; c; d");
     }
 }

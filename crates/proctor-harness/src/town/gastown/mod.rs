@@ -6,6 +6,7 @@
 mod calls;
 mod collect;
 mod events;
+mod pieces;
 pub mod ports;
 mod probe;
 mod process_names;

@@ -1,7 +1,6 @@
 //! The end of a town: agents first, then what keeps its state, then what it left outside the base directory.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,13 +72,5 @@ pub(super) async fn dolt(calls: &Calls, town: &Path) -> Result<(), Halt> {
 
 /// Removes files outside the base directory; what is not there is fine.
 pub(super) fn remove_files(files: &[PathBuf]) -> Result<(), Halt> {
-    for file in files {
-        match fs::remove_file(file) {
-            Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                return Err(Halt::io("remove", file, &error));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    files.iter().try_for_each(|file| clean::remove_file(file))
 }

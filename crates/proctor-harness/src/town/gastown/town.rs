@@ -16,7 +16,7 @@ use super::programs::{self, Version};
 use super::state::StateReader;
 use super::tend::Tending;
 use super::workarounds::{self, Ground, Workaround};
-use super::{collect, events, probe, process_names, settings, stop, tmux};
+use super::{collect, events, pieces, probe, process_names, settings, stop, tmux};
 use crate::base::town_environment;
 use crate::halt::Halt;
 use crate::launch::{AgentTable, ROLES};
@@ -222,7 +222,7 @@ impl Town for Gastown {
         }
         self.until_mayor_listens(CALL).await;
         let mut program = self.calls.program("gt", &["nudge", "mayor", "--mode", "immediate", "--stdin"]);
-        program.stdin = Some(text.as_bytes().to_vec());
+        program.stdin = Some(pieces::harmless(text).into_bytes());
         self.calls.must(program).await.map(drop)
     }
 

@@ -60,7 +60,7 @@ pub enum Step {
 const FIRST: Version = Version(0, 0, 0);
 
 /// All workarounds.
-pub const TABLE: [Workaround; 19] = [
+pub const TABLE: [Workaround; 20] = [
     Workaround {
         name: "overlay-files",
         defect: "`gt done` refuses: its ignore list lies where git never reads it, so that `.beads/`, `.runtime/` and `CLAUDE.md` look uncommitted",
@@ -185,6 +185,16 @@ pub const TABLE: [Workaround; 19] = [
         mended: None,
         what: "the mayor's script starts the refinery of each rig before anything is slung; with the daemon it makes the convoy last",
         test: "end_to_end::gastown_daemon::the_crypto_tales_land_with_the_daemon_beside_a_live_town",
+        step: Step::Elsewhere,
+    },
+    Workaround {
+        name: "harmless-pieces",
+        defect: "`gt nudge` types a text in pieces of 512 bytes: one that begins with `-` is taken for a flag of tmux and the nudge fails, one that ends with `;` loses it, and a letter can be cut",
+        program: "gt",
+        from: FIRST,
+        mended: None,
+        what: "spaces before the prompt move the borders to where they do no harm",
+        test: "pieces::tests::no_piece_begins_as_a_flag_ends_as_a_command_or_cuts_a_letter",
         step: Step::Elsewhere,
     },
     Workaround {
