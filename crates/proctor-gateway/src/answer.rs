@@ -73,7 +73,8 @@ fn play(script: &Script, world: World, agent: &Agent, request: &Request) -> Resu
 
 fn own_values(agent: &Agent, world: World) -> Values {
     let rig = agent.rig.clone().unwrap_or_default();
-    let surroundings = [("town", world.town.name().to_owned()), ("merge", world.merge.name().to_owned())];
+    let surroundings =
+        [("town", world.town.name().to_owned()), ("merge", world.merge.name().to_owned()), ("daemon", world.daemon.to_string())];
     let own = [("agent", agent.id.clone()), ("rig", rig), ("name", agent.name.clone())];
     own.into_iter().chain(surroundings).map(|(name, value)| (name.to_owned(), value)).collect()
 }

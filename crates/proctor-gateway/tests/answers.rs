@@ -64,7 +64,7 @@ async fn every_case_has_its_answer() {
 
 #[tokio::test]
 async fn conditions_on_the_town_hold() {
-    let gastown = World { town: Town::Gastown, merge: Merge::Queue };
+    let gastown = World { town: Town::Gastown, merge: Merge::Queue, daemon: false };
     answers_as_written(case_scripts_in(gastown), &cases().join("gastown"), 2).await;
 }
 

@@ -125,7 +125,7 @@ fn a_folder_without_scripts_and_no_folder_are_problems() {
 }
 
 fn gastown(merge: Merge) -> World {
-    World { town: Town::Gastown, merge }
+    World { town: Town::Gastown, merge, daemon: false }
 }
 
 #[test]
@@ -135,6 +135,7 @@ fn a_condition_names_a_known_town_and_way_of_merging() {
         ("only = { merge = 'dirct' }", "m.toml:3:18: unknown merge `dirct`; known: queue, direct; did you mean `direct`?"),
         ("only = { twon = 'gastown' }", "m.toml:3:10: unknown key `twon` in `only`; did you mean `town`?"),
         ("only = { town = 1 }", "m.toml:3:17: `town` must be a string, not integer"),
+        ("only = { daemon = 'yes' }", "m.toml:3:19: `daemon` must be true or false, not string"),
         ("only = 'gastown'", "m.toml:3:8: `only` must be a table, not string"),
     ] {
         assert_eq!(problems_of(&format!("{turns}\n[[turn]]\n[[turn.step]]\nsay = 'x'")), [expected], "{turns}");
@@ -156,6 +157,16 @@ fn what_is_not_for_this_world_is_not_there() {
     assert_eq!(problems(&files), Vec::<String>::new());
     let missing = "m.toml:9:7: `{{id}}` is neither captured before this step nor one of the agent's own values";
     assert_eq!(problems_in(gastown(Merge::Queue), &files), [missing], "its capture is not known either");
+}
+
+#[test]
+fn a_step_for_the_daemon_is_there_only_with_it() {
+    let step = "[[turn]]\n[[turn.step]]\nonly = { daemon = true }\nsay = 'the daemon runs: {{daemon}}'";
+    let files = [("m.toml", format!("{HEAD}{step}"))];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let without = "m.toml:3:1: no [[turn.step]] of this turn is for town `gastown` with merge `queue`";
+    assert_eq!(problems_in(gastown(Merge::Queue), &files), [without]);
+    assert_eq!(problems_in(World { daemon: true, ..gastown(Merge::Queue) }, &files), Vec::<String>::new());
 }
 
 #[test]

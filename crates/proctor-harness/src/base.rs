@@ -12,7 +12,7 @@ use proctor_judge::evidence::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::halt::Halt;
-use crate::linux;
+use crate::namespace::Holder;
 
 /// The registry's file in a base directory.
 pub const REGISTRY: &str = "registry.ndjson";
@@ -65,6 +65,14 @@ impl Base {
     /// # Errors
     /// When the folder exists, cannot be made, or its path is too long for sockets.
     pub fn create(cache: &Path, id: &str, report: &Path, now: Time) -> Result<Self, Halt> {
+        Self::create_for(Holder::me(), cache, id, report, now)
+    }
+
+    /// [`Base::create`] with another owner: the process by which everybody else knows this run.
+    ///
+    /// # Errors
+    /// As for [`Base::create`].
+    pub fn create_for(owner: Holder, cache: &Path, id: &str, report: &Path, now: Time) -> Result<Self, Halt> {
         let runs = cache.join(RUNS);
         fs::create_dir_all(&runs).map_err(|error| Halt::io("make", &runs, &error))?;
         let runs = runs.canonicalize().map_err(|error| Halt::io("find", &runs, &error))?;
@@ -75,7 +83,7 @@ impl Base {
             return Err(Halt::environment(message).hint("set XDG_CACHE_HOME to a shorter path"));
         }
         fs::DirBuilder::new().mode(0o700).create(&root).map_err(|error| Halt::io("make", &root, &error))?;
-        let begun = Self::begin(root.clone(), report, now);
+        let begun = Self::begin(root.clone(), owner, report, now);
         if begun.is_err() {
             // A folder without a registry belongs to nobody, so that nothing would ever remove it.
             _ = fs::remove_dir_all(&root);
@@ -84,14 +92,13 @@ impl Base {
     }
 
     /// The registry appears under its name with its owner in it: without one, a run that begins would look like one that was left.
-    fn begin(root: PathBuf, report: &Path, now: Time) -> Result<Self, Halt> {
+    fn begin(root: PathBuf, owner: Holder, report: &Path, now: Time) -> Result<Self, Halt> {
         let draft = root.join("registry.new");
         let file = OpenOptions::new().create_new(true).append(true).open(&draft);
         let registry = file.map_err(|error| Halt::io("make", &draft, &error))?;
         let base = Self { root, registry };
-        let me = std::process::id();
-        let started = linux::process(me).map(|p| p.started);
-        base.enter(Entry { at: now, kind: "owner".into(), what: report.display().to_string(), pid: Some(me), started })?;
+        let (pid, started) = (Some(owner.pid), Some(owner.started));
+        base.enter(Entry { at: now, kind: "owner".into(), what: report.display().to_string(), pid, started })?;
         let name = base.path(REGISTRY);
         fs::rename(&draft, &name).map_err(|error| Halt::io("make", &name, &error))?;
         Ok(base)

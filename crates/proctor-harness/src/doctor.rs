@@ -1,7 +1,7 @@
 //! What a machine has of what a run needs, looked at before anything starts.
 //!
 //! Every line says what was looked at, what was found, and what a person can do. Nothing is changed, nothing is started but
-//! programs that say their version.
+//! programs that say their version, and `true` in a namespace.
 
 mod machine;
 mod programs;
@@ -81,7 +81,7 @@ pub async fn examine(town: TownKind, places: Places<'_>) -> Result<Vec<Line>, Ha
     lines.push(sockets::length(places.cache));
     if real {
         lines.push(sockets::tmux());
-        lines.push(machine::namespaces());
+        lines.push(machine::namespaces(places.environment).await);
     }
     lines.extend(leftovers(&clean::find(places.cache)?));
     if real {

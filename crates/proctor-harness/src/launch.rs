@@ -51,6 +51,9 @@ pub struct AgentEntry {
     pub env: BTreeMap<String, String>,
     /// Whether it is told where telemetry goes; `false` is a planned fault.
     pub telemetry: bool,
+    /// Where its telemetry goes instead of the table's listener: another planned fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<String>,
 }
 
 /// A program to `exec`, with its whole environment.
@@ -271,8 +274,9 @@ pub fn resolve(env: &BTreeMap<String, String>, args: &[String], table: &AgentTab
     own.insert("ANTHROPIC_AUTH_TOKEN".into(), "proctor".into());
     own.extend(entry.env.clone());
     if entry.telemetry {
-        own.extend(METRICS_KEYS.map(|key| (key.to_owned(), format!("{}/agents/{agent}/v1/metrics", table.otlp))));
-        own.extend(LOGS_KEYS.map(|key| (key.to_owned(), format!("{}/agents/{agent}/v1/logs", table.otlp))));
+        let otlp = entry.otlp.as_ref().unwrap_or(&table.otlp);
+        own.extend(METRICS_KEYS.map(|key| (key.to_owned(), format!("{otlp}/agents/{agent}/v1/metrics"))));
+        own.extend(LOGS_KEYS.map(|key| (key.to_owned(), format!("{otlp}/agents/{agent}/v1/logs"))));
     } else {
         own.retain(|key, _| !METRICS_KEYS.contains(&key.as_str()) && !LOGS_KEYS.contains(&key.as_str()));
     }
@@ -331,6 +335,7 @@ mod tests {
             command: vec![format!("/bin/{program}"), "--x".into()],
             env: BTreeMap::new(),
             telemetry,
+            otlp: None,
         }
     }
 

@@ -12,6 +12,7 @@ pub mod halt;
 pub mod landed;
 pub mod launch;
 pub mod linux;
+pub mod namespace;
 pub mod process;
 pub mod runs;
 pub mod scenario;

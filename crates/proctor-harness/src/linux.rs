@@ -221,6 +221,11 @@ pub fn freeze(pid: u32) -> bool {
     signal(pid, Signal::STOP)
 }
 
+/// Continues a stopped process; `false` when it is gone or may not be signalled.
+pub fn thaw(pid: u32) -> bool {
+    signal(pid, Signal::CONT)
+}
+
 fn signal(pid: u32, signal: Signal) -> bool {
     known_pid(pid).is_some_and(|pid| rustix::process::kill_process(pid, signal).is_ok())
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use proctor_harness::scenario::{CaseSpec, Files, Scenario, load};
+use proctor_harness::scenario::{CaseSpec, CaseTown, Expect, Files, Scenario, load};
 
 fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -30,9 +30,14 @@ fn every_case_of_sabotage_is_a_scenario_without_problems() {
 fn a_finding_that_a_case_expects_is_a_check_or_one_that_the_judge_makes() {
     let scenario = crypto_tales();
     let checks: BTreeSet<&str> = scenario.spec.check.iter().map(|c| c.id.as_str()).collect();
-    let made_by_judge = ["landed.", "identity.", "process.", "gateway.", "provider.", "fault."];
-    for (name, case) in &scenario.cases {
-        let Some(finding) = case.expect.finding.as_deref() else { continue };
+    let made_by_judge = ["landed.", "identity.", "process.", "gateway.", "provider.", "fault.", "gastown.", "run."];
+    let elsewhere = |case: &CaseSpec| case.town.values().filter_map(|own| own.expect.clone()).collect::<Vec<_>>();
+    let expected = scenario
+        .cases
+        .iter()
+        .flat_map(|(name, case)| std::iter::once(case.expect.clone()).chain(elsewhere(case)).map(move |expect| (name, expect)));
+    for (name, expect) in expected {
+        let Some(finding) = expect.finding.as_deref() else { continue };
         let known = checks.contains(finding) || made_by_judge.iter().any(|family| finding.starts_with(family));
         assert!(known, "{name} expects {finding}, which nothing makes");
     }
@@ -49,7 +54,26 @@ fn the_documentation_lists_every_case_with_what_must_come_of_it() {
 }
 
 fn row(name: &str, case: &CaseSpec) -> String {
-    let only = if case.expect.only { " *only*" } else { "" };
-    let finding = case.expect.finding.as_ref().map_or_else(|| "–".to_owned(), |finding| format!("`{finding}`{only}"));
-    format!("| `{name}` | {} | `{}` | {finding} |", case.title, case.expect.outcome)
+    let builtin = match case.town.get("builtin") {
+        Some(own) => in_town(own),
+        None => outcome(&case.expect),
+    };
+    let real = ["gastown", "gastown:queue", "gastown:direct"].iter().filter_map(|key| {
+        let by = key.strip_prefix("gastown:").map(|by| format!("{by}: ")).unwrap_or_default();
+        Some(format!("{by}{}", in_town(case.town.get(*key)?)))
+    });
+    let real: Vec<String> = real.collect();
+    let real = if real.is_empty() { "the same".to_owned() } else { real.join("; ") };
+    format!("| `{name}` | {} | {builtin} | {real} |", case.title)
+}
+
+fn in_town(own: &CaseTown) -> String {
+    let why = own.not_played.as_ref().map(|why| format!("not played: {why}"));
+    why.or_else(|| own.expect.as_ref().map(outcome)).unwrap()
+}
+
+fn outcome(expect: &Expect) -> String {
+    let only = if expect.only { " *only*" } else { "" };
+    let finding = expect.finding.as_ref().map(|finding| format!(" · `{finding}`{only}")).unwrap_or_default();
+    format!("`{}`{finding}", expect.outcome)
 }

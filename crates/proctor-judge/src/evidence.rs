@@ -195,7 +195,7 @@ pub struct Sign {
 }
 
 /// A planned fault and, once it fired, when.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct FaultRow {
     /// Its name in the plan.
     pub name: String,
@@ -203,9 +203,21 @@ pub struct FaultRow {
     pub what: String,
     /// The moment it fired; absent when it never did, or did not last.
     pub fired_at: Option<Time>,
-    /// The agent whose process it hit, for faults that hit one.
+    /// The agent whose process it hit, for faults that hit one; with `program`, the agent whose request was the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
+    /// The program of the town that it hit. What fails from then on may be its doing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// When the harness took it back, as planned or so that the end state could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_back_at: Option<Time>,
+    /// Since when the town's state could not be read any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blind_from: Option<Time>,
+    /// From when on it could be read again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blind_to: Option<Time>,
 }
 
 /// A work item at the end of the run.

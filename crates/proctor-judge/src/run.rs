@@ -96,6 +96,18 @@ impl Run {
         crate::wording::seconds(self.record.started_at, at)
     }
 
+    /// Whether a request that no script answered came after a planned fault had hit a program that agents use: then it is a
+    /// consequence of that fault, and no defect of the script.
+    pub(crate) fn is_consequence(&self, exchange: &Exchange) -> bool {
+        let hit = self.faults.rows.iter().filter(|fault| fault.program.is_some()).filter_map(|fault| fault.fired_at);
+        hit.min().is_some_and(|at| at <= exchange.at)
+    }
+
+    /// Whether some request had no answer in any script, for no other reason than the script.
+    pub(crate) fn script_failed(&self) -> bool {
+        self.exchanges.rows.iter().any(|exchange| exchange.miss.is_some() && !self.is_consequence(exchange))
+    }
+
     /// The last moment the evidence knows of.
     pub(crate) fn last_moment(&self) -> crate::evidence::Time {
         let phases = self.record.phases.iter().flat_map(|p| [Some(p.started_at), p.ended_at]).flatten();

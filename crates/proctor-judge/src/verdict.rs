@@ -38,7 +38,7 @@ impl Signals {
         Self {
             stopped,
             killed: stopped.is_none() && run.record.ended_at.is_none(),
-            missed: run.exchanges.rows.iter().any(|e| e.miss.is_some()),
+            missed: run.script_failed(),
             provider_down: !silent_agents(&run.exchanges.rows).is_empty(),
             fault_missing: unfired(run).is_some(),
             landed: landed_together(landed, stopped),

@@ -8,6 +8,7 @@
 mod cli;
 mod commands;
 mod failure;
+mod namespace;
 mod personality;
 mod places;
 mod play;

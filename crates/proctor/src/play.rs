@@ -11,6 +11,7 @@ use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use proctor_harness::base::short_id;
 use proctor_harness::cycle::{self, Cancel, Happening, Progress, Request, RunEnd, Services};
 use proctor_harness::launch::Override;
+use proctor_harness::namespace::Namespace;
 use proctor_harness::scenario::Scenario;
 use proctor_harness::town::TownKind;
 use proctor_judge::evidence::{Phase, StopKind, Time};
@@ -39,6 +40,8 @@ pub(crate) struct Choice {
     pub(crate) agents: Vec<Override>,
     /// An interpreter that already has the packages.
     pub(crate) python: Option<PathBuf>,
+    /// Which processes the run shares with others.
+    pub(crate) namespace: Namespace,
     /// Whether the town stays for a look.
     pub(crate) keep_town: bool,
     /// Replaces the scenario's landing time limit.
@@ -121,6 +124,7 @@ fn request(choice: Choice) -> Result<Request, Failure> {
         proctor,
         agents: choice.agents,
         python: choice.python,
+        namespace: choice.namespace,
         keep_town: choice.keep_town,
         landing_timeout: choice.timeout,
         environment: environment(),

@@ -1,9 +1,16 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first ends the run in order, the second by force, the third ends Proctor on the spot.
+//!
+//! A run inside a PID namespace hears of them from the process that waits outside, by one byte each on its standard input.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::process::ChildStdin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use proctor_harness::cycle::Cancel;
+use proctor_harness::linux;
+use proctor_harness::namespace::Namespace;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -12,20 +19,73 @@ use crate::failure::{Failure, code};
 /// How long ending by force may take after the second signal. Only what hangs, such as a disk, takes so long.
 const FORCE_LIMIT: Duration = Duration::from_secs(2);
 
+/// The signal that ends everything on the spot, counted from the first.
+pub(crate) const AT_ONCE: u32 = 3;
+
 /// Hands signals to `cancel` from now on.
 pub(crate) fn watch(cancel: &Cancel) -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
-        .map_err(|error| Failure::environment(format!("cannot watch for signals: {error}")))?;
+    let mut signals = signals()?;
     let cancel = cancel.clone();
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for _ in signals.forever() {
-                received(&cancel);
+    thread("signals", move || signals.forever().for_each(|_| received(&cancel)))
+}
+
+/// [`watch`] for a run: in a namespace also those that arrived outside.
+pub(crate) fn watch_run(cancel: &Cancel, namespace: &Namespace) -> Result<(), Failure> {
+    watch(cancel)?;
+    match namespace {
+        Namespace::Own(_) => {
+            let cancel = cancel.clone();
+            thread("outside", move || obey(&cancel, std::io::stdin().lock()))
+        }
+        Namespace::Shared | Namespace::Refused(_) => Ok(()),
+    }
+}
+
+/// Takes each byte for a signal. At the end of the line nobody waits for the run any more, and it ends with its namespace.
+fn obey(cancel: &Cancel, mut line: impl Read) {
+    while line.read_exact(&mut [0]).is_ok() {
+        received(cancel);
+    }
+    exit();
+}
+
+/// How many signals were passed on.
+#[derive(Clone)]
+pub(crate) struct PassedOn(Arc<AtomicU32>);
+
+impl PassedOn {
+    /// So far.
+    pub(crate) fn count(&self) -> u32 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Passes signals on to the process inside from now on; the one that ends everything on the spot ends `child`, the process that
+/// holds the namespace.
+pub(crate) fn pass_on(mut line: ChildStdin, child: u32) -> Result<PassedOn, Failure> {
+    let mut signals = signals()?;
+    let passed_on = PassedOn(Arc::default());
+    let counted = passed_on.clone();
+    thread("signals", move || {
+        for _ in signals.forever() {
+            let count = counted.0.fetch_add(1, Ordering::AcqRel) + 1;
+            // Whoever does not read any more has ended, or is ended below.
+            _ = line.write_all(b"!");
+            if count >= AT_ONCE {
+                linux::end(child, true);
             }
-        })
-        .map_err(|error| Failure::environment(format!("cannot start a thread: {error}")))?;
-    Ok(())
+        }
+    })?;
+    Ok(passed_on)
+}
+
+fn signals() -> Result<Signals, Failure> {
+    Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(|error| Failure::environment(format!("cannot watch for signals: {error}")))
+}
+
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.map(drop).map_err(|error| Failure::environment(format!("cannot start a thread: {error}")))
 }
 
 fn received(cancel: &Cancel) {

@@ -14,7 +14,7 @@ use super::{Merge, Script, ScriptProblem, Step, Town, Turn, World, template};
 use crate::shell;
 
 /// Values that every script has without capturing them.
-pub(crate) const OWN_VALUES: [&str; 5] = ["agent", "rig", "name", "town", "merge"];
+pub(crate) const OWN_VALUES: [&str; 6] = ["agent", "rig", "name", "town", "merge", "daemon"];
 
 /// A script with what only checks need.
 pub(super) struct Draft {
@@ -175,9 +175,10 @@ impl Reader<'_> {
             match key.get_ref().as_ref() {
                 "town" => condition.town = self.one_of(value, "town", &Town::ALL, Town::name),
                 "merge" => condition.merge = self.one_of(value, "merge", &Merge::ALL, Merge::name),
+                "daemon" => condition.daemon = self.truth(value, "daemon"),
                 other => {
                     let problem = ScriptProblem::at(self.file, self.text, key.span(), format!("unknown key `{other}` in `only`"));
-                    self.problems.push(problem.or_nearest(other, ["town", "merge"]));
+                    self.problems.push(problem.or_nearest(other, ["town", "merge", "daemon"]));
                 }
             }
         }
@@ -204,7 +205,8 @@ impl Reader<'_> {
 
     /// The world, for messages.
     fn place(&self) -> String {
-        format!("town `{}` with merge `{}`", self.world.town.name(), self.world.merge.name())
+        let daemon = if self.world.daemon { " and its daemon" } else { "" };
+        format!("town `{}` with merge `{}`{daemon}", self.world.town.name(), self.world.merge.name())
     }
 
     /// What the steps that are present say about each other.
@@ -343,6 +345,14 @@ impl Reader<'_> {
             self.wrong_kind(key, value, "a string");
         }
         text
+    }
+
+    fn truth(&mut self, value: &Spanned<DeValue<'_>>, key: &str) -> Option<bool> {
+        let truth = value.get_ref().as_bool();
+        if truth.is_none() {
+            self.wrong_kind(key, value, "true or false");
+        }
+        truth
     }
 
     fn integer(&mut self, table: &DeTable<'_>, key: &str) -> Option<(i64, Range<usize>)> {

@@ -7,22 +7,16 @@ pub struct World {
     pub town: Town,
     /// How finished work reaches the main branch.
     pub merge: Merge,
+    /// Whether the daemon of a town that can do without one runs; never in the built-in town.
+    pub daemon: bool,
 }
 
 impl World {
-    /// The world of these names, if both are known.
-    #[must_use]
-    pub fn named(town: &str, merge: &str) -> Option<Self> {
-        let town = Town::ALL.into_iter().find(|known| known.name() == town)?;
-        let merge = Merge::ALL.into_iter().find(|known| known.name() == merge)?;
-        Some(Self { town, merge })
-    }
-
     /// Every combination: what must be right for a script folder to be right everywhere.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let of = |town| Merge::ALL.map(|merge| Self { town, merge });
-        Town::ALL.into_iter().flat_map(of).collect()
+        let kinds = [(Town::Builtin, false), (Town::Gastown, false), (Town::Gastown, true)];
+        kinds.into_iter().flat_map(|(town, daemon)| Merge::ALL.map(|merge| Self { town, merge, daemon })).collect()
     }
 }
 
@@ -74,15 +68,18 @@ impl Merge {
     }
 }
 
-/// `only = { town = …, merge = … }`: where a script, turn or step is played. Without keys: everywhere.
+/// `only = { town = …, merge = …, daemon = … }`: where a script, turn or step is played. Without keys: everywhere.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Condition {
     pub(super) town: Option<Town>,
     pub(super) merge: Option<Merge>,
+    pub(super) daemon: Option<bool>,
 }
 
 impl Condition {
     pub(super) fn holds(self, world: World) -> bool {
-        self.town.is_none_or(|town| town == world.town) && self.merge.is_none_or(|merge| merge == world.merge)
+        self.town.is_none_or(|town| town == world.town)
+            && self.merge.is_none_or(|merge| merge == world.merge)
+            && self.daemon.is_none_or(|daemon| daemon == world.daemon)
     }
 }

@@ -3,19 +3,20 @@
 //! Agents quiet, then telemetry flushed, then the end state, git, transcripts, exercises; the town stopped; leftovers looked for.
 //! It is done as far as possible however the run ended.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use proctor_judge::evidence::{Leftover, RigGit, path};
+use proctor_judge::evidence::{Leftover, RigGit, Time, path};
 use tokio::time::{Instant, sleep};
 
 use super::commands::critical_path;
 use super::lock::Lock;
 use super::recorder::{Done, Tell, write_json, write_rows};
 use super::run::Run;
+use super::stalled::StalledCollector;
 use super::{Progress, Services, agents};
 use crate::clean;
 use crate::exercise::python::Python;
@@ -25,7 +26,7 @@ use crate::landed::TARGET;
 use crate::launch::telemetry_key;
 use crate::linux;
 use crate::process;
-use crate::scenario::Exercise;
+use crate::scenario::{Exercise, FaultKind};
 use crate::town::Snapshot;
 
 /// How often agents are asked whether they rest.
@@ -110,16 +111,34 @@ impl<S: Services> Run<S> {
     /// Stops a town that did not land before anything of it is kept: it would go on, and what is kept would not be of one moment.
     /// The clauses stay as they were seen last, and so do the agents' states.
     async fn hold_still(&mut self) -> Result<(), Halt> {
-        let (Some(town), Some(before)) = (&self.town, self.state.clone()) else { return Ok(()) };
-        if !self.request.keep_town {
+        self.strikes.take_back(self.rec.now());
+        let Some(before) = self.state.clone() else { return Ok(()) };
+        if let Some(town) = self.town.as_ref().filter(|_| !self.request.keep_town) {
             town.stop().await?;
         }
-        let after = with_states_of(town.observe().await?, Some(before));
+        self.mend().await;
+        let Some(town) = &self.town else { return Ok(()) };
+        let after = match town.observe().await {
+            // What was seen last is the end state of a town that a planned fault left unreadable.
+            Err(halt) if self.is_hit() => {
+                self.rec.log(&format!("the end state could not be read: {halt}"));
+                return Ok(());
+            }
+            after => with_states_of(after?, Some(before)),
+        };
         if let Some(landed) = &mut self.landed {
             self.deliveries = landed.deliveries(&after, |rig| town.merge_repository(rig)).await?;
         }
         self.state = Some(after);
         Ok(())
+    }
+
+    /// Starts again what a planned fault killed and the end state needs.
+    async fn mend(&mut self) {
+        let Some(town) = self.town.as_ref().filter(|_| self.is_hit()) else { return };
+        if let Err(halt) = town.mend().await {
+            self.rec.log(&format!("not started again after a planned fault: {halt}"));
+        }
     }
 
     async fn keep_git(&mut self) -> Result<(), Halt> {
@@ -165,11 +184,13 @@ impl<S: Services> Run<S> {
 
     /// Stops the town, flushes telemetry, and reads the end state.
     async fn stop_and_read(&mut self) -> Result<(), Halt> {
-        let Some(town) = &self.town else { return Ok(()) };
+        self.strikes.take_back(self.rec.now());
         let mut first = None;
-        if !self.request.keep_town {
+        if let Some(town) = self.town.as_ref().filter(|_| !self.request.keep_town) {
             keep(&mut first, town.stop().await);
         }
+        self.mend().await;
+        let Some(town) = &self.town else { return Ok(()) };
         if self.services_begun {
             keep(&mut first, self.services.flush().await);
             let counts = self.services.counts().await;
@@ -184,7 +205,13 @@ impl<S: Services> Run<S> {
         }
         // Before the town is copied: that reads every table once more, which no waiting needed.
         self.rec.record.notes.extend(town.reading_cost().await.map(|cost| ("state_reads".to_owned(), cost)));
-        keep(&mut first, town.collect(&self.rec.evidence.join(path::TRANSCRIPTS)).await);
+        let collected = town.collect(&self.rec.evidence.join(path::TRANSCRIPTS)).await;
+        match collected {
+            Err(halt) if self.is_hit() => {
+                self.rec.log(&format!("not all of the town could be kept after a planned fault: {halt}"))
+            }
+            collected => keep(&mut first, collected),
+        }
         if !self.request.keep_town {
             keep(&mut first, town.end().await);
         }
@@ -219,8 +246,17 @@ impl<S: Services> Run<S> {
         write_rows(&file(path::MERGE_REQUESTS), &state.merge_requests)?;
         write_rows(&file(path::AGENTS), &state.agents)?;
         write_rows(&file(path::SESSIONS), &state.sessions)?;
-        let faults = agents::fault_rows(&self.request.scenario.spec.fault, &self.live.fired, &self.strikes, &state);
+        let faults = agents::fault_rows(&self.request.scenario.spec.fault, &self.fired(), &self.strikes, &state);
         write_rows(&file(path::FAULTS), &faults)
+    }
+
+    /// When faults fired that neither a strike nor an agent's beginning tells of.
+    fn fired(&self) -> BTreeMap<String, Time> {
+        let mut fired = self.live.fired.clone();
+        let stalled = self.stalled.as_ref().and_then(StalledCollector::first);
+        let collectors = self.request.scenario.spec.fault.iter().filter(|fault| fault.kind == FaultKind::Collector);
+        fired.extend(collectors.filter_map(|fault| Some((fault.name.clone(), stalled?))));
+        fired
     }
 
     /// Which program played an agent, and what telemetry it owes, only the harness knows.

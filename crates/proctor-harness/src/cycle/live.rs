@@ -50,18 +50,19 @@ impl Live {
         self.exchanges.get(agent).copied().unwrap_or(0)
     }
 
-    /// Takes an exchange. `for_ever` names the provider faults that never stop.
+    /// Takes an exchange. `for_ever` names the provider faults that never stop; `hit` says that a planned fault hit a program that
+    /// agents use, so that an agent may ask what no script foresees.
     ///
     /// # Errors
     /// A request without an answer, and a provider that will never answer: nothing good can come after either.
-    pub(crate) fn exchange(&mut self, exchange: &Exchange, for_ever: &[String]) -> Result<(), Halt> {
+    pub(crate) fn exchange(&mut self, exchange: &Exchange, for_ever: &[String], hit: bool) -> Result<(), Halt> {
         *self.exchanges.entry(exchange.agent.clone()).or_default() += 1;
         let row = self.agent(&exchange.agent);
         row.turns += u64::from(exchange.status < 400);
         row.tokens += exchange.input_tokens + exchange.output_tokens;
         row.since = Some(exchange.at);
         row.doing = one_line(if exchange.answered.is_empty() { &exchange.asked } else { &exchange.answered });
-        if let Some(miss) = &exchange.miss {
+        if let Some(miss) = exchange.miss.as_ref().filter(|_| !hit) {
             let text = one_line(miss);
             let message =
                 format!("no script answers {} at turn {}: {text}", exchange.agent.replace("/polecats/", "/"), exchange.turn + 1);

@@ -14,6 +14,7 @@ mod recorder;
 mod run;
 mod services;
 mod setup;
+mod stalled;
 mod strikes;
 mod wait;
 
@@ -30,6 +31,7 @@ pub use services::{AgentCounts, GatewaySpec, Services, TelemetryAddresses};
 
 use crate::halt::Halt;
 use crate::launch::Override;
+use crate::namespace::Namespace;
 use crate::scenario::Scenario;
 use crate::town::TownKind;
 use crate::{clean, linux, process};
@@ -72,6 +74,8 @@ pub struct Request {
     pub agents: Vec<Override>,
     /// A Python interpreter that already has the packages; without it a virtual environment is made.
     pub python: Option<PathBuf>,
+    /// Which processes the run shares with others.
+    pub namespace: Namespace,
     /// Leaves the town alive after phase 7; the edge removes it with [`crate::clean::remove`] when it is not wanted after all.
     pub keep_town: bool,
     /// Replaces the scenario's landing time limit.

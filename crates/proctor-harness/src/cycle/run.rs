@@ -15,6 +15,7 @@ use super::commands::{Command, Watching};
 use super::disk::{self, Reserve};
 use super::live::Live;
 use super::recorder::{Done, Recorder};
+use super::stalled::StalledCollector;
 use super::strikes::Strikes;
 use super::{Cancel, Request, Services};
 use crate::base::{Base, RUNS};
@@ -38,6 +39,8 @@ pub(crate) struct Run<S> {
     pub(crate) landed: Option<Landed>,
     pub(crate) live: Live,
     pub(crate) strikes: Strikes,
+    /// The collector that a planned fault lets some agents report to.
+    pub(crate) stalled: Option<StalledCollector>,
     pub(crate) exchanges: Option<UnboundedReceiver<Exchange>>,
     pub(crate) events_read: u64,
     pub(crate) failed_looks: u32,
@@ -74,6 +77,7 @@ impl<S: Services> Run<S> {
             landed: None,
             live: Live::default(),
             strikes: Strikes::default(),
+            stalled: None,
             exchanges: None,
             events_read: 0,
             failed_looks: 0,

@@ -38,6 +38,8 @@ pub struct GatewaySpec {
     pub town: TownKind,
     /// How work is merged there.
     pub merge: Merge,
+    /// Whether the daemon of a real town runs.
+    pub daemon: bool,
 }
 
 /// What the store has of one agent, by the address its records came by.

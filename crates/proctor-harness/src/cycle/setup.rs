@@ -13,6 +13,7 @@ use super::commands::Watching;
 use super::live::one_line;
 use super::recorder::{Done, write_json};
 use super::run::Run;
+use super::stalled::StalledCollector;
 use super::{GatewaySpec, Services, agents};
 use crate::base::{Base, ENVIRONMENT, town_environment};
 use crate::halt::Halt;
@@ -20,7 +21,8 @@ use crate::landed::Landed;
 use crate::landed::git::{GITCONFIG, Git};
 use crate::launch::BUILTIN;
 use crate::linux;
-use crate::town::{self, Site};
+use crate::scenario::{Fault, FaultKind};
+use crate::town::{self, Site, TownKind};
 
 /// How often a prompt is sent before it counts as lost.
 const DELIVERIES: u32 = 3;
@@ -41,7 +43,8 @@ impl<S: Services> Run<S> {
 
     /// Phase 2.
     pub(crate) async fn reset_town(&mut self) -> Result<Done, Halt> {
-        let base = Base::create(&self.request.cache, &self.request.id, &self.request.report, self.rec.now())?;
+        let owner = self.request.namespace.holder();
+        let base = Base::create_for(owner, &self.request.cache, &self.request.id, &self.request.report, self.rec.now())?;
         let base = Arc::new(base);
         self.base = Some(Arc::clone(&base));
         self.fill_base(&base)?;
@@ -51,6 +54,7 @@ impl<S: Services> Run<S> {
         let git = self.find_git(&root).await?;
         let site = self.site(base, git.clone());
         let town = town::found(self.request.town, site).await?;
+        can_be_hit(&self.request.scenario.spec.fault, self.request.town, town.servers())?;
         for (name, (path, version)) in town.programs() {
             self.rec.record.versions.insert(name.clone(), version.clone());
             self.programs.insert(name, (path, version));
@@ -87,6 +91,7 @@ impl<S: Services> Run<S> {
             git,
             spec: Arc::new(self.request.scenario.spec.clone()),
             proctor: self.request.proctor.clone(),
+            namespace: self.request.namespace.clone(),
             user: self.request.environment.clone(),
             cache: self.request.cache.clone(),
             raw: self.rec.evidence.join(path::RAW),
@@ -123,11 +128,17 @@ impl<S: Services> Run<S> {
             journal: self.rec.evidence.join("gateway"),
             town: self.request.town,
             merge: spec.merge,
+            daemon: spec.daemon && self.request.town == TownKind::Gastown,
         };
         let gateway = self.services.start_gateway(gateway).await?;
         self.exchanges = Some(self.services.exchanges());
         let search = self.request.environment.get("PATH").cloned().unwrap_or_default();
-        let table = agents::table(&spec, &self.request.agents, self.town()?.roles(), &root, &search, &gateway, &addresses.otlp)?;
+        if spec.fault.iter().any(|fault| fault.kind == FaultKind::Collector) {
+            self.stalled = Some(StalledCollector::begin(Arc::clone(&self.rec.clock)).await?);
+        }
+        let stalled = self.stalled.as_ref().map(|collector| collector.address.as_str());
+        let at = agents::Addresses { gateway: &gateway, otlp: &addresses.otlp, stalled };
+        let table = agents::table(&spec, &self.request.agents, self.town()?.roles(), &root, &search, at)?;
         write_json(&root.join("agents.json"), &table)?;
         self.table = Some(table);
         self.town()?.add_environment(BTreeMap::from([
@@ -183,7 +194,13 @@ impl<S: Services> Run<S> {
             if delivery > 0 {
                 self.rec.note("prompt_resent", "the prompt was sent again", BTreeMap::new())?;
             }
-            self.town()?.deliver(&text, delivery).await?;
+            match self.lost_delivery(delivery) {
+                Some(fault) => {
+                    self.town()?.lose(&text, delivery).await?;
+                    self.live.fired.entry(fault).or_insert(self.rec.now());
+                }
+                None => self.town()?.deliver(&text, delivery).await?,
+            }
             proof = self.receipt(&text, (sent_at, before), Instant::now() + limit / DELIVERIES).await?;
             if proof.is_some() {
                 break;
@@ -198,6 +215,12 @@ impl<S: Services> Run<S> {
         self.rec.note("receipt", format!("the mayor has the prompt: {proof}"), BTreeMap::new())?;
         let size = format!("{:.1} kB", text.len() as f64 / 1000.0);
         Ok(Done::new(format!("{size}, received ({proof})")).fact("bytes", text.len().to_string()).fact("proof", proof))
+    }
+
+    /// The name of the planned fault that lets this delivery of the prompt be lost.
+    fn lost_delivery(&self, delivery: u32) -> Option<String> {
+        let mut faults = self.request.scenario.spec.fault.iter().filter(|fault| fault.kind == FaultKind::Nudge);
+        faults.find(|fault| fault.times == 0 || delivery < fault.times).map(|fault| fault.name.clone())
     }
 
     fn prompt(&self) -> Result<String, Halt> {
@@ -220,7 +243,9 @@ impl<S: Services> Run<S> {
                     }
                 }
                 () = sleep(RECEIPT_POLL) => {
-                    if self.services.counts().await.get("mayor").is_some_and(|counts| counts.prompts > prompts_before) {
+                    // The event of what a mayor was started with may come late; one that asks the gateway shows what it was told.
+                    let asks = self.live.exchanges_of("mayor") > 0;
+                    if !asks && self.services.counts().await.get("mayor").is_some_and(|counts| counts.prompts > prompts_before) {
                         return Ok(Some("user_prompt event".into()));
                     }
                     let events = self.new_events()?;
@@ -235,6 +260,16 @@ impl<S: Services> Run<S> {
             }
         }
     }
+}
+
+/// Whether the town has the servers that planned faults are for.
+fn can_be_hit(faults: &[Fault], town: TownKind, servers: &[&str]) -> Result<(), Halt> {
+    let struck = faults.iter().filter(|fault| matches!(fault.kind, FaultKind::Kill | FaultKind::Freeze));
+    let mut missing = struck.filter_map(|fault| Some((fault, fault.program.as_deref()?)));
+    let Some((fault, program)) = missing.find(|(_, program)| !servers.contains(program)) else { return Ok(()) };
+    let known = if servers.is_empty() { "none".to_owned() } else { servers.join(", ") };
+    let message = format!("the fault `{}` is for `{program}`, which the town `{}` does not have", fault.name, town.word());
+    Err(Halt::environment(message).hint(format!("servers of this town that a fault can hit: {known}")))
 }
 
 /// The next exchange; never, when there is no gateway any more.

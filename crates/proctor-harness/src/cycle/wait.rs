@@ -13,6 +13,7 @@ use super::live::provider_gave_up;
 use super::recorder::{Done, write_rows};
 use super::run::Run;
 use super::setup::next_exchange;
+use super::strikes::Field;
 use super::{ClauseLive, Happening, Progress, Services, agents};
 use crate::halt::Halt;
 use crate::landed::Look;
@@ -92,13 +93,15 @@ impl<S: Services> Run<S> {
     /// Hits the process that made this request where the plan says so.
     fn strike(&mut self, exchange: &Exchange) -> Result<(), Halt> {
         let (faults, now) = (&self.request.scenario.spec.fault, self.rec.now());
-        let done = self.strikes.strike(faults, exchange, &self.request.id, self.table.as_ref(), now);
+        let bin = self.root()?.join("bin");
+        let field = Field { run: &self.request.id, table: self.table.as_ref(), town: self.town.as_deref(), bin: &bin };
+        let done = self.strikes.strike(faults, exchange, field, now);
         done.into_iter().try_for_each(|text| self.rec.note("fault", text, BTreeMap::new()))
     }
 
     pub(crate) fn take_exchange(&mut self, exchange: &Exchange) -> Result<(), Halt> {
         let for_ever = agents::for_ever(&self.request.scenario.spec.fault);
-        let taken = self.live.exchange(exchange, &for_ever);
+        let taken = self.live.exchange(exchange, &for_ever, self.is_hit());
         self.rec.tell(Progress::Agents(self.live.rows()));
         taken
     }
@@ -124,9 +127,15 @@ impl<S: Services> Run<S> {
 
     /// Looks at the town and at git. A town that cannot be read for a moment (it is busy) is looked at again.
     pub(crate) async fn look(&mut self) -> Result<Option<Look>, Halt> {
-        let state = match self.town()?.observe().await {
+        let asked = self.rec.now();
+        let state = self.town()?.observe().await;
+        let now = self.rec.now();
+        self.strikes.check(now);
+        // What could not be read could not be read since the question.
+        self.strikes.looked(state.is_ok(), if state.is_ok() { now } else { asked });
+        let state = match state {
             Ok(state) => state,
-            Err(halt) if self.failed_looks + 1 >= self.town()?.tempo().blind => return Err(halt),
+            Err(halt) if self.failed_looks + 1 >= self.town()?.tempo().blind && !self.is_hit() => return Err(halt),
             Err(halt) => {
                 self.failed_looks += 1;
                 self.rec.log(&format!("look failed: {halt}"));
@@ -134,8 +143,6 @@ impl<S: Services> Run<S> {
             }
         };
         self.failed_looks = 0;
-        let now = self.rec.now();
-        self.strikes.check(now);
         let events = self.new_events()?;
         self.take_events(&events)?;
         if self.live.state(&state) {
@@ -145,13 +152,28 @@ impl<S: Services> Run<S> {
         let (Some(landed), Some(town)) = (&mut self.landed, &self.town) else { return Ok(None) };
         let look = landed.look(&state, |rig| town.merge_repository(rig), at).await?;
         self.tell_clauses(&look)?;
-        self.town()?.tend(&state)?;
+        self.tend(&state)?;
         let gone = self.provider_is_gone(&state);
         self.state = Some(state);
         self.deliveries.clone_from(&look.deliveries);
         match gone {
             Some(halt) if !look.landed => Err(halt),
             _ => Ok(Some(look)),
+        }
+    }
+
+    /// Whether a planned fault hit a program of the town: what fails then may be its doing, and says nothing of Proctor.
+    pub(crate) fn is_hit(&self) -> bool {
+        self.strikes.programs().next().is_some()
+    }
+
+    fn tend(&mut self, state: &Snapshot) -> Result<(), Halt> {
+        match self.town()?.tend(state) {
+            Err(halt) if self.is_hit() => {
+                self.rec.log(&format!("after a planned fault: {halt}"));
+                Ok(())
+            }
+            tended => tended,
         }
     }
 

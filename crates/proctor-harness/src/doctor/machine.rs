@@ -1,10 +1,12 @@
 //! Disk, ports, and limits of the system.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use super::{Line, Places, State};
 use crate::linux;
+use crate::namespace::Maker;
 use crate::town::gastown::ports;
 
 const GROUP: &str = "machine";
@@ -97,25 +99,18 @@ pub(super) fn watches() -> Line {
     Line::new(GROUP, "inotify", State::Doubtful, found).advice(format!("sysctl {needed}"))
 }
 
-/// Whether runs with the town's daemon can have processes of their own: it ends agents of other towns of the same user.
-pub(super) fn namespaces() -> Line {
+/// Whether runs with the town's daemon can have processes of their own. It is tried, since no setting says it for certain.
+pub(super) async fn namespaces(user: &BTreeMap<String, String>) -> Line {
     let what = "PID namespaces";
-    let read = |path: &str| fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
-    let root = rustix::process::geteuid().is_root();
-    let none = if !Path::new("/proc/self/ns/pid").exists() || read("/proc/sys/user/max_pid_namespaces") == Some(0) {
-        Some("the system has none")
-    } else if !root
-        && (read("/proc/sys/user/max_user_namespaces") == Some(0)
-            || read("/proc/sys/kernel/unprivileged_userns_clone") == Some(0))
-    {
-        Some("the system grants them to root only")
-    } else {
-        None
-    };
-    match none {
-        None => Line::new(GROUP, what, State::Good, "granted"),
-        Some(why) => Line::new(GROUP, what, State::Doubtful, format!("{why}: runs with the town's daemon are refused"))
-            .advice("allow user namespaces (user.max_user_namespaces), or run without the daemon"),
+    match Maker::find(user).await {
+        Ok(_) => Line::new(GROUP, what, State::Good, "granted: a run with the town's daemon has processes of its own"),
+        Err(why) => Line::new(
+            GROUP,
+            what,
+            State::Doubtful,
+            format!("not granted, so that runs with the town's daemon are refused: {why}"),
+        )
+        .advice("run without the daemon, or allow user namespaces (sysctl user.max_user_namespaces)"),
     }
 }
 

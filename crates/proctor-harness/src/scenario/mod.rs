@@ -1,6 +1,7 @@
 //! Scenario folders: reading, every problem at once, selftest cases, the plan that judging needs.
 
 mod change;
+mod fault;
 pub mod files;
 pub mod problem;
 mod refs;
@@ -16,7 +17,9 @@ use schemars::Schema;
 
 pub use files::Files;
 pub use problem::Problem;
-pub use spec::{CaseSpec, Change, Exercise, Expect, Fault, FaultKind, Merge, RigsBy, RuntimeKind, Span, Spec, Step, Timeouts};
+pub use spec::{
+    CaseSpec, CaseTown, Change, Exercise, Expect, Fault, FaultKind, Merge, RigsBy, RuntimeKind, Span, Spec, Step, Timeouts,
+};
 pub use template::template;
 
 /// The file that makes a folder a scenario.

@@ -8,7 +8,7 @@ use proctor_judge::plan::{Check, CheckKind};
 
 use super::files::Files;
 use super::problem::Problem;
-use super::spec::{CaseSpec, Exercise, Fault, FaultKind, SCENARIO_SCHEMA, Spec, Step};
+use super::spec::{CaseSpec, CaseTown, Exercise, Fault, SCENARIO_SCHEMA, Spec, Step};
 use super::{SCENARIO_FILE, SELFTEST};
 use crate::launch::ROLES;
 
@@ -155,27 +155,8 @@ fn check_faults(faults: &[Fault], spec: &Spec, refs: &mut Refs<'_>) {
         if fault.agent != "*" {
             check_role(&fault.agent, &fault.agent, spec, refs);
         }
-        match (fault.kind, fault.status) {
-            (FaultKind::Provider, None) => {
-                _ = refs.at("name", &fault.name, 0, format!("the provider fault `{}` has no `status`", fault.name))
-            }
-            (FaultKind::Provider, Some(status)) if !(400..600).contains(&status) => {
-                refs.at(
-                    "name",
-                    &fault.name,
-                    0,
-                    format!("status {status} of the fault `{}` is no error status (400 to 599)", fault.name),
-                );
-            }
-            (FaultKind::Telemetry | FaultKind::Kill | FaultKind::Freeze, Some(_)) => {
-                let problem = format!("the {} fault `{}` takes no `status`", fault.kind.word(), fault.name);
-                refs.at("name", &fault.name, 0, problem);
-            }
-            _ => {}
-        }
-        if matches!(fault.kind, FaultKind::Kill | FaultKind::Freeze) && fault.times > 0 {
-            let problem = format!("the {} fault `{}` takes no `times`: it hits one process, once", fault.kind.word(), fault.name);
-            refs.at("name", &fault.name, 0, problem);
+        for misfit in fault.misfits() {
+            refs.at("name", &fault.name, 0, misfit);
         }
     }
 }
@@ -303,6 +284,9 @@ pub(super) fn check_cases(spec: &Spec, files: &Files, cases: &BTreeMap<String, C
         let text = files.text(&file).unwrap_or_default();
         let mut refs = Refs { file, text, problems };
         refs.known("outcome", "outcome", &case.expect.outcome, OUTCOMES);
+        for (town, own) in &case.town {
+            check_case_town(town, own, &mut refs);
+        }
         check_faults(&case.fault, spec, &mut refs);
         for role in case.agents.keys() {
             check_role(role, role, spec, &mut refs);
@@ -310,6 +294,21 @@ pub(super) fn check_cases(spec: &Spec, files: &Files, cases: &BTreeMap<String, C
         let (_, refused) = super::change::apply(&super::laid_over(files, name), &case.change);
         for (index, reason) in refused {
             refs.at("find", &case.change[index].find, 0, reason);
+        }
+    }
+}
+
+/// The towns that a case can say something of.
+const CASE_TOWNS: [&str; 4] = ["builtin", "gastown", "gastown:queue", "gastown:direct"];
+
+fn check_case_town(town: &str, own: &CaseTown, refs: &mut Refs<'_>) {
+    refs.known("town", "town", town, CASE_TOWNS);
+    match (&own.expect, &own.not_played) {
+        (Some(expect), None) => refs.known("outcome", "outcome", &expect.outcome, OUTCOMES),
+        (None, Some(why)) if !why.trim().is_empty() => {}
+        _ => {
+            let message = format!("`[town.\"{town}\"]` must have either `expect` or `not_played` with the reason");
+            refs.problems.push(Problem::of_file(&refs.file, message));
         }
     }
 }

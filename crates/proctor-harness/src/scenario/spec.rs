@@ -12,6 +12,9 @@ use proctor_judge::plan::{Check, Clause, TelemetryExpectation};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub use super::fault::{Fault, FaultKind};
+use crate::town::TownKind;
+
 /// The version of `scenario.toml` that this Proctor reads.
 pub const SCENARIO_SCHEMA: u32 = 1;
 
@@ -205,50 +208,6 @@ pub enum RuntimeKind {
     Python,
 }
 
-/// A planned failure.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Fault {
-    /// Its name in the evidence.
-    pub name: String,
-    /// What fails.
-    pub kind: FaultKind,
-    /// Whom it hits: `*`, a role, or `role:rig`.
-    pub agent: String,
-    /// HTTP status of a provider fault.
-    #[serde(default)]
-    pub status: Option<u16>,
-    /// How many requests of each conversation it hits; 0: for ever.
-    #[serde(default)]
-    pub times: u32,
-}
-
-/// Kinds of planned failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultKind {
-    /// The model provider answers with an error status.
-    Provider,
-    /// The agent gets no telemetry addresses.
-    Telemetry,
-    /// The agent's process is killed (SIGKILL) at its first model request after the prompt was received.
-    Kill,
-    /// The agent's process is stopped (SIGSTOP) at that moment, and stays so.
-    Freeze,
-}
-
-impl FaultKind {
-    /// The word for it in a scenario.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Provider => "provider",
-            Self::Telemetry => "telemetry",
-            Self::Kill => "kill",
-            Self::Freeze => "freeze",
-        }
-    }
-}
-
 /// Something that is run on what was merged.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -295,6 +254,9 @@ pub struct CaseSpec {
     pub title: String,
     /// What must come of it.
     pub expect: Expect,
+    /// What is different in one town: `builtin`, `gastown`, `gastown:queue` or `gastown:direct`. The most specific wins.
+    #[serde(default)]
+    pub town: BTreeMap<String, CaseTown>,
     /// Laid over the scenario's.
     #[serde(default)]
     pub timeouts: CaseTimeouts,
@@ -307,6 +269,38 @@ pub struct CaseSpec {
     /// Made in the scenario's files once the case's own are laid over them.
     #[serde(default)]
     pub change: Vec<Change>,
+}
+
+/// What is different about a selftest case in one town. Exactly one of the two is given.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CaseTown {
+    /// What must come of it there.
+    #[serde(default)]
+    pub expect: Option<Expect>,
+    /// Why it is not played there.
+    #[serde(default)]
+    pub not_played: Option<String>,
+}
+
+impl CaseSpec {
+    /// What is different in that town when work is merged in that way; the most specific entry wins.
+    pub fn in_town(&self, town: TownKind, merge: Merge) -> Option<&CaseTown> {
+        let town = town.word();
+        self.town.get(&format!("{town}:{}", merge.word())).or_else(|| self.town.get(town))
+    }
+
+    /// What must come of it in that town, or why it is not played there.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub fn expected_in(&self, town: TownKind, merge: Merge) -> Result<&Expect, &str> {
+        match self.in_town(town, merge) {
+            Some(CaseTown { not_played: Some(why), .. }) => Err(why),
+            Some(CaseTown { expect: Some(expect), .. }) => Ok(expect),
+            _ => Ok(&self.expect),
+        }
+    }
 }
 
 /// Plain text that a selftest case replaces in one file.

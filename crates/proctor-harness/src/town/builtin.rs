@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{Site, Snapshot, Tempo, Town};
 use crate::base::town_environment;
 use crate::halt::Halt;
+use crate::linux;
 use crate::process::{Ended, Program};
 use crate::scenario::RigsBy;
 
@@ -133,6 +134,15 @@ impl Town for Builtin {
         let mut program = self.program(&["nudge", "mayor", "--mode", "immediate", "--stdin"]);
         program.stdin = Some(text.as_bytes().to_vec());
         self.call(program).await.map(drop)
+    }
+
+    fn servers(&self) -> &'static [&'static str] {
+        &["daemon"]
+    }
+
+    fn server(&self, _program: &str) -> Option<u32> {
+        let pid = fs::read_to_string(self.site.town().join("daemon/daemon.pid")).ok()?;
+        pid.trim().parse().ok().filter(|pid| linux::process(*pid).is_some_and(|process| process.state != 'Z'))
     }
 
     async fn screen(&self) -> Option<String> {

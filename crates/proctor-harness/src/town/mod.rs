@@ -19,6 +19,7 @@ use crate::base::Base;
 use crate::cycle::Clock;
 use crate::halt::Halt;
 use crate::landed::git::Git;
+use crate::namespace::Namespace;
 use crate::scenario::Spec;
 use crate::scenario::spec::Rig;
 
@@ -57,6 +58,8 @@ pub struct Site {
     pub spec: Arc<Spec>,
     /// The running executable, which plays the agents.
     pub proctor: PathBuf,
+    /// Which processes the town shares with others.
+    pub namespace: Namespace,
     /// The environment of the user: it finds programs, and nothing of it reaches the town.
     pub user: BTreeMap<String, String>,
     /// Proctor's folder in the user's cache.
@@ -183,6 +186,27 @@ pub trait Town: Send + Sync {
 
     /// What the coordinator's terminal shows, where it can be seen.
     async fn screen(&self) -> Option<String>;
+
+    /// Types a text as [`Town::deliver`] does, but such that it does not reach the coordinator: a planned fault.
+    async fn lose(&self, _text: &str, _again: u32) -> Result<(), Halt> {
+        Ok(())
+    }
+
+    /// The names of the servers that the town consists of, which planned faults can hit.
+    fn servers(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The process of one of [`Town::servers`]; absent when it does not run.
+    fn server(&self, _program: &str) -> Option<u32> {
+        None
+    }
+
+    /// Starts servers again that a planned fault killed and without which the end state cannot be read. Called when everything
+    /// that acts has been ended.
+    async fn mend(&self) -> Result<(), Halt> {
+        Ok(())
+    }
 
     /// Reads the town's state.
     async fn observe(&self) -> Result<Snapshot, Halt>;

@@ -4,7 +4,7 @@ use super::Known;
 use crate::evidence::{FaultRow, Session, Time, path};
 use crate::next;
 use crate::summary::{Finding, Level};
-use crate::wording::{after, at_path, duration, seconds, short_agent};
+use crate::wording::{after, at_path, count, duration, seconds, short_agent};
 
 pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
     known.run.faults.rows.iter().map(|fault| one(known, fault)).collect()
@@ -21,13 +21,95 @@ fn one(known: &Known<'_>, fault: &FaultRow) -> Finding {
             .next(next::repeat(known.run));
     };
     let title = format!("the planned fault `{}` fired: {}", fault.name, fault.what);
-    let mut saw = vec![after(known.run.since_start(at))];
-    saw.extend(fault.agent.as_deref().map(|agent| consequences(known, agent, at)));
-    Finding::new(Level::Note, "fault.fired", title).saw(saw.join(": ")).at(place)
+    let moment = after(known.run.since_start(at));
+    let consequences = match (&fault.program, &fault.agent) {
+        (Some(program), _) => Some(of_program(known, fault, program, at)),
+        (None, Some(agent)) => Some(of_agent(known, agent, at)),
+        (None, None) => received_later(known, at),
+    };
+    let saw = consequences.map_or_else(|| moment.clone(), |consequences| format!("{moment}: {consequences}"));
+    Finding::new(Level::Note, "fault.fired", title).saw(saw).at(place)
+}
+
+/// How long the prompt took after a fault that came before its receipt.
+fn received_later(known: &Known<'_>, at: Time) -> Option<String> {
+    let received = known.run.record.delivery.as_ref()?.received_at.filter(|received| *received > at)?;
+    Some(format!("the mayor received the prompt {} later", duration(seconds(at, received))))
+}
+
+/// What became of a town one of whose programs was hit.
+fn of_program(known: &Known<'_>, fault: &FaultRow, program: &str, at: Time) -> String {
+    let taken_back = fault.taken_back_at.map(|back| match known.run.collecting_since() {
+        Some(since) if back >= since => format!("{program} was given back for the end state"),
+        _ => format!("{program} was given back after {}", duration(seconds(at, back))),
+    });
+    let parts = [Some(failed_first(known, program, at)), blind(known, fault, at), taken_back, Some(acted(known, at))];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// What programs say of another that does not answer or is not there.
+const FAILED: [&str; 9] = [
+    "not found",
+    "unreachable",
+    "circuit breaker",
+    "connection refused",
+    "no server running",
+    "error connecting",
+    "invalid connection",
+    "bad connection",
+    "i/o timeout",
+];
+
+/// Which agent was the first whose command failed for it, as the model was told.
+fn failed_first(known: &Known<'_>, program: &str, at: Time) -> String {
+    let says = |asked: &str| {
+        let asked = asked.to_lowercase();
+        FAILED.iter().any(|sign| asked.contains(sign))
+    };
+    match known.run.exchanges.rows.iter().find(|exchange| exchange.at > at && says(&exchange.asked)) {
+        Some(exchange) => {
+            format!(
+                "{} was the first whose command failed, after {}",
+                short_agent(&exchange.agent),
+                duration(seconds(at, exchange.at))
+            )
+        }
+        None => format!("no agent was told that {program} failed"),
+    }
+}
+
+/// For how long the harness could not read the town's state.
+fn blind(known: &Known<'_>, fault: &FaultRow, at: Time) -> Option<String> {
+    let from = fault.blind_from?;
+    let gone = format!("the town's state could not be read from {} on", duration(seconds(at, from)));
+    let end = fault.blind_to.filter(|to| known.run.collecting_since().is_none_or(|since| *to < since));
+    Some(match end {
+        Some(to) => format!("{gone}, for {}", duration(seconds(from, to))),
+        None => format!("{gone}, until the run ended"),
+    })
+}
+
+/// What agents did after it, which shows whether the town went on.
+fn acted(known: &Known<'_>, at: Time) -> String {
+    let run = known.run;
+    let before_the_end = |moment: Time| moment > at && run.collecting_since().is_none_or(|since| moment < since);
+    let closed = run.beads.rows.iter().filter(|bead| bead.closed_at.is_some_and(before_the_end)).count();
+    let ended = run.sessions.rows.iter().filter(|life| life.ended_at.is_some_and(before_the_end)).count();
+    let open = run.tracked().iter().filter(|id| run.beads.rows.iter().any(|b| b.id == **id && b.status != "closed")).count();
+    format!(
+        "after it {} closed and {} ended; {} left open",
+        were(count(closed, "issue"), closed),
+        count(ended, "session"),
+        were(count(open, "issue"), open)
+    )
+}
+
+fn were(what: String, number: usize) -> String {
+    format!("{what} {}", if number == 1 { "was" } else { "were" })
 }
 
 /// What became of an agent whose process was hit.
-fn consequences(known: &Known<'_>, agent: &str, at: Time) -> String {
+fn of_agent(known: &Known<'_>, agent: &str, at: Time) -> String {
     let lives: Vec<&Session> = known.run.sessions.rows.iter().filter(|session| session.agent == agent).collect();
     [noticed(known, &lives, at), told(known, agent, at), recovered(&lives, agent, at), lost(known, &lives, at)].join("; ")
 }

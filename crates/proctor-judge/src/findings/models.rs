@@ -26,7 +26,7 @@ pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
 /// Whether the run stopped because of what the gateway's journal tells of.
 fn is_explained(known: &Known<'_>) -> bool {
     let kind = known.run.record.stopped.as_ref().map(|s| s.kind);
-    let missed = known.run.exchanges.rows.iter().any(|e| e.miss.is_some());
+    let missed = known.run.script_failed();
     match kind {
         Some(StopKind::Harness) => missed,
         Some(StopKind::Provider) => !missed && !silent_agents(&known.run.exchanges.rows).is_empty(),
@@ -100,19 +100,25 @@ fn misses(known: &Known<'_>) -> Vec<Finding> {
 }
 
 fn miss(known: &Known<'_>, (row, exchange): &(usize, &Exchange), all: usize) -> Finding {
-    let level = blamed(known, Outcome::HarnessError);
+    let consequence = known.run.is_consequence(exchange);
+    let level = if consequence { Level::Note } else { blamed(known, Outcome::HarnessError) };
+    let because = if consequence { ", after a planned fault" } else { "" };
     let who = short_agent(&exchange.agent);
     let why = exchange.miss.as_deref().unwrap_or("no rule matched");
-    Finding::new(level, "gateway.miss", format!("the script has no answer for what {who} asked in turn {}", exchange.turn + 1))
-        .expected("a rule of the script that matches")
-        .saw(why.split_once(": \"").map_or(why, |(rule, _)| rule))
-        .detail("agent", &exchange.agent)
-        .detail("turn", format!("{} (assistant messages before it: {})", exchange.turn + 1, exchange.turn))
-        .detail("asked", quoted(&exchange.asked, 600))
-        .detail("when", after(known.run.since_start(exchange.at)))
-        .detail("times", count(all, "request"))
-        .at(at_path(format!("evidence/{}:{row}", path::EXCHANGES)))
-        .next(next::view_agent(known.run, &exchange.agent, Some(known.run.since_start(exchange.at))))
+    Finding::new(
+        level,
+        "gateway.miss",
+        format!("the script has no answer for what {who} asked in turn {}{because}", exchange.turn + 1),
+    )
+    .expected("a rule of the script that matches")
+    .saw(why.split_once(": \"").map_or(why, |(rule, _)| rule))
+    .detail("agent", &exchange.agent)
+    .detail("turn", format!("{} (assistant messages before it: {})", exchange.turn + 1, exchange.turn))
+    .detail("asked", quoted(&exchange.asked, 600))
+    .detail("when", after(known.run.since_start(exchange.at)))
+    .detail("times", count(all, "request"))
+    .at(at_path(format!("evidence/{}:{row}", path::EXCHANGES)))
+    .next(next::view_agent(known.run, &exchange.agent, Some(known.run.since_start(exchange.at))))
 }
 
 /// Errors of the provider: a problem where an agent got nothing but errors in the end, else worth knowing.

@@ -7,7 +7,13 @@ use crate::world::{World, finding, session, t, worker};
 
 fn kill(fired_at: Option<f64>) -> FaultRow {
     let what = "the process of polecat:bob is killed".into();
-    FaultRow { name: "bob dies".into(), what, fired_at: fired_at.map(t), agent: fired_at.map(|_| worker("bob")) }
+    FaultRow {
+        name: "bob dies".into(),
+        what,
+        fired_at: fired_at.map(t),
+        agent: fired_at.map(|_| worker("bob")),
+        ..FaultRow::default()
+    }
 }
 
 fn saw(world: &World) -> String {

@@ -91,6 +91,10 @@ const SHOWN: &[(&str, &str, Bend)] = &[
             w.files.insert("raw/events.jsonl".into(), format!("{}\n{}\n", event("unknown"), event("mayor")));
         },
     ),
+    ("gastown.daemon_slung", "the daemon slung bo-1 of convoy hq-cv-1 to bob", |w| {
+        let log = "2026/11/22 start\n2026/11/22 10:15:04 Convoy hq-cv-1: feeding bo-1 to bob\n";
+        w.files.insert("raw/daemon/daemon.log".into(), log.into());
+    }),
     ("gastown.rollback_leaves_convoy", "convoy hq-cv-2 \"Work: bob: write chapter.md\" stayed open", |w| {
         let bead = w.bead("bob");
         (bead.status, bead.closed_at) = ("open".into(), None);

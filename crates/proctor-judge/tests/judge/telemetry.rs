@@ -38,7 +38,7 @@ fn an_agent_without_telemetry_is_named_with_the_cause_and_the_gateway_s_figures(
         name: "no telemetry".into(),
         what: format!("{agent} gets no telemetry addresses"),
         fired_at: Some(t(3.0)),
-        agent: None,
+        ..FaultRow::default()
     };
     world.faults = vec![fault("polecat:bob")];
     let summary = world.judged();

@@ -46,7 +46,7 @@ def notices(folder, moments):
 
 def truth(clause, tellings, moments):
     if clause == "pushed":
-        last = {row["of"]: row["at"] for row in moments if row["what"] == "main"}
+        last = {row["of"]: row["at"] for row in moments}
         return [1000 * (at - moment) for number, moment in enumerate(sorted(last.values()), 1) for at in first(tellings, number)]
     return []
 

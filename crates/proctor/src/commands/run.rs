@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use proctor_harness::cycle::Cancel;
 use proctor_harness::launch::{LaunchError, Override};
+use proctor_harness::namespace::Namespace;
+use proctor_harness::scenario::Scenario;
 use proctor_harness::scenario::spec::{Span, SpanError};
 use proctor_judge::Outcome;
 
 use super::ReportsArg;
 use super::town::TownChoice;
 use crate::failure::Failure;
+use crate::namespace::{self, Place};
 use crate::play::{Choice, Played, play};
 use crate::services::Ports;
 use crate::terminal::phases::RunDisplay;
@@ -23,6 +26,7 @@ Examples:
   proctor run crypto-tales
   proctor run ./my-scenario --seed 7 --timeout 5m
   proctor run crypto-tales --agent polecat:alice=./my-agent --keep-town
+  proctor run crypto-tales --town gastown --daemon
   proctor run crypto-tales --json | jq .outcome
 
 The run's folder is reports/<UTC timestamp>-<id>/; reports/latest points at the newest.
@@ -93,10 +97,19 @@ impl Args {
         self.timeout.map(|span| span.0).or(seconds)
     }
 
-    fn choice(&self) -> Result<Choice, Failure> {
-        let python = self.python.as_ref().map(std::path::absolute).transpose();
+    /// The scenario with the flags laid over it.
+    fn scenario(&self) -> Result<Scenario, Failure> {
         let mut scenario = scenarios::load(&self.scenario)?;
         self.town.settle(&mut scenario)?;
+        if self.keep_town && self.town.has_daemon(&scenario) {
+            let failure = Failure::usage("--keep-town: a town with its daemon ends with the run's PID namespace");
+            return Err(failure.hint("leave out --keep-town, or the daemon"));
+        }
+        Ok(scenario)
+    }
+
+    fn choice(&self, scenario: Scenario, namespace: Namespace) -> Result<Choice, Failure> {
+        let python = self.python.as_ref().map(std::path::absolute).transpose();
         Ok(Choice {
             scenario,
             town: self.town.kind(),
@@ -105,6 +118,7 @@ impl Args {
             seed: self.seed,
             agents: self.agents.clone(),
             python: python.map_err(|error| Failure::usage(format!("--python: {error}")))?,
+            namespace,
             keep_town: self.keep_town,
             timeout: self.landing_timeout(),
             ports: Ports { telemetry: self.port, gateway: self.gateway_port },
@@ -140,9 +154,14 @@ fn quoted(word: &str) -> String {
 
 /// Runs, judges, prints the verdict.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
-    let choice = args.choice()?;
+    let scenario = args.scenario()?;
+    let namespace = match namespace::settle(args.town.has_daemon(&scenario))? {
+        Place::Here(namespace) => namespace,
+        Place::Played(code) => return Ok(code),
+    };
     let cancel = Cancel::new();
-    signals::watch(&cancel)?;
+    signals::watch_run(&cancel, &namespace)?;
+    let choice = args.choice(scenario, namespace)?;
     let display = if args.json { RunDisplay::silent() } else { RunDisplay::of_stdout() };
     let display = Arc::new(Mutex::new(display));
     let runtime = super::runtime()?;

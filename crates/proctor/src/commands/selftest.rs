@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use proctor_harness::cycle::Cancel;
+use proctor_harness::namespace::Namespace;
 use proctor_harness::scenario::{Expect, Scenario};
 use proctor_harness::town::TownKind;
 use proctor_judge::summary::{Level, Summary};
 
 use super::town::TownChoice;
 use crate::failure::{Failure, code};
+use crate::namespace::{self, Place};
 use crate::places::nearest;
 use crate::play::{Choice, Played, play};
 use crate::services::Ports;
@@ -70,6 +72,20 @@ struct Case {
     seed: u64,
 }
 
+/// A case that says nothing in the town under test.
+#[derive(Clone, Debug)]
+struct NotPlayed {
+    name: String,
+    title: String,
+    why: String,
+}
+
+impl NotPlayed {
+    fn as_json(&self) -> serde_json::Value {
+        serde_json::json!({"case": self.name, "title": self.title, "not_played": self.why})
+    }
+}
+
 /// What came of a case.
 #[derive(Debug)]
 struct Answer {
@@ -87,25 +103,42 @@ struct Answer {
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let mut scenario = scenarios::load(&args.scenario)?;
     args.town.settle(&mut scenario)?;
-    let cases = match args.clean {
-        Some(times) => clean_cases(&scenario, times),
+    let (cases, not_played) = match args.clean {
+        Some(times) => (clean_cases(&scenario, times), Vec::new()),
         None => sabotage_cases(&scenario, args)?,
     };
+    let namespace = match namespace::settle(needs_namespace(args, &cases)?)? {
+        Place::Here(namespace) => namespace,
+        Place::Played(code) => return Ok(code),
+    };
     let cancel = Cancel::new();
-    signals::watch(&cancel)?;
-    let answers = super::runtime()?.block_on(play_all(args, cases, &cancel));
+    signals::watch_run(&cancel, &namespace)?;
+    let answers = super::runtime()?.block_on(play_all(args, cases, &namespace, &cancel));
     let answers = answers?;
     if args.json {
-        let rows: Vec<serde_json::Value> = answers.iter().map(as_json).collect();
+        let not_played = not_played.iter().map(NotPlayed::as_json);
+        let rows: Vec<serde_json::Value> = answers.iter().map(as_json).chain(not_played).collect();
         terminal::print_json(&rows)?;
     } else {
-        terminal::print(&conclusion(&answers));
+        terminal::print(&conclusion(&answers, &not_played));
     }
     if cancel.level() > 0 {
         return Ok(code::cancelled());
     }
     let all_right = answers.iter().all(|answer| answer.wrong.is_none());
     Ok(if all_right { code::OK } else { code::NO })
+}
+
+/// Whether the cases are played in a PID namespace. They share it, so that of towns with daemons one is played after the other.
+fn needs_namespace(args: &Args, cases: &[Case]) -> Result<bool, Failure> {
+    let needed = cases.iter().any(|case| args.town.has_daemon(&case.scenario));
+    if needed && args.jobs > 1 {
+        let failure = Failure::usage(
+            "--jobs: towns with their daemons cannot run at the same time, since each would end agents of the others",
+        );
+        return Err(failure.hint("--jobs 1"));
+    }
+    Ok(needed)
 }
 
 fn clean_cases(scenario: &Scenario, times: u32) -> Vec<Case> {
@@ -122,36 +155,55 @@ fn clean_cases(scenario: &Scenario, times: u32) -> Vec<Case> {
         .collect()
 }
 
-fn sabotage_cases(scenario: &Scenario, args: &Args) -> Result<Vec<Case>, Failure> {
+/// The cases to play, and those of all that this town has no use for. Who names such a case is told why it is not played.
+fn sabotage_cases(scenario: &Scenario, args: &Args) -> Result<(Vec<Case>, Vec<NotPlayed>), Failure> {
     let names: Vec<&String> = match args.cases.is_empty() {
         true => scenario.cases.keys().collect(),
         false => args.cases.iter().collect(),
     };
-    names.into_iter().map(|name| sabotage_case(scenario, name, &args.scenario)).collect()
+    let (mut cases, mut not_played) = (Vec::new(), Vec::new());
+    for name in names {
+        match sabotage_case(scenario, name, &args.scenario, args.town.kind())? {
+            Ok(case) => cases.push(case),
+            Err(not) if args.cases.is_empty() => not_played.push(not),
+            Err(not) => {
+                let message = format!("`{name}` is not played in the town `{}`: {}", args.town.kind().word(), not.why);
+                return Err(Failure::usage(message));
+            }
+        }
+    }
+    Ok((cases, not_played))
 }
 
-fn sabotage_case(scenario: &Scenario, name: &str, named: &str) -> Result<Case, Failure> {
+fn sabotage_case(scenario: &Scenario, name: &str, named: &str, town: TownKind) -> Result<Result<Case, NotPlayed>, Failure> {
     let (Some(spec), Some(laid_over)) = (scenario.cases.get(name), scenario.with_case(name)) else {
         let failure = Failure::usage(format!("{named} has no selftest case `{name}`"));
         let near = nearest(name, scenario.cases.keys().map(String::as_str));
         return Err(failure.maybe_hint(near.map(|near| format!("did you mean `{near}`?"))));
     };
-    let laid_over = laid_over.map_err(|problems| scenarios::problems_failure(named, &scenario.files, &problems))?;
-    Ok(Case { name: name.to_owned(), title: spec.title.clone(), scenario: laid_over, expect: spec.expect.clone(), seed: 42 })
+    let mut laid_over = laid_over.map_err(|problems| scenarios::problems_failure(named, &scenario.files, &problems))?;
+    // A case is the scenario's folder read anew, without what the command line laid over it.
+    laid_over.spec.merge = scenario.spec.merge;
+    laid_over.spec.daemon = scenario.spec.daemon;
+    let (name, title) = (name.to_owned(), spec.title.clone());
+    Ok(match spec.expected_in(town, scenario.spec.merge) {
+        Ok(expect) => Ok(Case { name, title, scenario: laid_over, expect: expect.clone(), seed: 42 }),
+        Err(why) => Err(NotPlayed { name, title, why: why.to_owned() }),
+    })
 }
 
 /// Plays the cases, at most `jobs` at the same time, and tells of each as it ends.
-async fn play_all(args: &Args, cases: Vec<Case>, cancel: &Cancel) -> Result<Vec<Answer>, Failure> {
+async fn play_all(args: &Args, cases: Vec<Case>, namespace: &Namespace, cancel: &Cancel) -> Result<Vec<Answer>, Failure> {
     let width = cases.iter().map(|case| case.name.chars().count()).max().unwrap_or_default();
     let queue = Arc::new(Mutex::new(VecDeque::from(cases)));
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..args.jobs {
-        let (queue, cancel) = (Arc::clone(&queue), cancel.clone());
+        let (queue, namespace, cancel) = (Arc::clone(&queue), namespace.clone(), cancel.clone());
         let (reports, python, town, quiet) = (args.reports.clone(), args.python.clone(), args.town, args.json);
         workers.spawn(async move {
             let mut answers = Vec::new();
             while let Some(case) = next(&queue, &cancel) {
-                let answer = play_case(case, town, &reports, python.as_deref(), &cancel).await;
+                let answer = play_case(case, town, &reports, python.as_deref(), &namespace, &cancel).await;
                 if !quiet {
                     terminal::print(&line(&answer, width));
                 }
@@ -180,6 +232,7 @@ async fn play_case(
     town: TownChoice,
     reports: &std::path::Path,
     python: Option<&std::path::Path>,
+    namespace: &Namespace,
     cancel: &Cancel,
 ) -> Answer {
     let began = std::time::Instant::now();
@@ -192,6 +245,7 @@ async fn play_case(
         seed: case.seed,
         agents: Vec::new(),
         python: python.map(std::path::Path::to_owned),
+        namespace: namespace.clone(),
         keep_town: false,
         ports: Ports::default(),
         is_latest: false,
@@ -255,7 +309,7 @@ fn line(answer: &Answer, width: usize) -> String {
     text
 }
 
-fn conclusion(answers: &[Answer]) -> String {
+fn conclusion(answers: &[Answer], not_played: &[NotPlayed]) -> String {
     let mut table = Table::new(&["", "case", "expected", "got", "time"]);
     for answer in answers {
         let mark = if answer.wrong.is_none() { "✓" } else { "✗" };
@@ -268,7 +322,11 @@ fn conclusion(answers: &[Answer]) -> String {
         ]);
     }
     let right = answers.iter().filter(|answer| answer.wrong.is_none()).count();
-    format!("\n{}\n{right} of {} as they must be\n", table.render(), answers.len())
+    let mut text = format!("\n{}\n{right} of {} as they must be\n", table.render(), answers.len());
+    for not in not_played {
+        text.push_str(&format!("not played here: {}: {}\n", not.name, not.why));
+    }
+    text
 }
 
 fn as_json(answer: &Answer) -> serde_json::Value {

@@ -6,7 +6,7 @@ use proctor_harness::town::TownKind;
 
 use crate::failure::Failure;
 
-/// `--town` and `--merge`, for whatever plays runs.
+/// `--town`, `--merge` and `--daemon`, for whatever plays runs.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct TownChoice {
     /// The orchestrator under test
@@ -15,6 +15,10 @@ pub(crate) struct TownChoice {
     /// How finished work reaches main, in a town that leaves the choice [default: the scenario's]
     #[arg(long, value_enum, value_name = "HOW")]
     merge: Option<MergeBy>,
+    /// Run the real town's daemon, which closes convoys and looks after agents, in a PID namespace of the run's own [default: the
+    /// scenario's]
+    #[arg(long)]
+    daemon: bool,
 }
 
 impl TownChoice {
@@ -26,11 +30,16 @@ impl TownChoice {
     /// Lays the choice over a scenario.
     ///
     /// # Errors
-    /// When the town does not merge in that way.
+    /// When the town does not leave that choice.
     pub(crate) fn settle(self, scenario: &mut Scenario) -> Result<(), Failure> {
         if self.town == Town::Builtin && self.merge == Some(MergeBy::Direct) {
             return Err(Failure::usage("the built-in town merges by its queue only").hint("--merge direct needs --town gastown"));
         }
+        if self.town == Town::Builtin && self.daemon {
+            let failure = Failure::usage("the built-in town always has its daemon");
+            return Err(failure.hint("--daemon needs --town gastown"));
+        }
+        scenario.spec.daemon |= self.daemon;
         scenario.spec.merge = self.merge.map_or(scenario.spec.merge, Merge::from);
         Ok(())
     }
@@ -39,7 +48,13 @@ impl TownChoice {
     pub(crate) fn words(self) -> Vec<String> {
         let town = (self.town != Town::Builtin).then(|| format!("--town {}", self.kind().word()));
         let merge = self.merge.map(|merge| format!("--merge {}", Merge::from(merge).word()));
-        town.into_iter().chain(merge).collect()
+        let daemon = self.daemon.then(|| "--daemon".to_owned());
+        town.into_iter().chain(merge).chain(daemon).collect()
+    }
+
+    /// Whether this scenario runs the daemon of a real town.
+    pub(crate) fn has_daemon(self, scenario: &Scenario) -> bool {
+        self.town == Town::Gastown && scenario.spec.daemon
     }
 }
 

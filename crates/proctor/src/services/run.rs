@@ -183,7 +183,7 @@ fn world(spec: &GatewaySpec) -> World {
         Merge::Queue => proctor_gateway::Merge::Queue,
         Merge::Direct => proctor_gateway::Merge::Direct,
     };
-    World { town, merge }
+    World { town, merge, daemon: spec.daemon }
 }
 
 fn read_faults(path: &Path) -> Result<Vec<Fault>, Halt> {

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::sandbox::{Ran, Running, Sandbox, assert_nothing_left, processes_below};
 
 /// Where the programs are, when all of them are there; else the test says what is missing and ends.
-fn programs() -> Option<String> {
+pub(crate) fn programs() -> Option<String> {
     let folder = std::env::var("PROCTOR_GASTOWN_BIN").unwrap_or_default();
     let search = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
     for name in ["gt", "bd", "dolt", "tmux"] {
@@ -20,14 +20,14 @@ fn programs() -> Option<String> {
     Some(folder)
 }
 
-fn crypto_tales(sandbox: &Sandbox, folder: &str, args: &[&str]) -> Command {
+pub(crate) fn crypto_tales(sandbox: &Sandbox, folder: &str, args: &[&str]) -> Command {
     let mut command = sandbox.crypto_tales(&["--town", "gastown"]);
     command.env("PROCTOR_GASTOWN_BIN", folder).args(args);
     command
 }
 
 /// What the run put outside its base directory, as its registry named it.
-fn outside(base: &std::path::Path) -> Vec<PathBuf> {
+pub(crate) fn outside(base: &std::path::Path) -> Vec<PathBuf> {
     let registry = std::fs::read_to_string(base.join("registry.ndjson")).unwrap();
     let entries = registry.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let kinds = ["file", "tmux_socket"];

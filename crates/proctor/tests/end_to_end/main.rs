@@ -12,6 +12,7 @@
 mod bad_luck;
 mod disks;
 mod gastown;
+mod gastown_daemon;
 mod gate;
 mod killed;
 mod learned;

@@ -8,6 +8,7 @@ mod collect;
 mod events;
 pub mod ports;
 mod probe;
+mod process_names;
 pub mod programs;
 pub mod settings;
 pub mod state;

@@ -58,9 +58,14 @@ fn lives(file: &Path, word: &str) -> Option<u32> {
     linux::process(pid).filter(|process| process.state != 'Z' && linux::command_line(pid).contains(word)).map(|_| pid)
 }
 
+/// The town's dolt, while it lives.
+pub(super) fn dolt_process(town: &Path) -> Option<u32> {
+    lives(&town.join("daemon/dolt.pid"), "sql-server")
+}
+
 /// Ends the town's dolt.
 pub(super) async fn dolt(calls: &Calls, town: &Path) -> Result<(), Halt> {
-    if lives(&town.join("daemon/dolt.pid"), "sql-server").is_none() {
+    if dolt_process(town).is_none() {
         return Ok(());
     }
     calls.gt(&["dolt", "stop"]).await.map(drop)

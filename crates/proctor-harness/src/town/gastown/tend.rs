@@ -53,11 +53,12 @@ impl Tending {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins the calls that this state asks for.
+    /// Begins the calls that this state asks for. Convoys are the daemon's, where there is one: whether it closes them is part of
+    /// what is tested.
     ///
     /// # Errors
     /// What an earlier call found that ends the run.
-    pub(super) fn look(&self, seen: &Snapshot, calls: &Arc<Calls>, town: &Path) -> Result<(), Halt> {
+    pub(super) fn look(&self, seen: &Snapshot, calls: &Arc<Calls>, town: &Path, daemon: bool) -> Result<(), Halt> {
         let mut state = self.state();
         if let Some(halt) = &state.failed {
             return Err(halt.clone());
@@ -68,7 +69,7 @@ impl Tending {
             state.probed = true;
             state.probe = Some(self.begin_probe(calls, town.to_owned(), rig, issue));
         }
-        let ripe = ripe(seen);
+        let ripe = if daemon { BTreeSet::new() } else { ripe(seen) };
         let is_under_way = state.check.as_ref().is_some_and(|check| !check.is_finished());
         let is_due = ripe != state.checked || state.ended.is_some_and(|ended| ended.elapsed() > AGAIN);
         if !is_under_way && !ripe.is_empty() && is_due {

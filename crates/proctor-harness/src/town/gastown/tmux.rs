@@ -8,6 +8,8 @@ use super::calls::Calls;
 use crate::halt::Halt;
 use crate::linux;
 
+/// The buffer that a text is typed from.
+const TYPED: &str = "proctor";
 /// Lines of a pane's past that are kept.
 const PAST: &str = "-32000";
 
@@ -50,6 +52,25 @@ pub(super) async fn pane(calls: &Calls, socket: &str, session: &str, whole: bool
         args.extend(["-S", PAST]);
     }
     calls.program("tmux", &args).run().await.ok().filter(crate::process::Ended::ok).map(|ended| ended.out())
+}
+
+/// Types a text into a session, without an Enter after it.
+pub(super) async fn type_text(calls: &Calls, socket: &str, session: &str, text: &str) -> Result<(), Halt> {
+    let target = format!("={session}:");
+    let mut load = calls.program("tmux", &["-L", socket, "load-buffer", "-b", TYPED, "-"]);
+    load.stdin = Some(text.as_bytes().to_vec());
+    calls.must(load).await?;
+    calls.must(calls.program("tmux", &["-L", socket, "paste-buffer", "-d", "-r", "-b", TYPED, "-t", &target])).await.map(drop)
+}
+
+/// The process of the town's tmux server; sessions whose agents run below it are found by the server's own environment.
+pub(super) fn server(base: &Path) -> Option<u32> {
+    let home = base.join("home").display().to_string();
+    let is_server = |pid: u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "tmux: server")
+            && linux::environment(pid).get("HOME") == Some(&home)
+    };
+    linux::processes().into_iter().filter(|process| process.state != 'Z').map(|process| process.pid).find(|pid| is_server(*pid))
 }
 
 /// Presses Enter in a session.

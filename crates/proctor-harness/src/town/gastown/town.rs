@@ -16,10 +16,10 @@ use super::programs::{self, Version};
 use super::state::StateReader;
 use super::tend::Tending;
 use super::workarounds::{self, Ground, Workaround};
-use super::{collect, events, probe, settings, stop, tmux};
+use super::{collect, events, probe, process_names, settings, stop, tmux};
 use crate::base::town_environment;
 use crate::halt::Halt;
-use crate::launch::ROLES;
+use crate::launch::{AgentTable, ROLES};
 use crate::scenario::RigsBy;
 use crate::town::{Program, Site, Snapshot, Tempo, Town, TownEvent, new_events};
 
@@ -53,7 +53,7 @@ impl Gastown {
     /// wants what Proctor cannot give.
     pub async fn new(site: Site) -> Result<Self, Halt> {
         if site.spec.daemon {
-            return Err(no_daemon());
+            site.namespace.must_be_own()?;
         }
         let found = programs::find(&site.user, &site.base.path("home")).await?;
         programs::accept(&programs::judge(&found))?;
@@ -111,6 +111,12 @@ impl Gastown {
         Ok(())
     }
 
+    /// Lets the daemon recognise agents.
+    fn name_processes(&self) -> Result<(), Halt> {
+        let table = AgentTable::read(&self.site.base.path("agents.json")).map_err(|error| Halt::harness(error.to_string()))?;
+        settings::write_process_names(&self.site.town(), &self.site.base.path("bin/agent-launch"), &process_names::of(&table))
+    }
+
     /// Waits until the coordinator's last line is its prompt sign: a text typed into a running turn would end that turn.
     async fn until_mayor_listens(&self, limit: Duration) {
         let until = Instant::now() + limit;
@@ -128,16 +134,13 @@ impl Gastown {
     }
 }
 
+fn daemon_fact(runs: bool) -> &'static str {
+    if runs { "runs, in a PID namespace of this run's own" } else { "does not run" }
+}
+
 fn new_reader(site: &Site, port: u16) -> StateReader {
     let clock = Arc::clone(&site.clock);
     StateReader::new(site.base.root(), port).with_clock(move || clock())
-}
-
-fn no_daemon() -> Halt {
-    Halt::environment(
-        "`daemon = true`: a town's daemon ends agents of other towns of the same user, and Proctor cannot yet keep it apart",
-    )
-    .hint("leave `daemon` out: without the daemon Proctor closes convoys itself, by `gt convoy check`")
 }
 
 #[async_trait]
@@ -172,13 +175,14 @@ impl Town for Gastown {
         let ground = Ground { home: &home, town: &town, port: self.port.number, socket: &self.socket.1 };
         workarounds::before_install(&self.rows, &ground)?;
         self.install().await?;
-        settings::write_town_settings(&town, &self.site.base.path("bin/agent-launch"))?;
-        workarounds::after_install(&self.rows, &ground)?;
+        let spec = &self.site.spec;
+        settings::write_town_settings(&town, &self.site.base.path("bin/agent-launch"), spec.daemon)?;
+        workarounds::after_install(&self.rows, &ground, settings::patrols_that_stay(spec.daemon, spec.merge))?;
         for args in workarounds::bd_calls(&self.rows) {
             self.calls.must(self.calls.program("bd", args)).await?;
         }
         probe::town(&self.calls).await?;
-        let prepared = self.site.spec.rigs == RigsBy::Prepared;
+        let prepared = spec.rigs == RigsBy::Prepared;
         if prepared {
             self.prepare_rigs().await?;
         }
@@ -186,7 +190,8 @@ impl Town for Gastown {
         Ok(vec![
             ("town".into(), town.display().to_string()),
             ("rigs".into(), by.into()),
-            ("merging".into(), self.site.spec.merge.word().into()),
+            ("merging".into(), spec.merge.word().into()),
+            ("daemon".into(), daemon_fact(spec.daemon).into()),
             ("dolt".into(), format!("127.0.0.1:{}", self.port.number)),
             ("tmux".into(), format!("tmux -L {}", self.socket.0)),
             ("workarounds".into(), self.rows.iter().map(|row| row.name).collect::<Vec<_>>().join(", ")),
@@ -194,13 +199,21 @@ impl Town for Gastown {
     }
 
     async fn start(&self, limit: Duration) -> Result<(), Halt> {
+        if self.site.spec.daemon {
+            self.name_processes()?;
+        }
         self.calls.must(self.calls.program("gt", &["mayor", "start"]).timeout(limit)).await?;
         if !self.socket.1.exists() {
             let said = self.calls.gt(&["status", "--json", "--fast"]).await?.out();
             let message = format!("the town's tmux server is not where it must be ({})", self.socket.1.display());
             return Err(Halt::harness(format!("{message}; `gt status` says {}", probe::socket(&said))));
         }
-        tmux::record_sessions(&self.calls, &self.socket.0, &self.site.base.path(TRANSCRIPTS)).await
+        tmux::record_sessions(&self.calls, &self.socket.0, &self.site.base.path(TRANSCRIPTS)).await?;
+        // Its first act is to start a mayor where there is none: two at the same time would be one too many.
+        if self.site.spec.daemon {
+            self.calls.gt(&["daemon", "start"]).await?;
+        }
+        Ok(())
     }
 
     async fn deliver(&self, text: &str, again: u32) -> Result<(), Halt> {
@@ -213,6 +226,36 @@ impl Town for Gastown {
         self.calls.must(program).await.map(drop)
     }
 
+    /// Types the text without the Enter that ends it.
+    async fn lose(&self, text: &str, again: u32) -> Result<(), Halt> {
+        if again > 0 {
+            return Ok(());
+        }
+        self.until_mayor_listens(CALL).await;
+        tmux::type_text(&self.calls, &self.socket.0, MAYOR, text).await
+    }
+
+    fn servers(&self) -> &'static [&'static str] {
+        &["dolt", "tmux"]
+    }
+
+    fn server(&self, program: &str) -> Option<u32> {
+        match program {
+            "dolt" => stop::dolt_process(&self.site.town()),
+            _ => tmux::server(self.site.base.root()),
+        }
+    }
+
+    async fn mend(&self) -> Result<(), Halt> {
+        if stop::dolt_process(&self.site.town()).is_some() {
+            return Ok(());
+        }
+        // An open circuit breaker would make the first calls fail although the server is there again.
+        let breakers: Vec<PathBuf> = self.outside().into_iter().filter(|file| *file != self.socket.1).collect();
+        stop::remove_files(&breakers)?;
+        self.calls.gt(&["dolt", "start"]).await.map(drop)
+    }
+
     async fn screen(&self) -> Option<String> {
         tmux::pane(&self.calls, &self.socket.0, MAYOR, false).await
     }
@@ -222,7 +265,7 @@ impl Town for Gastown {
     }
 
     fn tend(&self, state: &Snapshot) -> Result<(), Halt> {
-        self.tending.look(state, &self.calls, &self.site.town())
+        self.tending.look(state, &self.calls, &self.site.town(), self.site.spec.daemon)
     }
 
     fn events_file(&self) -> PathBuf {

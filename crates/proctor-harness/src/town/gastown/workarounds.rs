@@ -60,7 +60,7 @@ pub enum Step {
 const FIRST: Version = Version(0, 0, 0);
 
 /// All workarounds.
-pub const TABLE: [Workaround; 17] = [
+pub const TABLE: [Workaround; 19] = [
     Workaround {
         name: "overlay-files",
         defect: "`gt done` refuses: its ignore list lies where git never reads it, so that `.beads/`, `.runtime/` and `CLAUDE.md` look uncommitted",
@@ -140,7 +140,7 @@ pub const TABLE: [Workaround; 17] = [
         program: "gt",
         from: FIRST,
         mended: None,
-        what: "`mayor/daemon.json` states the port and switches every patrol off",
+        what: "`mayor/daemon.json` states the port and switches patrols off; those of witness and refinery stay on where a daemon runs and refineries merge, since it ends agents whose patrol is off",
         test: "settings::tests::the_daemon_keeps_its_settings_but_does_nothing_of_its_own",
         step: Step::CalmDaemon,
     },
@@ -183,8 +183,28 @@ pub const TABLE: [Workaround; 17] = [
         program: "gt",
         from: FIRST,
         mended: None,
-        what: "no daemon; the mayor's script starts the refinery of each rig before anything is slung",
-        test: "end_to_end::gastown::the_crypto_tales_land",
+        what: "the mayor's script starts the refinery of each rig before anything is slung; with the daemon it makes the convoy last",
+        test: "end_to_end::gastown_daemon::the_crypto_tales_land_with_the_daemon_beside_a_live_town",
+        step: Step::Elsewhere,
+    },
+    Workaround {
+        name: "process-names",
+        defect: "`gt` looks for agents under the name of their command, whatever the town's settings say of `process_names`; a daemon restarts those that it does not see",
+        program: "gt",
+        from: FIRST,
+        mended: None,
+        what: "where the daemon runs, `settings/agents.json` names the programs that `agent-launch` becomes",
+        test: "process_names::tests::a_program_is_known_by_its_name_and_a_script_also_by_what_runs_it",
+        step: Step::Elsewhere,
+    },
+    Workaround {
+        name: "own-processes",
+        defect: "a daemon ends agents of other towns of the same user",
+        program: "gt",
+        from: FIRST,
+        mended: None,
+        what: "a run with the daemon gets a PID namespace of its own, or is refused",
+        test: "end_to_end::gastown_daemon::the_crypto_tales_land_with_the_daemon_beside_a_live_town",
         step: Step::Elsewhere,
     },
     Workaround {
@@ -193,7 +213,7 @@ pub const TABLE: [Workaround; 17] = [
         program: "gt",
         from: FIRST,
         mended: None,
-        what: "the harness calls `gt convoy check` once all that a convoy tracks is closed, and writes it down",
+        what: "the harness calls `gt convoy check` once all that a convoy tracks is closed, and writes it down; never where the daemon runs",
         test: "tend::tests::a_convoy_is_checked_once_all_it_tracks_is_closed",
         step: Step::Elsewhere,
     },
@@ -292,9 +312,11 @@ pub(super) fn before_install(rows: &[&Workaround], ground: &Ground<'_>) -> Resul
 }
 
 /// Changes files of a town that was just installed.
-pub(super) fn after_install(rows: &[&Workaround], ground: &Ground<'_>) -> Result<(), Halt> {
+///
+/// `patrols` are those that a running daemon keeps.
+pub(super) fn after_install(rows: &[&Workaround], ground: &Ground<'_>, patrols: &[&str]) -> Result<(), Halt> {
     if rows.iter().any(|row| row.step == Step::CalmDaemon) {
-        settings::calm_daemon(ground.town, ground.port)?;
+        settings::calm_daemon(ground.town, ground.port, patrols)?;
     }
     Ok(())
 }

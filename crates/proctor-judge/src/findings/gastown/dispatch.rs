@@ -11,7 +11,7 @@ use crate::wording::{after, at_path, quoted};
 
 #[allow(clippy::unwrap_used, reason = "a constant pattern, tried by every test")]
 static HOOKED: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"bead (\S+) is already (?:hooked|pinned|in_progress) to (\S+)").unwrap());
+    LazyLock::new(|| Regex::new(r"[Bb]ead (\S+) is already (?:hooked|pinned|in_progress) to ([^\s,]+)").unwrap());
 #[allow(clippy::unwrap_used, reason = "a constant pattern, tried by every test")]
 static FED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Convoy (\S+): feeding (\S+) to (\S+)").unwrap());
 #[allow(clippy::unwrap_used, reason = "a constant pattern, tried by every test")]
@@ -53,6 +53,26 @@ pub(super) fn two_slingers(clues: &Clues<'_>) -> Vec<Occurrence> {
             HOOKED.captures_iter(&said.output).map(|words| late(clues, said, &words[1], &words[2])).collect::<Vec<_>>()
         })
         .collect()
+}
+
+/// The daemon hands out an issue of a convoy before whoever made the convoy does.
+pub(super) fn daemon_slung(clues: &Clues<'_>) -> Vec<Occurrence> {
+    let fed = clues.daemon.iter().filter_map(|(number, line)| {
+        let words = FED.captures(line)?;
+        let (convoy, issue, rig) = (&words[1], &words[2], &words[3]);
+        let refused = format!("sling {issue} failed");
+        let later = clues.daemon.iter().find(|(after, line)| after > number && line.contains(&refused));
+        let came = if later.is_some() { ", and was refused: somebody else had it" } else { "" };
+        let places = [Some(number), later.map(|(number, _)| number)].into_iter().flatten();
+        Some(Occurrence {
+            text: format!("the daemon slung {issue} of convoy {convoy} to {rig}{came}"),
+            at: None,
+            agent: None,
+            issues: vec![issue.to_owned()],
+            places: places.map(|number| at_path(format!("evidence/{}/{DAEMON}:{number}", path::RAW))).collect(),
+        })
+    });
+    fed.collect()
 }
 
 fn late(clues: &Clues<'_>, said: &Said<'_>, issue: &str, holder: &str) -> Occurrence {

@@ -69,6 +69,16 @@ pub(super) const DEFECTS: &[Defect] = &[
         seen: dispatch::two_slingers,
     },
     Defect {
+        id: "gastown.daemon_slung",
+        level: Level::Note,
+        title: "the daemon handed out issues of a convoy on its own",
+        expected: "whoever made the convoy hands out its issues, or is told who did",
+        cause: "the daemon looks at convoys every 30 s (the first time about 10 s after its start) and slings what is open, unassigned and ready, with --no-boot: where no refinery runs, the work is never merged",
+        versions: GT,
+        way_round: "sling with --no-convoy and make the convoy last; boot refineries first",
+        seen: dispatch::daemon_slung,
+    },
+    Defect {
         id: "gastown.rollback_leaves_convoy",
         level: Level::Warning,
         title: "a sling that was rolled back left its convoy open",
@@ -246,7 +256,7 @@ pub(super) const EXPLAINED: &[Explanation] = &[
     },
     Explanation {
         id: "landed.convoy_open",
-        cause: "a convoy is closed by the daemon, by gt close and by gt convoy check; without the daemon nobody looks by himself. With bd from 0.63.0 on a convoy over rigs is never closed",
+        cause: "a convoy is closed by the daemon, by gt close and by gt convoy check; without the daemon nobody looks by himself, and the daemon looks every 30 s. With bd from 0.63.0 on a convoy over rigs is never closed",
         versions: GT,
         way_round: "gt convoy check",
     },
