@@ -127,19 +127,37 @@ pub fn process_ids() -> BTreeSet<u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
+/// Clock ticks a second, as `/proc` counts them on every system (proc_pid_stat(5), `sysconf(_SC_CLK_TCK)`).
+const TICKS: f64 = 100.0;
+
 /// How long ago a process began, in seconds.
 pub fn age(process: &Process) -> Option<f64> {
-    /// Clock ticks a second, as `/proc` counts them on every system (proc_pid_stat(5), `sysconf(_SC_CLK_TCK)`).
-    const TICKS: f64 = 100.0;
     let uptime: f64 = fs::read_to_string("/proc/uptime").ok()?.split_whitespace().next()?.parse().ok()?;
     Some((uptime - process.started as f64 / TICKS).max(0.0))
 }
 
+/// Processor seconds that a process has used, in user mode and in the kernel, to 10 ms; its children not counted.
+pub fn cpu_seconds(pid: u32) -> Option<f64> {
+    let stat = stat(pid)?;
+    let fields = stat_fields(&stat)?;
+    let ticks = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    Some((ticks(11)? + ticks(12)?) as f64 / TICKS)
+}
+
+fn stat(pid: u32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/stat")).ok()
+}
+
+/// The fields from the third on: the second, the name in parentheses, may hold anything, so they are counted from its end
+/// (proc_pid_stat(5)).
+fn stat_fields(stat: &str) -> Option<Vec<&str>> {
+    Some(stat.get(stat.rfind(')')? + 1..)?.split_whitespace().collect())
+}
+
 /// One process; absent when it is gone.
 pub fn process(pid: u32) -> Option<Process> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything, so the fields are counted from its end (proc_pid_stat(5)).
-    let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_whitespace().collect();
+    let stat = stat(pid)?;
+    let fields = stat_fields(&stat)?;
     Some(Process {
         pid,
         state: fields.first()?.chars().next()?,
@@ -301,4 +319,24 @@ pub fn handed_out_ports() -> std::ops::RangeInclusive<u16> {
 /// The id of the user that this process acts for.
 pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn cpu_seconds_grow_with_work_and_not_with_waiting() {
+        let own = || cpu_seconds(std::process::id()).unwrap();
+        let before = own();
+        while own() < before + 0.05 {
+            std::hint::black_box((0..100_000_u64).sum::<u64>());
+        }
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert_eq!(cpu_seconds(child.id()).map(|seconds| seconds < 0.05), Some(true));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(cpu_seconds(child.id()), None);
+    }
 }

@@ -203,6 +203,8 @@ impl<S: Services> Run<S> {
             Err(_) if before.is_some() => self.state = before,
             Err(halt) => keep(&mut first, Err(halt)),
         }
+        // Before the town is copied: that reads every table once more, which no waiting needed.
+        self.rec.record.notes.extend(town.reading_cost().await.map(|cost| ("state_reads".to_owned(), cost)));
         let collected = town.collect(&self.rec.evidence.join(path::TRANSCRIPTS)).await;
         match collected {
             Err(halt) if self.is_hit() => {

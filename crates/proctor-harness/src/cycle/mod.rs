@@ -204,6 +204,7 @@ impl<S: Services> Run<S> {
         }
         let kept = self.let_go().await;
         drop(self.reserve.take());
+        self.rec.note_cpu();
         let saved = self.rec.save();
         RunEnd { record: self.rec.record, report: self.request.report, evidence: saved.is_ok(), kept }
     }

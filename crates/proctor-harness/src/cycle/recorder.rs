@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::{Clock, Happening, Progress};
 use crate::halt::Halt;
+use crate::linux;
 
 /// Where progress is told.
 pub(crate) type Tell = Arc<dyn Fn(Progress) + Send + Sync>;
@@ -53,6 +54,7 @@ pub(crate) struct Recorder {
     timeline: File,
     log: File,
     spans: Spans,
+    cpu_before: f64,
 }
 
 impl Recorder {
@@ -68,7 +70,8 @@ impl Recorder {
             OpenOptions::new().create(true).append(true).open(&file).map_err(|error| Halt::io("write", &file, &error))
         };
         let (timeline, log) = (open("timeline.ndjson")?, open("run.log")?);
-        let recorder = Self { record, evidence, clock, tell, timeline, log, spans: Spans::default() };
+        let cpu_before = own_cpu_seconds();
+        let recorder = Self { record, evidence, clock, tell, timeline, log, spans: Spans::default(), cpu_before };
         recorder.save()?;
         Ok(recorder)
     }
@@ -148,6 +151,13 @@ impl Recorder {
         self.note("phase_ended", format!("{} {}: {}", phase.number, phase.name, phase.detail), values)
     }
 
+    /// States what the run has cost this process so far, its children not counted. Runs that one process plays at the same time
+    /// each state the cost of all.
+    pub(crate) fn note_cpu(&mut self) {
+        let spent = own_cpu_seconds() - self.cpu_before;
+        self.record.notes.insert("proctor_cpu_s".into(), format!("{spent:.2}"));
+    }
+
     /// The number of the newest phase.
     pub(crate) fn phase(&self) -> u8 {
         self.record.phases.last().map_or(1, |phase| phase.number)
@@ -199,6 +209,10 @@ impl Spans {
             root.span().end_with_timestamp(at);
         }
     }
+}
+
+fn own_cpu_seconds() -> f64 {
+    linux::cpu_seconds(std::process::id()).unwrap_or_default()
 }
 
 /// Writes a JSON file by writing a new one and renaming it.

@@ -236,6 +236,11 @@ pub trait Town: Send + Sync {
     /// Ends everything that acts in the town; its state can still be read.
     async fn stop(&self) -> Result<(), Halt>;
 
+    /// What reading the town's state has cost so far, for people; absent where that is not measured.
+    async fn reading_cost(&self) -> Option<String> {
+        None
+    }
+
     /// Copies what the town said of itself to the site's `raw` and what its sessions printed to `transcripts`.
     async fn collect(&self, transcripts: &Path) -> Result<(), Halt>;
 

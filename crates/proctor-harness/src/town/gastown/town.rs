@@ -301,6 +301,10 @@ impl Town for Gastown {
         stop::agents(&self.calls, &self.site.town(), &self.socket.0).await
     }
 
+    async fn reading_cost(&self) -> Option<String> {
+        Some(self.reader.lock().await.cost().to_string())
+    }
+
     async fn collect(&self, transcripts: &Path) -> Result<(), Halt> {
         let mut reader = self.reader.lock().await;
         let sessions = reader.read().await.map(|state| state.sessions).unwrap_or_default();

@@ -27,6 +27,7 @@ mod sessions;
 mod work;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -47,6 +48,14 @@ pub struct Cost {
     pub queries: u64,
     /// How long they took together, as the reader saw it.
     pub wall: Duration,
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let wall = self.wall.as_secs_f64();
+        let each = if self.queries == 0 { 0.0 } else { wall * 1000.0 / self.queries as f64 };
+        write!(f, "{} statements to dolt, {wall:.2} s until their answers, {each:.1} ms each", self.queries)
+    }
 }
 
 /// Reads the state of one real town.

@@ -239,3 +239,10 @@ fn half_a_line_waits_for_its_other_half() {
     fs::write(&file, format!("{first}{second}")).unwrap();
     assert_eq!(observe(&mut reader, &[], now()).sessions.len(), 1);
 }
+
+#[test]
+fn what_reading_cost_is_said_in_words() {
+    let cost = super::Cost { queries: 400, wall: std::time::Duration::from_millis(810) };
+    assert_eq!(cost.to_string(), "400 statements to dolt, 0.81 s until their answers, 2.0 ms each");
+    assert_eq!(super::Cost::default().to_string(), "0 statements to dolt, 0.00 s until their answers, 0.0 ms each");
+}

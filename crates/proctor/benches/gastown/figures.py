@@ -1,0 +1,101 @@
+"""Figures of finished runs, from their evidence and from the moments that were seen from outside."""
+
+import datetime
+import json
+import pathlib
+import re
+
+
+def rows(file):
+    try:
+        return [json.loads(line) for line in file.read_text().splitlines()]
+    except FileNotFoundError:
+        return []
+
+
+def second(text):
+    # Python before 3.11 takes no nanoseconds.
+    text = re.sub(r"(\.\d{6})\d+", r"\1", text).replace("Z", "+00:00")
+    return datetime.datetime.fromisoformat(text).timestamp()
+
+
+def runs(reports):
+    found = []
+    for folder in sorted(path.parent.parent for path in pathlib.Path(reports).rglob("evidence/run.json")):
+        run = json.loads((folder / "evidence/run.json").read_text())
+        summary = json.loads((folder / "summary.json").read_text()) if (folder / "summary.json").exists() else {}
+        found.append({"folder": str(folder), "run": run, "outcome": summary.get("outcome", "not judged"), "headline": summary.get("headline", "")})
+    return found
+
+
+def notices(folder, moments):
+    """Milliseconds by clause: how long before it was told could each change have been there, and where known, how long it was."""
+    folder = pathlib.Path(folder)
+    signs = rows(folder / "evidence/signs.ndjson")
+    told = [row for row in rows(folder / "timeline.ndjson") if row["kind"] == "clause"]
+    bounds, exact = {}, {}
+    for clause in {sign["clause"] for sign in signs}:
+        own = [sign for sign in signs if sign["clause"] == clause]
+        tellings = [row for row in told if row["values"]["clause"] == clause]
+        # Both hold one row per change, in the same order. The change came after the look that still saw the old value.
+        pairs = zip(own, own[1:], tellings[1:])
+        bounds[clause] = [1000 * (second(row["at"]) - second(old["last_seen"])) for old, _, row in pairs]
+        exact[clause] = truth(clause, tellings, moments)
+    return bounds, exact
+
+
+def truth(clause, tellings, moments):
+    if clause == "pushed":
+        last = {row["of"]: row["at"] for row in moments}
+        return [1000 * (at - moment) for number, moment in enumerate(sorted(last.values()), 1) for at in first(tellings, number)]
+    return []
+
+
+def first(tellings, number):
+    """When the clause was first told to hold for so many."""
+    reached = [row for row in tellings if re.match(r"\d+/", row["values"]["now"]) and int(row["values"]["now"].split("/")[0]) >= number]
+    return [second(reached[0]["at"])] if reached else []
+
+
+def spread(values, form="{:.0f}"):
+    if not values:
+        return "not measured"
+    values = sorted(values)
+    return " / ".join(form.format(value) for value in (values[0], values[len(values) // 2], values[-1]))
+
+
+def table(found, moments_file, cpu):
+    moments = rows(pathlib.Path(moments_file))
+    lines = ["| figure | runs | min / median / max |", "|---|---|---|"]
+    groups = {}
+    for one in found:
+        groups.setdefault(pathlib.Path(one["folder"]).parent.name, []).append(one)
+    for name, group in groups.items():
+        passed = sum(one["outcome"] == "passed" for one in group)
+        seconds = [second(one["run"]["ended_at"]) - second(one["run"]["started_at"]) for one in group if one["run"].get("ended_at")]
+        lines.append(f"| {name}: passed | {passed} of {len(group)} | |")
+        lines.append(f"| {name}: whole run, s | {len(seconds)} | {spread(seconds)} |")
+    single = [one for one in found if not re.search("at-once|traced", one["folder"])]
+    notes = [float(one["run"]["notes"]["proctor_cpu_s"]) for one in single if "proctor_cpu_s" in one["run"]["notes"]]
+    lines.append(f"| CPU of proctor in phases 1 to 7, s (limit 2) | {len(notes)} | {spread(notes, '{:.2f}')} |")
+    lines += [f"| CPU of the whole process, judging included, s a run: {name} | {count} | {value / count:.2f} |" for name, value, count in cpu if count]
+    reads = [re.match(r"(\d+) .*?, ([\d.]+) s .*?, ([\d.]+) ms", one["run"]["notes"].get("state_reads", "")) for one in single]
+    for index, label in enumerate(["statements to dolt", "waiting for dolt's answers, s", "a statement, ms"], 1):
+        values = [float(read[index]) for read in reads if read]
+        lines.append(f"| {label} | {len(values)} | {spread(values, '{:.1f}')} |")
+    return "\n".join(lines + notice_lines(single, moments)) + "\n"
+
+
+def notice_lines(found, moments):
+    bounds, exact = {}, {}
+    for one in found:
+        own = [row for row in moments if row["run"] == one["run"]["id"]]
+        for target, part in zip((bounds, exact), notices(one["folder"], own)):
+            for clause, values in part.items():
+                target.setdefault(clause, []).extend(values)
+    lines = []
+    for clause in sorted(bounds):
+        lines.append(f"| `{clause}` noticed at most so late, ms (limit 300) | {len(bounds[clause])} changes | {spread(bounds[clause])} |")
+        if exact.get(clause):
+            lines.append(f"| `{clause}` noticed after the branch's own time, ms (limit 300) | {len(exact[clause])} changes | {spread(exact[clause])} |")
+    return lines
