@@ -40,7 +40,7 @@ pub fn short_id(random: u32) -> String {
 pub struct Entry {
     /// When it was entered: before the thing was made.
     pub at: Time,
-    /// `owner`, `directory`, `link`, `process`, `listener`; outside the base directory `file`, `tmux_socket`, `port`.
+    /// `owner`, `directory`, `link`, `process`, `listener`; outside the base directory `file`, `tmux_socket`, `tmux_variable`, `port`.
     pub kind: String,
     /// The path, command or address.
     pub what: String,

@@ -181,8 +181,15 @@ pub fn environment(pid: u32) -> BTreeMap<String, String> {
 
 /// A process's command line, its arguments separated by spaces.
 pub fn command_line(pid: u32) -> String {
+    arguments(pid).join(" ")
+}
+
+/// A process's program and arguments; none when it is gone or dead.
+pub fn arguments(pid: u32) -> Vec<String> {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).trim_end_matches('\0').replace('\0', " ")
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let text = text.trim_end_matches('\0');
+    if text.is_empty() { Vec::new() } else { text.split('\0').map(str::to_owned).collect() }
 }
 
 /// The processes that stem from any of `roots`, without the roots.

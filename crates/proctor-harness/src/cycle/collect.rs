@@ -267,15 +267,16 @@ impl<S: Services> Run<S> {
             agent.program = entry.map_or_else(|| agent.program.clone(), |(_, entry)| entry.program.clone());
             // A town may name agents that it never starts; who never lived owes nothing.
             let lived = state.sessions.iter().any(|session| session.agent == agent.agent);
-            let entry = entry.filter(|_| lived);
-            agent.telemetry =
-                telemetry_key(entry.map_or("", |(_, entry)| &entry.program), plan.telemetry.keys().map(String::as_str));
+            let program = if lived { agent.program.as_str() } else { "" };
+            agent.telemetry = telemetry_key(program, plan.telemetry.keys().map(String::as_str));
         }
     }
 
     /// Ends what outlived the town and names it.
     pub(crate) async fn look_for_leftovers(&mut self) -> Result<(), Halt> {
-        let Some(base) = self.base.as_ref().filter(|_| !self.request.keep_town) else { return Ok(()) };
+        // In a live town whoever stands in an origin may be an agent that pushes, now or later.
+        let stays = self.request.keep_town || self.request.live_town.is_some();
+        let Some(base) = self.base.as_ref().filter(|_| !stays) else { return Ok(()) };
         let (id, root) = (self.request.id.clone(), base.root().to_owned());
         let found = tokio::task::spawn_blocking(move || {
             let left = clean::processes_of(&id, &root, &adopted(&root), &BTreeSet::new());

@@ -74,6 +74,8 @@ pub struct Request {
     pub agents: Vec<Override>,
     /// A Python interpreter that already has the packages; without it a virtual environment is made.
     pub python: Option<PathBuf>,
+    /// The root of a town that is there already, played in instead of a fresh one: nothing of it is ended or removed.
+    pub live_town: Option<PathBuf>,
     /// Which processes the run shares with others.
     pub namespace: Namespace,
     /// Leaves the town alive after phase 7; the edge removes it with [`crate::clean::remove`] when it is not wanted after all.
@@ -97,7 +99,7 @@ pub struct RunEnd {
     pub report: PathBuf,
     /// Whether `evidence/` holds enough to be judged; `false` only when the run's folder could not be written.
     pub evidence: bool,
-    /// The base directory, when the town was left alive.
+    /// The base directory, when the town was left alive, or when a live town has rigs whose origins lie there.
     pub kept: Option<PathBuf>,
 }
 
@@ -217,7 +219,9 @@ impl<S: Services> Run<S> {
     /// Ends what is left and removes the base directory, unless the town is kept.
     async fn let_go(&mut self) -> Option<PathBuf> {
         let root = self.base.take()?.root().to_owned();
-        if self.request.keep_town {
+        // A live town goes on with the rigs that its mayor made, and their origins lie here.
+        let is_in_use = self.request.live_town.is_some() && self.rec.record.delivery.is_some();
+        if self.request.keep_town || is_in_use {
             return Some(root);
         }
         let at_once = self.cancel.level() > 1;

@@ -30,6 +30,8 @@ const DELIVERIES: u32 = 3;
 const RECEIPT_POLL: Duration = Duration::from_millis(100);
 /// Characters of the prompt that must be found in a request.
 const MARKER: usize = 120;
+/// The mayor of a town whose agents the harness does not choose.
+const OWN_PROGRAM: &str = "the town's own";
 
 impl<S: Services> Run<S> {
     /// Phase 1.
@@ -64,10 +66,15 @@ impl<S: Services> Run<S> {
         self.git = Some(git);
         let facts = town.prepare().await;
         self.town = Some(town);
-        let mut done =
-            Done::new(format!("fresh town, seed {}", self.request.seed)).fact("base directory", root.display().to_string());
+        let what = match &self.request.live_town {
+            Some(_) => "live town, its mayor stopped".to_owned(),
+            None => format!("fresh town, seed {}", self.request.seed),
+        };
+        let mut done = Done::new(what).fact("base directory", root.display().to_string());
         done.facts.extend(facts?);
         self.rec.record.notes.insert("base".into(), root.display().to_string());
+        let live = self.request.live_town.iter().map(|town| ("live_town".to_owned(), town.display().to_string()));
+        self.rec.record.notes.extend(live);
         Ok(done)
     }
 
@@ -91,6 +98,7 @@ impl<S: Services> Run<S> {
             git,
             spec: Arc::new(self.request.scenario.spec.clone()),
             proctor: self.request.proctor.clone(),
+            live_town: self.request.live_town.clone(),
             namespace: self.request.namespace.clone(),
             user: self.request.environment.clone(),
             cache: self.request.cache.clone(),
@@ -177,7 +185,7 @@ impl<S: Services> Run<S> {
             .as_ref()
             .and_then(|table| table.entry("mayor").ok())
             .map(|(_, entry)| entry.program.clone())
-            .unwrap_or_default();
+            .unwrap_or_else(|| OWN_PROGRAM.to_owned());
         self.town()?.start(limit).await.map_err(|halt| not_started(halt, &program))?;
         Ok(Done::new("mayor listens").fact("mayor", program))
     }
@@ -285,7 +293,7 @@ pub(crate) async fn next_exchange(exchanges: &mut Option<tokio::sync::mpsc::Unbo
 
 /// A program that somebody named to play the mayor and that does not start is no defect of Proctor.
 fn not_started(halt: Halt, program: &str) -> Halt {
-    if program == BUILTIN || halt.kind != StopKind::Harness {
+    if [BUILTIN, OWN_PROGRAM].contains(&program) || halt.kind != StopKind::Harness {
         return halt;
     }
     Halt::environment(format!("`{program}` does not play the mayor: {}", halt.message))

@@ -58,6 +58,8 @@ pub struct Site {
     pub spec: Arc<Spec>,
     /// The running executable, which plays the agents.
     pub proctor: PathBuf,
+    /// The root of a town that is there already and is attached to instead of making one.
+    pub live_town: Option<PathBuf>,
     /// Which processes the town shares with others.
     pub namespace: Namespace,
     /// The environment of the user: it finds programs, and nothing of it reaches the town.
@@ -96,7 +98,10 @@ impl Site {
 pub async fn found(kind: TownKind, site: Site) -> Result<Box<dyn Town>, Halt> {
     match kind {
         TownKind::Builtin => Ok(Box::new(builtin::Builtin::new(site))),
-        TownKind::Gastown => Ok(Box::new(gastown::Gastown::new(site).await?)),
+        TownKind::Gastown => match site.live_town.clone() {
+            Some(path) => Ok(Box::new(gastown::LiveTown::new(site, &path).await?)),
+            None => Ok(Box::new(gastown::Gastown::new(site).await?)),
+        },
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) const CALL: Duration = Duration::from_secs(120);
 pub(super) const LONG_CALL: Duration = Duration::from_secs(300);
 /// What a shell does before it becomes the program: everything that the town makes is the user's own.
 const PRIVATELY: &str = "umask 077; exec \"$@\"";
+/// The same for a town whose owner decides that.
+const AS_IT_IS: &str = "exec \"$@\"";
 
 /// One call, as it is written down.
 #[derive(Debug, Serialize)]
@@ -41,6 +43,7 @@ pub(super) struct Calls {
     bin: PathBuf,
     town: PathBuf,
     base: PathBuf,
+    shell: &'static str,
     env: RwLock<BTreeMap<String, String>>,
     log: PathBuf,
     clock: Clock,
@@ -50,7 +53,12 @@ impl Calls {
     /// Calls of the programs in `base/bin`, written down in `raw`.
     pub(super) fn new(base: &Path, env: BTreeMap<String, String>, raw: &Path, clock: Clock) -> Self {
         let (bin, town) = (base.join("bin"), base.join("town"));
-        Self { bin, town, base: base.to_owned(), env: RwLock::new(env), log: raw.join(COMMANDS), clock }
+        Self { bin, town, base: base.to_owned(), shell: PRIVATELY, env: RwLock::new(env), log: raw.join(COMMANDS), clock }
+    }
+
+    /// The same calls in a town that lies elsewhere and makes its files as its owner's shell does.
+    pub(super) fn in_town(self, town: &Path) -> Self {
+        Self { town: town.to_owned(), shell: AS_IT_IS, ..self }
     }
 
     pub(super) fn environment(&self) -> BTreeMap<String, String> {
@@ -65,7 +73,7 @@ impl Calls {
     pub(super) fn program(&self, name: &str, args: &[&str]) -> Program {
         let cwd = if self.town.is_dir() { &self.town } else { &self.base };
         let program = self.bin.join(name).display().to_string();
-        let mut all = vec!["-c", PRIVATELY, "sh", &program];
+        let mut all = vec!["-c", self.shell, "sh", &program];
         all.extend(args);
         Program::new("/bin/sh", &all).env(&self.environment()).cwd(cwd).timeout(CALL)
     }

@@ -6,6 +6,8 @@
 mod calls;
 mod collect;
 mod events;
+mod live;
+mod mayor;
 mod pieces;
 pub mod ports;
 mod probe;
@@ -19,4 +21,5 @@ mod tmux;
 mod town;
 pub mod workarounds;
 
+pub use live::LiveTown;
 pub use town::Gastown;

@@ -16,10 +16,10 @@ pub(super) const PANES: &str = "panes";
 /// How long processes that `gt` started in the background may take to end when asked.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Keeps what the terminals of all living sessions show.
-pub(super) async fn keep_panes(calls: &Calls, socket: &str, raw: &Path) -> Result<(), Halt> {
+/// Keeps what the terminals of living sessions show, those that `which` names.
+pub(super) async fn keep_panes(calls: &Calls, socket: &str, raw: &Path, which: impl Fn(&str) -> bool + Send) -> Result<(), Halt> {
     let folder = raw.join(PANES);
-    for session in tmux::sessions(calls, socket).await {
+    for session in tmux::sessions(calls, socket).await.into_iter().filter(|session| which(session)) {
         let Some(shown) = tmux::pane(calls, socket, &session, true).await else { continue };
         let file = folder.join(format!("{session}.txt"));
         let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&file, shown.trim_end()));
@@ -33,7 +33,7 @@ pub(super) async fn agents(calls: &Calls, town: &Path, socket: &str) -> Result<(
     if !town.is_dir() {
         return Ok(());
     }
-    if lives(&town.join("daemon/daemon.pid"), "daemon").is_some() {
+    if daemon_process(town).is_some() {
         calls.gt(&["daemon", "stop"]).await?;
     }
     tmux::kill_server(calls, socket).await?;
@@ -55,6 +55,11 @@ pub(super) async fn agents(calls: &Calls, town: &Path, socket: &str) -> Result<(
 fn lives(file: &Path, word: &str) -> Option<u32> {
     let pid: u32 = read(file).split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty())?.parse().ok()?;
     linux::process(pid).filter(|process| process.state != 'Z' && linux::command_line(pid).contains(word)).map(|_| pid)
+}
+
+/// The town's daemon, while it lives.
+pub(super) fn daemon_process(town: &Path) -> Option<u32> {
+    lives(&town.join("daemon/daemon.pid"), "daemon")
 }
 
 /// The town's dolt, while it lives.

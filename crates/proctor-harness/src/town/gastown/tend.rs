@@ -73,9 +73,9 @@ impl Tending {
         let is_under_way = state.check.as_ref().is_some_and(|check| !check.is_finished());
         let is_due = ripe != state.checked || state.ended.is_some_and(|ended| ended.elapsed() > AGAIN);
         if !is_under_way && !ripe.is_empty() && is_due {
+            state.check = Some(self.begin_check(calls, ripe.iter().map(|(convoy, _)| convoy.clone()).collect()));
             state.checked = ripe;
             state.ended = None;
-            state.check = Some(self.begin_check(calls));
         }
         Ok(())
     }
@@ -89,11 +89,13 @@ impl Tending {
         })
     }
 
-    fn begin_check(&self, calls: &Arc<Calls>) -> JoinHandle<()> {
+    fn begin_check(&self, calls: &Arc<Calls>, convoys: Vec<String>) -> JoinHandle<()> {
         let (state, calls) = (Arc::clone(&self.state), Arc::clone(calls));
         tokio::spawn(async move {
-            // That it failed stands in the list of calls; while the convoy stays open it is made again.
-            _ = calls.gt(&["convoy", "check"]).await;
+            for convoy in convoys {
+                // That it failed stands in the list of calls; while the convoy stays open it is made again.
+                _ = calls.gt(&["convoy", "check", &convoy]).await;
+            }
             state.lock().unwrap_or_else(PoisonError::into_inner).ended = Some(Instant::now());
         })
     }

@@ -73,6 +73,22 @@ pub(super) fn server(base: &Path) -> Option<u32> {
     linux::processes().into_iter().filter(|process| process.state != 'Z').map(|process| process.pid).find(|pid| is_server(*pid))
 }
 
+/// The process of the tmux server on a socket; absent while none answers there.
+pub(super) async fn server_process(calls: &Calls, socket: &str) -> Option<u32> {
+    number(calls, &["-L", socket, "display-message", "-p", "#{pid}"]).await
+}
+
+/// The process in a session's pane.
+pub(super) async fn pane_process(calls: &Calls, socket: &str, session: &str) -> Option<u32> {
+    let target = format!("={session}:");
+    number(calls, &["-L", socket, "display-message", "-p", "-t", &target, "#{pane_pid}"]).await
+}
+
+async fn number(calls: &Calls, args: &[&str]) -> Option<u32> {
+    let said = calls.program("tmux", args).run().await.ok().filter(crate::process::Ended::ok)?;
+    said.out().trim().parse().ok()
+}
+
 /// Presses Enter in a session.
 pub(super) async fn press_enter(calls: &Calls, socket: &str, session: &str) -> Result<(), Halt> {
     let target = format!("={session}:");

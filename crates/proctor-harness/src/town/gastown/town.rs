@@ -8,29 +8,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep};
 
-use super::calls::{CALL, Calls, LONG_CALL};
+use super::calls::{Calls, LONG_CALL};
+use super::mayor::{self, Mayor};
 use super::ports::Port;
 use super::programs::{self, Version};
 use super::state::StateReader;
 use super::tend::Tending;
 use super::workarounds::{self, Ground, Workaround};
-use super::{collect, events, pieces, probe, process_names, settings, stop, tmux};
+use super::{collect, events, probe, process_names, settings, stop, tmux};
 use crate::base::town_environment;
 use crate::halt::Halt;
 use crate::launch::{AgentTable, ROLES};
 use crate::scenario::RigsBy;
 use crate::town::{Program, Site, Snapshot, Tempo, Town, TownEvent, new_events};
 
-/// The coordinator's tmux session.
-const MAYOR: &str = "hq-mayor";
 /// Folder in the base directory for what sessions print.
 const TRANSCRIPTS: &str = "transcripts";
-/// How often the coordinator's terminal is looked at while it is busy.
-const LISTENING_POLL: Duration = Duration::from_millis(200);
-/// What an agent prints when it waits for input.
-const PROMPT_SIGN: &str = "❯";
 
 /// The real town of one run.
 pub struct Gastown {
@@ -117,20 +111,8 @@ impl Gastown {
         settings::write_process_names(&self.site.town(), &self.site.base.path("bin/agent-launch"), &process_names::of(&table))
     }
 
-    /// Waits until the coordinator's last line is its prompt sign: a text typed into a running turn would end that turn.
-    async fn until_mayor_listens(&self, limit: Duration) {
-        let until = Instant::now() + limit;
-        let mut seen = 0;
-        while seen < 2 && Instant::now() < until {
-            seen = if self.listens(MAYOR).await { seen + 1 } else { 0 };
-            sleep(LISTENING_POLL).await;
-        }
-    }
-
-    /// Whether the last line of a session's terminal is its prompt sign.
-    async fn listens(&self, session: &str) -> bool {
-        let screen = tmux::pane(&self.calls, &self.socket.0, session, false).await.unwrap_or_default();
-        screen.lines().rev().find(|line| !line.trim().is_empty()).is_some_and(|line| line.starts_with(PROMPT_SIGN))
+    fn mayor(&self) -> Mayor<'_> {
+        Mayor { calls: &self.calls, socket: &self.socket.0, listens: mayor::last_line_is_prompt }
     }
 }
 
@@ -217,13 +199,7 @@ impl Town for Gastown {
     }
 
     async fn deliver(&self, text: &str, again: u32) -> Result<(), Halt> {
-        if again > 0 {
-            return tmux::press_enter(&self.calls, &self.socket.0, MAYOR).await;
-        }
-        self.until_mayor_listens(CALL).await;
-        let mut program = self.calls.program("gt", &["nudge", "mayor", "--mode", "immediate", "--stdin"]);
-        program.stdin = Some(pieces::harmless(text).into_bytes());
-        self.calls.must(program).await.map(drop)
+        self.mayor().deliver(text, again).await
     }
 
     /// Types the text without the Enter that ends it.
@@ -231,8 +207,7 @@ impl Town for Gastown {
         if again > 0 {
             return Ok(());
         }
-        self.until_mayor_listens(CALL).await;
-        tmux::type_text(&self.calls, &self.socket.0, MAYOR, text).await
+        self.mayor().lose(text).await
     }
 
     fn servers(&self) -> &'static [&'static str] {
@@ -257,7 +232,7 @@ impl Town for Gastown {
     }
 
     async fn screen(&self) -> Option<String> {
-        tmux::pane(&self.calls, &self.socket.0, MAYOR, false).await
+        self.mayor().screen().await
     }
 
     async fn observe(&self) -> Result<Snapshot, Halt> {
@@ -288,7 +263,8 @@ impl Town for Gastown {
             return false;
         }
         for session in tmux::sessions(&self.calls, &self.socket.0).await {
-            if !self.listens(&session).await {
+            let screen = tmux::pane(&self.calls, &self.socket.0, &session, false).await.unwrap_or_default();
+            if !mayor::last_line_is_prompt(&screen) {
                 return false;
             }
         }
@@ -297,7 +273,7 @@ impl Town for Gastown {
 
     async fn stop(&self) -> Result<(), Halt> {
         self.tending.end();
-        stop::keep_panes(&self.calls, &self.socket.0, &self.site.raw).await?;
+        stop::keep_panes(&self.calls, &self.socket.0, &self.site.raw, |_| true).await?;
         stop::agents(&self.calls, &self.site.town(), &self.socket.0).await
     }
 

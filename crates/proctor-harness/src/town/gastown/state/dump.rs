@@ -1,5 +1,6 @@
 //! Every row of every table, as it is.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -17,8 +18,8 @@ use crate::halt::Halt;
 const TABLES: &str = "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' \
      AND table_schema NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')";
 
-/// Writes all tables below `folder`.
-pub(super) async fn dump(dolt: &mut Dolt, folder: &Path) -> Result<(), Halt> {
+/// Writes all tables below `folder`, but those of the databases in `except`.
+pub(super) async fn dump(dolt: &mut Dolt, folder: &Path, except: &BTreeSet<String>) -> Result<(), Halt> {
     let port = dolt.port();
     let halt = |failure: Failure| failure.halt(port);
     let tables = match dolt.query(TABLES).await {
@@ -27,7 +28,7 @@ pub(super) async fn dump(dolt: &mut Dolt, folder: &Path) -> Result<(), Halt> {
     };
     for table in tables.map_err(halt)? {
         let [Some(database), Some(table)] = table.as_slice() else { continue };
-        if table.starts_with("dolt_") {
+        if table.starts_with("dolt_") || except.contains(database) {
             continue;
         }
         let statement = format!("SELECT * FROM {}.{}", identifier(database), identifier(table));

@@ -19,6 +19,7 @@ mod dolt;
 mod dump;
 mod mail;
 mod merge;
+pub(super) mod panes;
 mod query;
 #[cfg(test)]
 mod recorded;
@@ -26,7 +27,7 @@ mod row;
 mod sessions;
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -35,6 +36,7 @@ use proctor_judge::evidence::Time;
 
 use self::close::Closings;
 use self::dolt::{Dolt, Failure};
+use self::panes::Panes;
 use self::row::{Row, Rows};
 use self::sessions::Sessions;
 use crate::halt::Halt;
@@ -60,9 +62,11 @@ impl fmt::Display for Cost {
 
 /// Reads the state of one real town.
 pub struct StateReader {
-    root: PathBuf,
+    town: PathBuf,
     dolt: Dolt,
     catalogue: Catalogue,
+    /// Databases that are none of the run's.
+    except: BTreeSet<String>,
     cache: BTreeMap<String, Database>,
     closings: Closings,
     sessions: Sessions,
@@ -86,13 +90,24 @@ struct Database {
 impl StateReader {
     /// A reader of the town below the base directory `root`, whose Dolt server listens on `port`. Connects at the first read.
     pub fn new(root: &Path, port: u16) -> Self {
+        Self::with_sessions(&root.join("town"), port, Sessions::new(&root.join(SESSIONS_FILE)))
+    }
+
+    /// A reader of a town that others launch the agents of, as the panes of its tmux server show them. Of its databases, those of rigs
+    /// in `except` are not read.
+    pub(super) fn of_live_town(town: &Path, port: u16, panes: Panes, except: BTreeSet<String>) -> Self {
+        Self { except, ..Self::with_sessions(town, port, Sessions::of_panes(panes)) }
+    }
+
+    fn with_sessions(town: &Path, port: u16, sessions: Sessions) -> Self {
         Self {
-            root: root.to_owned(),
+            town: town.to_owned(),
             dolt: Dolt::new(port),
             catalogue: Catalogue::default(),
+            except: BTreeSet::new(),
             cache: BTreeMap::new(),
             closings: Closings::default(),
-            sessions: Sessions::new(&root.join(SESSIONS_FILE)),
+            sessions,
             kept: mail::Kept::default(),
             clock: Box::new(|| SystemTime::now().into()),
         }
@@ -131,7 +146,12 @@ impl StateReader {
     /// # Errors
     /// When the server does not answer or the files cannot be written.
     pub async fn dump(&mut self, raw: &Path) -> Result<(), Halt> {
-        dump::dump(&mut self.dolt, &raw.join("dolt")).await
+        self.dump_but(raw, &BTreeSet::new()).await
+    }
+
+    /// [`StateReader::dump`] without some databases.
+    pub(super) async fn dump_but(&mut self, raw: &Path, except: &BTreeSet<String>) -> Result<(), Halt> {
+        dump::dump(&mut self.dolt, &raw.join("dolt"), except).await
     }
 
     /// What reading has cost so far.
@@ -182,15 +202,16 @@ impl StateReader {
 
     /// Looks for databases when the list of rigs is another than the one they were found for.
     async fn find_databases(&mut self) -> Result<(), Failure> {
-        let rigs = std::fs::read(self.root.join("town/mayor/rigs.json")).unwrap_or_default();
+        let rigs = std::fs::read(self.town.join("mayor/rigs.json")).unwrap_or_default();
         if !self.catalogue.databases.is_empty() && rigs == self.catalogue.rigs {
             return Ok(());
         }
         let found = self.dolt.query(query::DATABASES).await?;
-        let databases: Vec<String> = found.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect();
+        let found = found.into_iter().filter_map(|row| row.into_iter().next().flatten());
+        let databases: Vec<String> = found.filter(|name| !self.except.contains(name)).collect();
         // A rig is listed before its tables are there for a moment: then the next read looks again.
         self.cache.retain(|name, _| databases.contains(name));
-        let whole = rig_names(&rigs).iter().all(|rig| databases.contains(rig));
+        let whole = rig_names(&rigs).iter().all(|rig| databases.contains(rig) || self.except.contains(rig));
         self.catalogue = Catalogue { rigs: if whole { rigs } else { Vec::new() }, databases };
         Ok(())
     }
@@ -211,7 +232,8 @@ impl StateReader {
     }
 }
 
-fn rig_names(rigs: &[u8]) -> Vec<String> {
+/// The rigs that `mayor/rigs.json` lists.
+pub(super) fn rig_names(rigs: &[u8]) -> Vec<String> {
     let value: serde_json::Value = serde_json::from_slice(rigs).unwrap_or_default();
     value["rigs"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
 }

@@ -1,4 +1,5 @@
-//! Lives of agents' processes: `B/sessions.ndjson`, one line a life, written by `agent-launch` before it becomes the agent.
+//! Lives of agents' processes: `B/sessions.ndjson`, one line a life, written by `agent-launch` before it becomes the agent. Where others
+//! launch the agents, the panes of the town's tmux server tell of them.
 //!
 //! `gt` keeps no record of sessions that outlives them. A life goes on while `/proc` has its process under the same start time and not
 //! as a zombie; it ended when a read first missed it. How it ended cannot be known from outside: `exit` says `gone`.
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use proctor_judge::evidence::{Bead, Session, Time};
 
 use super::address;
+use super::panes::Panes;
 use crate::halt::Halt;
 use crate::launch::SessionStart;
 use crate::linux::{self, Process};
@@ -23,22 +25,62 @@ struct Life {
 
 /// All lives so far.
 pub(super) struct Sessions {
-    file: PathBuf,
-    offset: u64,
+    source: Source,
     lives: Vec<Life>,
+}
+
+/// Who tells of lives that began.
+enum Source {
+    /// `agent-launch`, in a file that was read up to an offset.
+    Record { file: PathBuf, offset: u64 },
+    /// The panes of a town whose agents others launch.
+    Panes(Panes),
+}
+
+impl Source {
+    fn begun(&mut self, now: Time) -> Result<Vec<SessionStart>, Halt> {
+        match self {
+            Self::Record { file, offset } => recorded(file, offset),
+            Self::Panes(panes) => Ok(panes.begun(now)),
+        }
+    }
+}
+
+fn recorded(file: &Path, offset: &mut u64) -> Result<Vec<SessionStart>, Halt> {
+    let lines = new_lines(file, offset).map_err(|error| Halt::io("read", file, &error))?;
+    let parse = |line: &str| {
+        serde_json::from_str(line)
+            .map_err(|error| Halt::harness(format!("{} has a line of another form: {error}", file.display())))
+    };
+    lines.lines().filter(|line| !line.trim().is_empty()).map(parse).collect()
+}
+
+/// The complete lines since `offset`, which moves on. No file: no agent was launched yet.
+fn new_lines(file: &Path, offset: &mut u64) -> io::Result<String> {
+    let mut file = match File::open(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        file => file?,
+    };
+    file.seek(SeekFrom::Start(*offset))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+    *offset += bytes.len() as u64;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 impl Sessions {
     pub(super) fn new(file: &Path) -> Self {
-        Self { file: file.to_owned(), offset: 0, lives: Vec::new() }
+        Self { source: Source::Record { file: file.to_owned(), offset: 0 }, lives: Vec::new() }
     }
 
-    /// Takes new lines and looks which processes are still there.
+    pub(super) fn of_panes(panes: Panes) -> Self {
+        Self { source: Source::Panes(panes), lives: Vec::new() }
+    }
+
+    /// Takes lives that began and looks which processes are still there.
     pub(super) fn look(&mut self, now: Time) -> Result<(), Halt> {
-        let lines = self.new_lines().map_err(|error| Halt::io("read", &self.file, &error))?;
-        for line in lines.lines().filter(|line| !line.trim().is_empty()) {
-            let launched: SessionStart = serde_json::from_str(line)
-                .map_err(|error| Halt::harness(format!("{} has a line of another form: {error}", self.file.display())))?;
+        for launched in self.source.begun(now)? {
             let pid = seen_from_here(&launched);
             self.lives.push(Life { issue: None, pid, launched, ended_at: None });
         }
@@ -46,20 +88,6 @@ impl Sessions {
             life.ended_at = Some(now);
         }
         Ok(())
-    }
-
-    /// The complete lines since the last look. No file: no agent was launched yet.
-    fn new_lines(&mut self) -> io::Result<String> {
-        let mut file = match File::open(&self.file) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
-            file => file?,
-        };
-        file.seek(SeekFrom::Start(self.offset))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
-        self.offset += bytes.len() as u64;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The rows, in the order in which the lives began. The issue of a life that names none is the one on its agent's hook.
