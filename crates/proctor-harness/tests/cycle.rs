@@ -128,6 +128,7 @@ impl World {
             proctor: path("town.sh"),
             agents: Vec::new(),
             python: None,
+            live_town: None,
             namespace: Default::default(),
             keep_town: false,
             landing_timeout: Some(Duration::from_millis(700)),

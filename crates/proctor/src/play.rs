@@ -40,6 +40,8 @@ pub(crate) struct Choice {
     pub(crate) agents: Vec<Override>,
     /// An interpreter that already has the packages.
     pub(crate) python: Option<PathBuf>,
+    /// The root of a town that is there already.
+    pub(crate) live_town: Option<PathBuf>,
     /// Which processes the run shares with others.
     pub(crate) namespace: Namespace,
     /// Whether the town stays for a look.
@@ -59,7 +61,7 @@ pub(crate) struct Played {
     pub(crate) judgement: Judgement,
     /// The run's folder.
     pub(crate) report: PathBuf,
-    /// The base directory, when the town was left alive.
+    /// The base directory, when it was kept.
     pub(crate) kept: Option<PathBuf>,
     /// Short id.
     pub(crate) id: String,
@@ -118,12 +120,13 @@ fn request(choice: Choice) -> Result<Request, Failure> {
         town: choice.town,
         seed: choice.seed,
         command: choice.command,
-        models: "script".to_owned(),
+        models: if choice.live_town.is_some() { "live" } else { "script" }.to_owned(),
         report: reports.join(folder),
         cache,
         proctor,
         agents: choice.agents,
         python: choice.python,
+        live_town: choice.live_town,
         namespace: choice.namespace,
         keep_town: choice.keep_town,
         landing_timeout: choice.timeout,
@@ -139,7 +142,11 @@ fn header(display: &Mutex<RunDisplay>, request: &Request) {
         TownKind::Builtin => "built-in town",
         TownKind::Gastown => "Gas Town",
     };
-    let parts = [request.scenario.spec.name.as_str(), town, "scripted models", &run];
+    let (town, models) = match &request.live_town {
+        Some(place) => (format!("the town {}", place.display()), "its own agents"),
+        None => (town.to_owned(), "scripted models"),
+    };
+    let parts = [request.scenario.spec.name.as_str(), &town, models, &run];
     display.lock().unwrap_or_else(PoisonError::into_inner).header(&parts);
 }
 

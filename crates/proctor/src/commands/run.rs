@@ -27,6 +27,7 @@ Examples:
   proctor run ./my-scenario --seed 7 --timeout 5m
   proctor run crypto-tales --agent polecat:alice=./my-agent --keep-town
   proctor run crypto-tales --town gastown --daemon
+  proctor run crypto-tales --town gastown:$HOME/gt --live-town
   proctor run crypto-tales --json | jq .outcome
 
 The run's folder is reports/<UTC timestamp>-<id>/; reports/latest points at the newest.
@@ -46,6 +47,10 @@ pub(crate) struct Args {
     scenario: String,
     #[command(flatten)]
     town: TownChoice,
+    /// Play in the town that is there already at the folder of `--town gastown:PATH`: nothing of it is installed, ended or reset but
+    /// its mayor, which is stopped and started
+    #[arg(long)]
+    live_town: bool,
     /// Program that plays a role: mayor, polecat, or polecat:RIG; `builtin` is Proctor's own (repeatable)
     #[arg(long = "agent", value_name = "ROLE=COMMAND", value_parser = parse_agent)]
     agents: Vec<Override>,
@@ -99,6 +104,7 @@ impl Args {
 
     /// The scenario with the flags laid over it.
     fn scenario(&self) -> Result<Scenario, Failure> {
+        self.live_town_is_meant()?;
         let mut scenario = scenarios::load(&self.scenario)?;
         self.town.settle(&mut scenario)?;
         if self.keep_town && self.town.has_daemon(&scenario) {
@@ -108,7 +114,26 @@ impl Args {
         Ok(scenario)
     }
 
+    /// Somebody's own town is played in only when both its folder and the word for it are given.
+    fn live_town_is_meant(&self) -> Result<(), Failure> {
+        match (self.town.live(), self.live_town) {
+            (Some(town), false) => {
+                let failure = Failure::usage(format!("{} is a town that is there already", town.display()));
+                Err(failure.hint("add --live-town to play in it, or write --town gastown for a fresh one"))
+            }
+            (None, true) => Err(Failure::usage("--live-town: no town is named").hint("--town gastown:PATH --live-town")),
+            (Some(_), true) if !self.agents.is_empty() => {
+                Err(Failure::usage("--agent: a live town has its own agents").hint("leave out --agent, or write --town gastown"))
+            }
+            (Some(_), true) if self.keep_town => {
+                Err(Failure::usage("--keep-town: a live town always stays").hint("leave out --keep-town"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn choice(&self, scenario: Scenario, namespace: Namespace) -> Result<Choice, Failure> {
+        let live_town = self.town.live().map(std::path::absolute).transpose();
         let python = self.python.as_ref().map(std::path::absolute).transpose();
         Ok(Choice {
             scenario,
@@ -118,6 +143,7 @@ impl Args {
             seed: self.seed,
             agents: self.agents.clone(),
             python: python.map_err(|error| Failure::usage(format!("--python: {error}")))?,
+            live_town: live_town.map_err(|error| Failure::usage(format!("--town: {error}")))?,
             namespace,
             keep_town: self.keep_town,
             timeout: self.landing_timeout(),
@@ -130,6 +156,9 @@ impl Args {
     fn command(&self) -> String {
         let mut words = vec!["proctor".to_owned(), "run".to_owned(), quoted(&self.scenario), format!("--seed {}", self.seed)];
         words.extend(self.town.words());
+        if let Some(town) = self.town.live() {
+            words.push(format!("--town {} --live-town", quoted(&format!("gastown:{}", town.display()))));
+        }
         for agent in &self.agents {
             words.push(format!("--agent {}", quoted(&format!("{}={}", agent.role, agent.command))));
         }
@@ -173,15 +202,26 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         terminal::print("\n");
     }
     terminal::verdict(&played.judgement.summary, &report, args.json)?;
-    settle_town(&played, args.json)?;
+    settle_town(&played, args.live_town, args.json)?;
     Ok(played.judgement.summary.exit_code)
 }
 
 /// A kept town is for looking at a run that did not pass; after a pass it goes.
-fn settle_town(played: &Played, json: bool) -> Result<(), Failure> {
+fn settle_town(played: &Played, is_live: bool, json: bool) -> Result<(), Failure> {
     let Some(base) = &played.kept else {
         return Ok(());
     };
+    if is_live {
+        if !json {
+            terminal::print(&format!(
+                "  town    stays as it is, with the rigs that its mayor made; their origins lie in {}\n\
+                           proctor clean {} removes those: `gt rig remove` the rigs first\n",
+                base.join("origins").display(),
+                played.id
+            ));
+        }
+        return Ok(());
+    }
     if played.judgement.summary.outcome == Outcome::Passed {
         return super::clean::remove_own(base);
     }

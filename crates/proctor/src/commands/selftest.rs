@@ -102,6 +102,7 @@ struct Answer {
 /// Plays the cases and prints one line each.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let mut scenario = scenarios::load(&args.scenario)?;
+    args.town.must_be_fresh()?;
     args.town.settle(&mut scenario)?;
     let (cases, not_played) = match args.clean {
         Some(times) => (clean_cases(&scenario, times), Vec::new()),
@@ -199,11 +200,11 @@ async fn play_all(args: &Args, cases: Vec<Case>, namespace: &Namespace, cancel: 
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..args.jobs {
         let (queue, namespace, cancel) = (Arc::clone(&queue), namespace.clone(), cancel.clone());
-        let (reports, python, town, quiet) = (args.reports.clone(), args.python.clone(), args.town, args.json);
+        let (reports, python, town, quiet) = (args.reports.clone(), args.python.clone(), args.town.clone(), args.json);
         workers.spawn(async move {
             let mut answers = Vec::new();
             while let Some(case) = next(&queue, &cancel) {
-                let answer = play_case(case, town, &reports, python.as_deref(), &namespace, &cancel).await;
+                let answer = play_case(case, &town, &reports, python.as_deref(), &namespace, &cancel).await;
                 if !quiet {
                     terminal::print(&line(&answer, width));
                 }
@@ -229,7 +230,7 @@ fn next(queue: &Mutex<VecDeque<Case>>, cancel: &Cancel) -> Option<Case> {
 
 async fn play_case(
     case: Case,
-    town: TownChoice,
+    town: &TownChoice,
     reports: &std::path::Path,
     python: Option<&std::path::Path>,
     namespace: &Namespace,
@@ -245,6 +246,7 @@ async fn play_case(
         seed: case.seed,
         agents: Vec::new(),
         python: python.map(std::path::Path::to_owned),
+        live_town: None,
         namespace: namespace.clone(),
         keep_town: false,
         ports: Ports::default(),

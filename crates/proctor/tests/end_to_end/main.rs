@@ -16,6 +16,7 @@ mod gastown_daemon;
 mod gate;
 mod killed;
 mod learned;
+mod live_town;
 mod looking;
 mod mini;
 mod passing;

@@ -60,7 +60,7 @@ pub enum Step {
 const FIRST: Version = Version(0, 0, 0);
 
 /// All workarounds.
-pub const TABLE: [Workaround; 20] = [
+pub const TABLE: [Workaround; 21] = [
     Workaround {
         name: "overlay-files",
         defect: "`gt done` refuses: its ignore list lies where git never reads it, so that `.beads/`, `.runtime/` and `CLAUDE.md` look uncommitted",
@@ -255,6 +255,16 @@ pub const TABLE: [Workaround; 20] = [
         mended: None,
         what: "the built-in agent ends after a `gt done` that succeeded",
         test: "end_to_end::gastown::the_crypto_tales_land",
+        step: Step::Elsewhere,
+    },
+    Workaround {
+        name: "telemetry-in-tmux",
+        defect: "`gt` tells agents where their program and `bd` report to, not `gt` itself: it has the addresses only where the tmux server was started with them",
+        program: "gt",
+        from: FIRST,
+        mended: None,
+        what: "in a live town they are set in its tmux server for the time of the run, and put back afterwards",
+        test: "end_to_end::live_town::a_town_that_is_there_already_is_played_in_and_left_as_it_was",
         step: Step::Elsewhere,
     },
     Workaround {
