@@ -75,13 +75,19 @@ impl TownChoice {
             return refused("has its own daemon or none", "leave out --daemon");
         }
         if let Some(fault) = scenario.spec.fault.first() {
-            return refused(&format!("is not broken on purpose: the scenario plans the fault `{}`", fault.name), "play it in a fresh town: --town gastown");
+            return refused(
+                &format!("is not broken on purpose: the scenario plans the fault `{}`", fault.name),
+                "play it in a fresh town: --town gastown",
+            );
         }
         if !scenario.spec.agents.is_empty() {
             return refused("has its own agents: the scenario names some", "play it in a fresh town: --town gastown");
         }
         if scenario.spec.rigs == RigsBy::Prepared {
-            return refused("gets no rigs from Proctor, and the scenario wants them made before", "let the prompt tell the mayor to make them");
+            return refused(
+                "gets no rigs from Proctor, and the scenario wants them made before",
+                "let the prompt tell the mayor to make them",
+            );
         }
         scenario.spec.daemon = false;
         Ok(())

@@ -41,7 +41,8 @@ if "/polecats/" in ROLE:
 seen = ""
 for line in sys.stdin:
     seen += line
-    if ROLE == "mayor" and "gt done" in line:
+    if ROLE == "mayor" and "gt done" in seen and not line.strip("\x1b \r\n"):
+        print("I begin.", flush=True)
         coordinate(seen)
         seen = ""
     print("❯ ", end="", flush=True)
@@ -124,7 +125,8 @@ impl Theirs {
             home.display()
         );
         fs::write(home.join(".gitconfig"), config).unwrap();
-        let silent = r#"{"metrics.disabled":"true","versioncheck.disabled":"true","user.name":"T","user.email":"t@example.invalid"}"#;
+        let silent =
+            r#"{"metrics.disabled":"true","versioncheck.disabled":"true","user.name":"T","user.email":"t@example.invalid"}"#;
         fs::write(home.join(".dolt/config_global.json"), silent).unwrap();
     }
 
@@ -153,7 +155,8 @@ impl Theirs {
     }
 
     fn tmux(&self, words: &[&str]) -> String {
-        let said: serde_json::Value = serde_json::from_str(&self.call(&self.town(), &["gt", "status", "--json", "--fast"])).unwrap();
+        let said: serde_json::Value =
+            serde_json::from_str(&self.call(&self.town(), &["gt", "status", "--json", "--fast"])).unwrap();
         let socket = said["tmux"]["socket_path"].as_str().unwrap().to_owned();
         self.call(&self.town(), &[&["tmux", "-S", &socket], words].concat())
     }
@@ -218,7 +221,11 @@ fn a_town_that_is_there_already_is_played_in_and_left_as_it_was() {
     assert!(read("town/beads.ndjson").contains("Write greeting.txt") && !read("town/beads.ndjson").contains("Mend the quay"));
     let agents = read("town/agents.ndjson");
     assert!(agents.contains("hello/polecats/") && !agents.contains("harbor"), "{agents}");
-    assert!(evidence.join("raw/dolt/hello").is_dir() && !evidence.join("raw/dolt/harbor").exists() && !evidence.join("raw/dolt/hq").exists());
+    assert!(
+        evidence.join("raw/dolt/hello").is_dir()
+            && !evidence.join("raw/dolt/harbor").exists()
+            && !evidence.join("raw/dolt/hq").exists()
+    );
     let commands = read("raw/commands.ndjson");
     for never in ["install", "\"rig\",\"add\"", "kill-server", "\"dolt\""] {
         assert!(!commands.contains(never), "{never}: {commands}");

@@ -72,9 +72,12 @@ pub(super) fn last_line_is_prompt(screen: &str) -> bool {
 /// An agent that draws more than its input: an empty input near the end, and no sign of a running turn.
 pub(super) fn shows_an_empty_input(screen: &str) -> bool {
     let mut last = screen.lines().rev().map(str::trim).filter(|line| !line.is_empty()).take(LINES_BELOW);
-    let is_empty = |line: &str| line.trim_start_matches('│').trim_start().strip_prefix(PROMPT_SIGN).is_some_and(|rest| {
-        rest.trim_end_matches('│').trim().is_empty()
-    });
+    let is_empty = |line: &str| {
+        line.trim_start_matches('│')
+            .trim_start()
+            .strip_prefix(PROMPT_SIGN)
+            .is_some_and(|rest| rest.trim_end_matches('│').trim().is_empty())
+    };
     !screen.contains(BUSY) && last.any(is_empty)
 }
 

@@ -64,14 +64,25 @@ mod tests {
 
     fn state(beads: &[&str], agents: &[&str]) -> Snapshot {
         let at = "2026-01-02T03:04:05Z";
-        let beads: Vec<_> = beads.iter().map(|id| json!({"id": id, "title": "", "kind": "task", "status": "open", "priority": 2,
+        let beads: Vec<_> = beads
+            .iter()
+            .map(|id| {
+                json!({"id": id, "title": "", "kind": "task", "status": "open", "priority": 2,
             "assignee": null, "rig": null, "created_by": "mayor", "created_at": at, "closed_at": null, "close_reason": null,
-            "closed_by": null, "description": ""})).collect();
-        let agents: Vec<_> = agents.iter().map(|agent| json!({"agent": agent, "role": "polecat", "rig": null, "name": "n", "state": "idle",
-            "program": "", "issue": null, "telemetry": ""})).collect();
+            "closed_by": null, "description": ""})
+            })
+            .collect();
+        let agents: Vec<_> = agents
+            .iter()
+            .map(|agent| {
+                json!({"agent": agent, "role": "polecat", "rig": null, "name": "n", "state": "idle",
+            "program": "", "issue": null, "telemetry": ""})
+            })
+            .collect();
         let none: [u8; 0] = [];
         serde_json::from_value(json!({"beads": beads, "agents": agents, "convoys": none, "mail": none, "merge_requests": none,
-            "sessions": none})).unwrap()
+            "sessions": none}))
+        .unwrap()
     }
 
     #[test]
@@ -87,7 +98,8 @@ mod tests {
     #[test]
     fn events_of_others_are_left_out() {
         let before = Before::new(&Snapshot::default(), &["harbor".to_owned()]);
-        let event = |actor: &str| serde_json::from_value(json!({"ts": "2026-01-02T03:04:05Z", "type": "sling", "actor": actor})).unwrap();
+        let event =
+            |actor: &str| serde_json::from_value(json!({"ts": "2026-01-02T03:04:05Z", "type": "sling", "actor": actor})).unwrap();
         let events: Vec<TownEvent> = ["mayor", "harbor/nux", "alice/nux", "daemon"].map(event).into();
         let left: Vec<String> = before.without_events(events).into_iter().map(|event| event.actor).collect();
         assert_eq!(left, ["mayor", "alice/nux"]);

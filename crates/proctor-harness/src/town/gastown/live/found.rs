@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn whoever_starts_proctor_does_not_speak_for_the_town() {
-        let user = [("HOME", "/h"), ("GT_ROLE", "bob/polecats/x"), ("TMUX", "s"), ("ANTHROPIC_API_KEY", "k"), ("GT_ROOT", "/other")];
+        let user =
+            [("HOME", "/h"), ("GT_ROLE", "bob/polecats/x"), ("TMUX", "s"), ("ANTHROPIC_API_KEY", "k"), ("GT_ROOT", "/other")];
         let user = user.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         let env = environment(&user, Path::new("/gt"));
         let expected = [("ANTHROPIC_API_KEY", "k"), ("GT_ROOT", "/gt"), ("GT_TOWN_ROOT", "/gt"), ("HOME", "/h")];

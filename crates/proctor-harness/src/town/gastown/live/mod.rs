@@ -80,7 +80,21 @@ impl LiveTown {
         let reader = Mutex::new(reader(&site, &town, port, (Panes::default(), BTreeSet::new())));
         let (telemetry, variables) = (StdMutex::default(), StdMutex::default());
         let tending = Tending::default();
-        Ok(Self { site, town, port, socket, calls, reader, tending, programs, server, found: OnceLock::new(), telemetry, variables, _lock: lock })
+        Ok(Self {
+            site,
+            town,
+            port,
+            socket,
+            calls,
+            reader,
+            tending,
+            programs,
+            server,
+            found: OnceLock::new(),
+            telemetry,
+            variables,
+            _lock: lock,
+        })
     }
 
     fn mayor(&self) -> Mayor<'_> {
@@ -94,13 +108,15 @@ impl LiveTown {
 
     /// A rig of a name that the scenario needs would make the mayor's work fail, or be taken for it.
     fn has_room(&self, rigs: &[String]) -> Result<(), Halt> {
-        let taken: Vec<&str> = self.site.spec.rig.iter().map(|rig| rig.name.as_str()).filter(|name| rigs.iter().any(|r| r == name)).collect();
+        let taken: Vec<&str> =
+            self.site.spec.rig.iter().map(|rig| rig.name.as_str()).filter(|name| rigs.iter().any(|r| r == name)).collect();
         if taken.is_empty() {
             return Ok(());
         }
         let message = format!("the town {} has rigs already that the scenario makes: {}", self.town.display(), taken.join(", "));
         let remove: Vec<String> = taken.iter().map(|rig| format!("gt rig remove {rig} && rm -r {rig}")).collect();
-        Err(Halt::environment(message).hint(format!("if they are of an earlier run, in the town's folder: {}", remove.join(" && "))))
+        Err(Halt::environment(message)
+            .hint(format!("if they are of an earlier run, in the town's folder: {}", remove.join(" && "))))
     }
 
     async fn mayor_runs(&self) -> Result<bool, Halt> {
@@ -140,7 +156,9 @@ impl LiveTown {
             }
             if !started.ok() && !started.said().contains("already running") {
                 let message = format!("`gt mayor start` failed ({}): {}", started.how(), started.said());
-                return Err(Halt::environment(message).hint("start it by hand first, and end it again: the town's own agent plays it"));
+                return Err(
+                    Halt::environment(message).hint("start it by hand first, and end it again: the town's own agent plays it")
+                );
             }
             self.stop_mayor().await?;
         }
@@ -208,7 +226,10 @@ impl Town for LiveTown {
 
     /// Only the mayor gets it: the calls of the harness are no part of the run.
     fn add_environment(&self, more: BTreeMap<String, String>) {
-        self.telemetry.lock().unwrap_or_else(PoisonError::into_inner).extend(more.into_iter().filter(|(key, _)| key.starts_with("GT_OTEL_")));
+        self.telemetry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(more.into_iter().filter(|(key, _)| key.starts_with("GT_OTEL_")));
     }
 
     async fn prepare(&self) -> Result<Vec<(String, String)>, Halt> {
@@ -219,7 +240,8 @@ impl Town for LiveTown {
         let stated = probe::socket(&said);
         if Path::new(&stated) != self.socket.1 {
             let message = format!("the town's tmux socket is {stated}, not {}", self.socket.1.display());
-            return Err(Halt::environment(message).hint("Proctor derives it from the town's path, as gt does unless GT_TMUX_SOCKET says otherwise"));
+            return Err(Halt::environment(message)
+                .hint("Proctor derives it from the town's path, as gt does unless GT_TMUX_SOCKET says otherwise"));
         }
         let except: BTreeSet<String> = rigs.iter().cloned().collect();
         let panes_before = match tmux::server_process(&self.calls, &self.socket.0).await {
@@ -230,7 +252,8 @@ impl Town for LiveTown {
         let mut reader = self.reader.lock().await;
         *reader = self::reader(&self.site, &self.town, self.port, (panes, except));
         let state = reader.read().await.map_err(|halt| {
-            Halt::environment(halt.message).hint(format!("start the town first: `gt up` (or `gt dolt start`) in {}", self.town.display()))
+            Halt::environment(halt.message)
+                .hint(format!("start the town first: `gt up` (or `gt dolt start`) in {}", self.town.display()))
         })?;
         let before = Before::new(&state, &rigs);
         let mayor = self.mayor_runs().await?;
@@ -320,8 +343,14 @@ impl Town for LiveTown {
         let sessions = self.observe().await.map(|state| state.sessions).unwrap_or_default();
         collect::transcripts(&self.site.raw, &self.site.base.path("transcripts"), &sessions, transcripts)?;
         let mut reader = self.reader.lock().await;
-        let but_new: BTreeSet<String> =
-            self.found.get().map(|found| found.before.rigs().clone()).unwrap_or_default().into_iter().chain(["hq".to_owned()]).collect();
+        let but_new: BTreeSet<String> = self
+            .found
+            .get()
+            .map(|found| found.before.rigs().clone())
+            .unwrap_or_default()
+            .into_iter()
+            .chain(["hq".to_owned()])
+            .collect();
         reader.dump_but(&self.site.raw, &but_new).await
     }
 

@@ -13,7 +13,13 @@ use crate::halt::Halt;
 pub(super) type Before = Vec<(String, Option<String>)>;
 
 /// Sets variables; what they were before.
-pub(super) async fn set(calls: &Calls, socket: (&str, &str), base: &Base, clock: &Clock, with: &[(String, String)]) -> Result<Before, Halt> {
+pub(super) async fn set(
+    calls: &Calls,
+    socket: (&str, &str),
+    base: &Base,
+    clock: &Clock,
+    with: &[(String, String)],
+) -> Result<Before, Halt> {
     let (name, path) = socket;
     let mut before = Vec::new();
     for (key, value) in with {
