@@ -121,6 +121,14 @@ impl Git {
         Ok(String::from_utf8_lossy(&self.bytes(program).await?).trim_end().to_owned())
     }
 
+    /// Lets a bare repository keep every head that its branches have from now on.
+    ///
+    /// # Errors
+    /// When git cannot be run or the repository cannot be written.
+    pub async fn keep_reflog(&self, origin: &Path) -> Result<(), Halt> {
+        self.run(origin, &["config", "core.logAllRefUpdates", "always"]).await.map(drop)
+    }
+
     /// How `commit` stands to a target branch with this `head` and these earlier heads (oldest first). `objects` is the
     /// repository that has the commit while the origin does not have it yet.
     ///

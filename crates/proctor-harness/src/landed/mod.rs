@@ -5,7 +5,7 @@
 pub mod git;
 pub mod signs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use proctor_judge::evidence::{Bead, Delivery, Sign, Time};
@@ -31,6 +31,8 @@ pub struct Landed {
     log: SignLog,
     known: BTreeMap<StandingKey, Standing>,
     commits: BTreeMap<String, (String, String)>,
+    /// Origins that were made to keep a reflog.
+    logging: BTreeSet<PathBuf>,
 }
 
 /// One look at all clauses.
@@ -57,6 +59,7 @@ impl Landed {
             log: SignLog::default(),
             known: BTreeMap::new(),
             commits: BTreeMap::new(),
+            logging: BTreeSet::new(),
         }
     }
 
@@ -85,12 +88,30 @@ impl Landed {
         merge_repository: impl Fn(&str) -> Option<PathBuf>,
         at: Time,
     ) -> Result<Look, Halt> {
+        self.keep_reflogs().await?;
         let tracked = self.tracked(state);
         let (deliveries, merged_somewhere) = self.delivered(state, &tracked, merge_repository).await?;
         let readings: Vec<Reading> =
             self.clauses.iter().map(|clause| self.read(*clause, state, &tracked, &deliveries, &merged_somewhere)).collect();
         let changed = self.log.take(&readings, at);
         Ok(Look { landed: readings.iter().all(|reading| reading.value), readings, changed, deliveries })
+    }
+
+    /// Lets origins keep every head they have from now on, where the settings of whoever made them do not: those of a live town's owner.
+    /// The next line of the log names the head before it, too.
+    async fn keep_reflogs(&mut self) -> Result<(), Halt> {
+        let entries = std::fs::read_dir(&self.origins).into_iter().flatten().flatten();
+        let without: Vec<PathBuf> = entries
+            .map(|entry| entry.path())
+            .filter(|origin| {
+                !self.logging.contains(origin) && git::head(origin, TARGET).is_some() && !origin.join("logs").is_dir()
+            })
+            .collect();
+        for origin in without {
+            self.git.keep_reflog(&origin).await?;
+            self.logging.insert(origin);
+        }
+        Ok(())
     }
 
     /// What git has of every tracked issue, without reading the clauses: for a town that was stopped before it landed.
