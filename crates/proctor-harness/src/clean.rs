@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,11 +16,10 @@ use walkdir::WalkDir;
 use crate::base::{self, RUNS};
 use crate::halt::Halt;
 use crate::linux::{self, Process};
+use crate::tmux_variables;
 
 /// How long processes may take to end when asked.
 const GRACE: Duration = Duration::from_secs(2);
-/// The kind of registry entry for a variable of somebody's tmux server, see [`tmux_variable`].
-pub(crate) const TMUX_VARIABLE: &str = "tmux_variable";
 /// Kinds of registry entries whose `what` is a file outside the base directory.
 const OUTSIDE: [&str; 2] = ["tmux_socket", "file"];
 /// How often it is tried again: something may still be written into a folder that is removed, and a process may start another as it ends.
@@ -140,7 +138,7 @@ fn remove_within(base: &Path, grace: Duration) -> Result<(), Halt> {
             return Err(halt.hint("end it first, with Ctrl-C where it runs"));
         }
         end_processes(&now, grace)?;
-        put_variables_back(&now.base);
+        tmux_variables::put_back(&now.base);
         outcome = remove_outside(&now.base).and_then(|()| remove_folder(&now.base));
         if outcome.is_ok() {
             break;
@@ -163,28 +161,6 @@ fn end_processes(left: &Left, grace: Duration) -> Result<(), Halt> {
         }
     }
     Err(Halt::environment(format!("processes of run {} start others as they end: {pids:?}", left.id)))
-}
-
-/// The `what` of a global variable that a run sets in the tmux server on `socket`: the socket, the name, and, when the variable had one,
-/// the value before, each but the last ended by a tab.
-pub(crate) fn tmux_variable(socket: &str, name: &str, before: Option<&str>) -> String {
-    before.map_or_else(|| format!("{socket}\t{name}"), |before| format!("{socket}\t{name}\t{before}"))
-}
-
-/// Puts variables of tmux servers back to what they were before the run. A server that is gone has none; a run that ended in order has
-/// done it already, and doing it again changes nothing, unless the run after it, in the same town, is in progress.
-fn put_variables_back(base: &Path) {
-    let entries = base::registry(base).unwrap_or_default();
-    for entry in entries.iter().filter(|entry| entry.kind == TMUX_VARIABLE) {
-        let mut parts = entry.what.splitn(3, '\t');
-        let (Some(socket), Some(name)) = (parts.next(), parts.next()) else { continue };
-        let mut command = Command::new("tmux");
-        match parts.next() {
-            Some(before) => command.args(["-S", socket, "set-environment", "-g", name, before]),
-            None => command.args(["-S", socket, "set-environment", "-gu", name]),
-        };
-        _ = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    }
 }
 
 /// Removes the files that a run put outside its base directory: its registry names each. What is not there is fine.
@@ -251,7 +227,7 @@ mod tests {
     use super::*;
     use crate::base::{Base, Entry};
     use proctor_judge::evidence::Time;
-    use std::process::Child;
+    use std::process::{Child, Command};
 
     fn left_by_a_dead_proctor(cache: &Path, id: &str) -> PathBuf {
         let base = Base::create(cache, id, Path::new("/r"), Time::UNIX_EPOCH).unwrap();

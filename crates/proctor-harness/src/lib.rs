@@ -16,6 +16,7 @@ pub mod namespace;
 pub mod process;
 pub mod runs;
 pub mod scenario;
+mod tmux_variables;
 pub mod town;
 
 pub use halt::Halt;

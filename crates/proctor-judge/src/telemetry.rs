@@ -106,7 +106,7 @@ impl Telemetry {
 
 /// The agent that a log record counts for: the address it came by, unless it contradicts it; on the plain paths, where there is no
 /// address, the Claude Code records of a foreign town are taken at their word.
-pub(crate) fn counted_for(record: &LogRecord) -> Option<String> {
+pub fn counted_for(record: &LogRecord) -> Option<String> {
     if record.contradicted.is_some() {
         return None;
     }

@@ -67,7 +67,7 @@ impl<S: Services> Run<S> {
         let facts = town.prepare().await;
         self.town = Some(town);
         let what = match &self.request.live_town {
-            Some(_) => "live town, its mayor stopped".to_owned(),
+            Some(_) => "live town, left as it is".to_owned(),
             None => format!("fresh town, seed {}", self.request.seed),
         };
         let mut done = Done::new(what).fact("base directory", root.display().to_string());

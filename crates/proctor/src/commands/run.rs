@@ -214,8 +214,8 @@ fn settle_town(played: &Played, is_live: bool, json: bool) -> Result<(), Failure
     if is_live {
         if !json {
             terminal::print(&format!(
-                "  town    stays as it is, with the rigs that its mayor made; their origins lie in {}\n\
-                           proctor clean {} removes those: `gt rig remove` the rigs first\n",
+                "  town    stays as it is, with the rigs that its mayor made; their origins lie in\n          {}\n          \
+                 `proctor clean {}` removes those: `gt rig remove` the rigs first\n",
                 base.join("origins").display(),
                 played.id
             ));

@@ -27,7 +27,7 @@ impl Tally {
         if record.contradicted.is_some() {
             return;
         }
-        let counts = self.counts.entry(counted_for(record)).or_default();
+        let counts = self.counts.entry(proctor_judge::counted_for(record).unwrap_or_default()).or_default();
         counts.records += 1;
         match record.body.as_str() {
             "claude_code.user_prompt" => counts.prompts += 1,
@@ -35,12 +35,6 @@ impl Tally {
             _ => {}
         }
     }
-}
-
-/// The address, and where agents have none, in a town that others run, the claim of what Claude Code sends: as it is judged.
-fn counted_for(record: &LogRecord) -> String {
-    let claimed = || record.attribute("gt.role").filter(|_| record.body.starts_with("claude_code."));
-    record.agent.as_deref().map(str::to_owned).or_else(claimed).unwrap_or_default()
 }
 
 fn add_request(counts: &mut AgentCounts, record: &LogRecord) {

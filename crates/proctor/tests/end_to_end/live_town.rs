@@ -41,7 +41,7 @@ if "/polecats/" in ROLE:
 seen = ""
 for line in sys.stdin:
     seen += line
-    if ROLE == "mayor" and "gt done" in seen and not line.strip("\x1b \r\n"):
+    if ROLE == "mayor" and "gt done" in line:
         print("I begin.", flush=True)
         coordinate(seen)
         seen = ""
@@ -232,9 +232,19 @@ fn a_town_that_is_there_already_is_played_in_and_left_as_it_was() {
     }
 
     // The rig is still there: a second run says so and what to do, and touches nothing.
-    let again = theirs.proctor(Mini::new(&sandbox.beside()).run(&args)).expect_code(102);
-    assert!(again.stdout.contains("gt rig remove hello"), "{}", again.stdout);
+    let beside = sandbox.beside();
+    let again = Mini::new(&beside);
+    let refused = theirs.proctor(again.run(&args)).expect_code(102);
+    let said = refused.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("gt rig remove hello --force && rm -r hello"), "{said}");
     assert_eq!(theirs.panes(), after);
+    let nothing = sandbox.report().join("evidence");
+    assert!(!nothing.join("raw/dolt").exists(), "nothing of the town is kept");
+    assert!(!fs::read_to_string(nothing.join("town/agents.ndjson")).unwrap_or_default().contains("harbor"));
+    theirs.call(&theirs.town(), &["gt", "rig", "remove", "hello", "--force"]);
+    fs::remove_dir_all(theirs.town().join("hello")).unwrap();
+    theirs.proctor(again.run(&args)).expect_code(0);
+    let after = theirs.panes();
 
     theirs.proctor(sandbox.proctor(&["clean"])).expect_code(0);
     assert_eq!(theirs.panes(), after, "cleaning ends nothing of the town");

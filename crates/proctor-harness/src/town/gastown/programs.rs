@@ -122,7 +122,14 @@ pub(crate) fn write_silence(home: &Path) -> Result<(), Halt> {
 /// A program that cannot say its version has none, which [`judge`] tells.
 async fn ask(program: &Path, argument: &str, home: &Path) -> String {
     let home = home.display().to_string();
-    let env = [("HOME", home.as_str()), ("PATH", "/usr/bin:/bin"), ("GIT_CONFIG_NOSYSTEM", "1"), ("BD_NON_INTERACTIVE", "1")];
+    // Every call of dolt leaves two empty files where temporary ones go.
+    let env = [
+        ("HOME", home.as_str()),
+        ("TMPDIR", home.as_str()),
+        ("PATH", "/usr/bin:/bin"),
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("BD_NON_INTERACTIVE", "1"),
+    ];
     let env = env.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let asked = Program::new(program, &[argument]).env(&env).cwd(&home).timeout(SAYING).run().await;
     asked.map(|ended| ended.out().lines().next().unwrap_or_default().trim().to_owned()).unwrap_or_default()

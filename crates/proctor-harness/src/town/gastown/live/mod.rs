@@ -5,11 +5,11 @@
 
 mod before;
 mod found;
-mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use super::tend::Tending;
 use super::{collect, events, probe, programs, stop, tmux};
 use crate::halt::Halt;
 use crate::linux;
+use crate::tmux_variables;
 use crate::town::{Program, Site, Snapshot, Tempo, Town, TownEvent, new_events};
 
 /// How often the mayor is started when a daemon was faster, which starts it without telemetry.
@@ -47,7 +48,8 @@ pub struct LiveTown {
     server: Arc<OnceLock<u32>>,
     found: OnceLock<Found>,
     telemetry: StdMutex<Vec<(String, String)>>,
-    variables: StdMutex<variables::Before>,
+    /// Whether the mayor was stopped for the run.
+    is_taken: AtomicBool,
     _lock: File,
 }
 
@@ -78,7 +80,7 @@ impl LiveTown {
         let socket = (name.clone(), tmux::socket_path(&name));
         let server = Arc::new(OnceLock::new());
         let reader = Mutex::new(reader(&site, &town, port, (Panes::default(), BTreeSet::new())));
-        let (telemetry, variables) = (StdMutex::default(), StdMutex::default());
+        let (telemetry, is_taken) = (StdMutex::default(), AtomicBool::new(false));
         let tending = Tending::default();
         Ok(Self {
             site,
@@ -92,7 +94,7 @@ impl LiveTown {
             server,
             found: OnceLock::new(),
             telemetry,
-            variables,
+            is_taken,
             _lock: lock,
         })
     }
@@ -114,7 +116,7 @@ impl LiveTown {
             return Ok(());
         }
         let message = format!("the town {} has rigs already that the scenario makes: {}", self.town.display(), taken.join(", "));
-        let remove: Vec<String> = taken.iter().map(|rig| format!("gt rig remove {rig} && rm -r {rig}")).collect();
+        let remove: Vec<String> = taken.iter().map(|rig| format!("gt rig remove {rig} --force && rm -r {rig}")).collect();
         Err(Halt::environment(message)
             .hint(format!("if they are of an earlier run, in the town's folder: {}", remove.join(" && "))))
     }
@@ -127,22 +129,12 @@ impl LiveTown {
         self.calls.run(self.calls.program("gt", &["mayor", "stop"])).await.map(drop)
     }
 
-    /// The town's tmux server answers, so that variables can be set in it.
-    async fn server_answers(&self) -> bool {
-        !tmux::sessions(&self.calls, &self.socket.0).await.is_empty()
-    }
-
-    /// Starts the mayor with telemetry. A server that does not run yet gets the variables with the call that starts it.
-    async fn start_mayor(&self, limit: Duration) -> Result<(), Halt> {
+    /// Stops the mayor and starts it with telemetry.
+    async fn restart_mayor(&self, limit: Duration) -> Result<(), Halt> {
+        self.is_taken.store(true, Ordering::Relaxed);
         let telemetry = self.telemetry.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let socket = (self.socket.0.as_str(), self.socket.1.to_str().unwrap_or_default());
-        if self.server_answers().await {
-            let was = variables::set(&self.calls, socket, &self.site.base, &self.site.clock, &telemetry).await?;
-            self.variables.lock().unwrap_or_else(PoisonError::into_inner).extend(was);
-        } else {
-            let was = telemetry.iter().map(|(key, _)| (key.clone(), None));
-            self.variables.lock().unwrap_or_else(PoisonError::into_inner).extend(was);
-        }
+        self.stop_mayor().await?;
+        tmux_variables::set(&self.site.base, &self.site.clock, &self.socket.1, &telemetry)?;
         for _ in 0..STARTS {
             let mut program = self.calls.program("gt", &["mayor", "start"]).timeout(limit);
             program.env.extend(telemetry.clone());
@@ -150,15 +142,15 @@ impl LiveTown {
             if self.reports().await {
                 return Ok(());
             }
-            if started.ok() && !self.mayor_runs().await? {
-                return Err(Halt::environment("`gt mayor start` succeeded, but the mayor does not run".to_owned())
-                    .hint("`gt mayor attach` in the town shows what its program says"));
-            }
             if !started.ok() && !started.said().contains("already running") {
                 let message = format!("`gt mayor start` failed ({}): {}", started.how(), started.said());
                 return Err(
                     Halt::environment(message).hint("start it by hand first, and end it again: the town's own agent plays it")
                 );
+            }
+            if !self.mayor_runs().await? {
+                let halt = Halt::environment("`gt mayor start` succeeded, but the mayor does not run");
+                return Err(halt.hint("`gt mayor attach` in the town shows what its program says"));
             }
             self.stop_mayor().await?;
         }
@@ -177,13 +169,12 @@ impl LiveTown {
         stop::daemon_process(&self.town).is_some()
     }
 
-    /// Stops the mayor, and starts it again without telemetry when it ran.
+    /// Leaves the mayor as it was found: running without telemetry, or not at all.
     async fn give_back(&self) -> Result<(), Halt> {
-        let variables = std::mem::take(&mut *self.variables.lock().unwrap_or_else(PoisonError::into_inner));
-        if variables.is_empty() {
+        if !self.is_taken.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
-        variables::put_back(&self.calls, &self.socket.0, &variables).await?;
+        tmux_variables::put_back(self.site.base.root());
         self.stop_mayor().await?;
         if self.found.get().is_some_and(|found| found.mayor) {
             self.calls.gt(&["mayor", "start"]).await?;
@@ -191,11 +182,9 @@ impl LiveTown {
         Ok(())
     }
 
+    /// What of a state is the run's: nothing, as long as it is not known what was there before.
     fn own(&self, state: Snapshot) -> Snapshot {
-        match self.found.get() {
-            Some(found) => found.before.without(state),
-            None => state,
-        }
+        self.found.get().map(|found| found.before.without(state)).unwrap_or_default()
     }
 }
 
@@ -261,13 +250,10 @@ impl Town for LiveTown {
         if self.found.set(Found { before, mayor, events }).is_err() {
             return Err(Halt::harness("the town was prepared twice"));
         }
-        if mayor {
-            self.stop_mayor().await?;
-        }
         let daemon = if self.daemon_runs() { "runs, the town's own" } else { "does not run" };
         Ok(vec![
             ("town".into(), format!("{}, live: nothing is installed or reset", self.town.display())),
-            ("mayor".into(), if mayor { "ran, stopped" } else { "did not run" }.into()),
+            ("mayor".into(), if mayor { "runs" } else { "does not run" }.into()),
             ("rigs left alone".into(), if rigs.is_empty() { "none".into() } else { rigs.join(", ") }),
             ("daemon".into(), daemon.into()),
             ("dolt".into(), format!("127.0.0.1:{}", self.port)),
@@ -276,7 +262,7 @@ impl Town for LiveTown {
     }
 
     async fn start(&self, limit: Duration) -> Result<(), Halt> {
-        self.start_mayor(limit).await?;
+        self.restart_mayor(limit).await?;
         match tmux::server_process(&self.calls, &self.socket.0).await {
             // Set once; a server that is replaced during the run takes every agent with it.
             Some(server) => _ = self.server.set(server),
@@ -340,18 +326,12 @@ impl Town for LiveTown {
 
     /// Of the town's own files nothing is copied, and of its databases only those of rigs that the run made: the rest is its owner's.
     async fn collect(&self, transcripts: &Path) -> Result<(), Halt> {
+        let Some(found) = self.found.get() else { return Ok(()) };
         let sessions = self.observe().await.map(|state| state.sessions).unwrap_or_default();
         collect::transcripts(&self.site.raw, &self.site.base.path("transcripts"), &sessions, transcripts)?;
-        let mut reader = self.reader.lock().await;
-        let but_new: BTreeSet<String> = self
-            .found
-            .get()
-            .map(|found| found.before.rigs().clone())
-            .unwrap_or_default()
-            .into_iter()
-            .chain(["hq".to_owned()])
-            .collect();
-        reader.dump_but(&self.site.raw, &but_new).await
+        let mut except = found.before.rigs().clone();
+        except.insert("hq".to_owned());
+        self.reader.lock().await.dump_but(&self.site.raw, &except).await
     }
 
     async fn end(&self) -> Result<(), Halt> {
