@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use futures::{FutureExt, StreamExt};
 use inotify::{EventMask, EventStream, Inotify, WatchDescriptor, WatchMask};
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
 
 /// Waits for changes in folders and files.
 pub struct Watcher {
@@ -248,6 +248,13 @@ fn known_pid(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().filter(|pid| *pid > 1).and_then(Pid::from_raw)
 }
 
+/// Whether a child of this process is dead and not collected, which stays so. Reading the whole process table for it ten times a second
+/// would be a large part of what a run costs.
+fn has_dead_children() -> bool {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(rustix::process::waitid(WaitId::All, look), Ok(Some(_)))
+}
+
 /// Collects orphans that ended: without it their ids stay taken, and whoever waits for them to be gone waits for ever.
 #[derive(Default)]
 pub struct Reaper {
@@ -257,6 +264,10 @@ pub struct Reaper {
 impl Reaper {
     /// Collects the children of this process that have been dead since the last call and are not in `own`, which somebody waits for.
     pub fn collect(&mut self, own: &BTreeSet<u32>) {
+        if !has_dead_children() {
+            self.before.clear();
+            return;
+        }
         let me = std::process::id();
         let dead = processes().into_iter().filter(|p| p.parent == me && p.state == 'Z' && !own.contains(&p.pid)).map(|p| p.pid);
         let dead: BTreeSet<u32> = dead.collect();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use proctor_harness::Halt;
-use proctor_harness::cycle::{AgentCounts, Cancel, GatewaySpec, Progress, Request, RunEnd, Services, TelemetryAddresses, run};
+use proctor_harness::cycle::{AgentCounts, Cancel, GatewaySpec, Progress, Prompted, Request, RunEnd, Services, TelemetryAddresses, run};
 use proctor_harness::scenario::{load, template};
 use proctor_harness::town::TownKind;
 use proctor_judge::evidence::{Exchange, StopKind, Time};
@@ -84,6 +84,10 @@ impl Services for Edge {
 
     async fn counts(&self) -> BTreeMap<String, AgentCounts> {
         BTreeMap::new()
+    }
+
+    async fn prompts(&self, _agent: &str) -> Vec<Prompted> {
+        Vec::new()
     }
 
     fn tracer_provider(&self) -> Option<SdkTracerProvider> {

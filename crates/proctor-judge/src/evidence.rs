@@ -160,6 +160,9 @@ pub struct Receipt {
     pub received_at: Option<Time>,
     /// What proves it, such as `mayor's model request 2` or `user_prompt event`.
     pub proof: Option<String>,
+    /// Whether the coordinator was seen to have all of it; absent where only a part or none could be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<bool>,
 }
 
 /// A process that was still there when it should have been gone.

@@ -103,8 +103,11 @@ pub struct Mark {
     pub at: f64,
     /// `prompt`, `landed` or `fault`.
     pub kind: String,
-    /// For people.
+    /// For people, short: `fault worker-killed`.
     pub label: String,
+    /// What happened, where the label does not say it all.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
 }
 
 /// What a lane stands for.

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::lanes::{ClauseMark, Event, Kind, Lane, LaneKind, Lanes, Link, LinkKind, PhaseSpan};
+use crate::lanes::{ClauseMark, Event, Kind, Lane, LaneKind, Lanes, Link, LinkKind, Mark, PhaseSpan};
 
 /// How the picture is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +27,7 @@ const LABELS: f64 = 168.0;
 const RIGHT: f64 = 16.0;
 const PHASE_H: f64 = 24.0;
 const LANE_H: f64 = 38.0;
-const CLAUSE_H: f64 = 17.0;
+const FLAG_H: f64 = 17.0;
 const AXIS_H: f64 = 22.0;
 const LEGEND_H: f64 = 24.0;
 
@@ -41,15 +41,38 @@ pub fn timeline_svg(lanes: &Lanes, options: &Options) -> String {
     drawing.phases(&mut svg);
     drawing.lanes(&mut svg);
     drawing.links(&mut svg);
-    drawing.clauses(&mut svg);
+    drawing.flags(&mut svg);
     drawing.legend(&mut svg);
     svg.push_str("</svg>\n");
     svg
 }
 
-/// A clause mark with its place: x, row, and whether its text stands left of the mark.
-struct Placed<'a> {
-    clause: &'a ClauseMark,
+/// A moment that has a text of its own below the phases, and a line down through the lanes.
+struct Flag {
+    at: f64,
+    text: String,
+    title: String,
+    class: &'static str,
+}
+
+impl Flag {
+    /// A landed clause, from when on it holds.
+    fn of_clause(clause: &ClauseMark) -> Option<Flag> {
+        let at = clause.since?;
+        let text = format!("{} +{}", clause.label, time_text(at));
+        Some(Flag { at, title: format!("{text} ({}, {})", clause.now, clause.source), text, class: "held" })
+    }
+
+    /// A planned fault that fired.
+    fn of_fault(mark: &Mark) -> Option<Flag> {
+        let text = format!("{} +{}", mark.label, time_text(mark.at));
+        (mark.kind == "fault").then(|| Flag { at: mark.at, title: format!("{text} ({})", mark.detail), text, class: "fault" })
+    }
+}
+
+/// A flag with its place: x, row, and whether its text stands left of the mark.
+struct Placed {
+    flag: Flag,
     x: f64,
     row: usize,
     left: bool,
@@ -59,13 +82,13 @@ struct Drawing<'a> {
     lanes: &'a Lanes,
     dark: Option<bool>,
     width: f64,
-    placed: Vec<Placed<'a>>,
+    placed: Vec<Placed>,
 }
 
 impl<'a> Drawing<'a> {
     fn new(lanes: &'a Lanes, options: &Options) -> Self {
         let mut drawing = Drawing { lanes, dark: options.dark, width: options.width.max(400.0), placed: Vec::new() };
-        drawing.placed = drawing.place_clauses();
+        drawing.placed = drawing.place_flags();
         drawing
     }
 
@@ -74,12 +97,14 @@ impl<'a> Drawing<'a> {
         LABELS + (at - self.lanes.start) / (self.lanes.end - self.lanes.start) * plot
     }
 
-    fn clause_rows(&self) -> usize {
-        self.placed.iter().map(|placed| placed.row + 1).max().unwrap_or(0)
+    /// The label of the clauses takes a row even when none holds.
+    fn flag_rows(&self) -> usize {
+        let label = usize::from(!self.lanes.clauses.is_empty());
+        self.placed.iter().map(|placed| placed.row + 1).max().unwrap_or(0).max(label)
     }
 
     fn lanes_top(&self) -> f64 {
-        PHASE_H + 8.0 + self.clause_rows() as f64 * CLAUSE_H + 6.0
+        PHASE_H + 8.0 + self.flag_rows() as f64 * FLAG_H + 6.0
     }
 
     fn lanes_bottom(&self) -> f64 {
@@ -94,16 +119,16 @@ impl<'a> Drawing<'a> {
         self.lanes_top() + index as f64 * LANE_H
     }
 
-    /// Marks go into the first row in which their text does not touch the one before.
-    fn place_clauses(&self) -> Vec<Placed<'a>> {
-        let mut held: Vec<(&ClauseMark, f64)> =
-            self.lanes.clauses.iter().filter_map(|clause| Some((clause, clause.since?))).collect();
-        held.sort_by(|a, b| a.1.total_cmp(&b.1));
+    /// Flags go into the first row in which their text does not touch the one before.
+    fn place_flags(&self) -> Vec<Placed> {
+        let clauses = self.lanes.clauses.iter().filter_map(Flag::of_clause);
+        let mut flags: Vec<Flag> = clauses.chain(self.lanes.marks.iter().filter_map(Flag::of_fault)).collect();
+        flags.sort_by(|a, b| a.at.total_cmp(&b.at));
         let mut rows: Vec<f64> = Vec::new();
         let mut placed = Vec::new();
-        for (clause, since) in held.into_iter().rev() {
-            let x = self.x(since);
-            let text = clause_text(clause).chars().count() as f64 * 6.0 + 12.0;
+        for flag in flags.into_iter().rev() {
+            let x = self.x(flag.at);
+            let text = flag.text.chars().count() as f64 * 6.0 + 12.0;
             let left = x + text > self.width - RIGHT;
             let (from, to) = if left { (x - text, x) } else { (x, x + text) };
             let row = rows.iter().position(|&edge| to <= edge).unwrap_or(rows.len());
@@ -112,7 +137,7 @@ impl<'a> Drawing<'a> {
             } else {
                 rows[row] = from;
             }
-            placed.push(Placed { clause, x, row, left });
+            placed.push(Placed { flag, x, row, left });
         }
         placed
     }
@@ -301,29 +326,28 @@ impl<'a> Drawing<'a> {
         )
     }
 
-    fn clauses(&self, svg: &mut String) {
+    fn flags(&self, svg: &mut String) {
         let (top, bottom) = (PHASE_H + 6.0, self.lanes_bottom());
-        let _ = writeln!(svg, "<g class=\"clauses\">");
+        let _ = writeln!(svg, "<g class=\"flags\">");
         if !self.lanes.clauses.is_empty() {
             let _ = writeln!(svg, "<text class=\"dim\" x=\"12\" y=\"{}\">{}</text>", n(top + 13.0), self.clauses_label());
         }
-        for placed in &self.placed {
-            let y = top + placed.row as f64 * CLAUSE_H;
-            let (anchor, text_x) = if placed.left { ("end", placed.x - 6.0) } else { ("start", placed.x + 6.0) };
-            let text = clause_text(placed.clause);
-            let title = format!("{text} ({}, {})", placed.clause.now, placed.clause.source);
+        for Placed { flag, x, row, left } in &self.placed {
+            let y = top + *row as f64 * FLAG_H;
+            let (anchor, text_x) = if *left { ("end", x - 6.0) } else { ("start", x + 6.0) };
             let _ = writeln!(
                 svg,
-                "<g><title>{}</title><path class=\"clause\" d=\"M{x} {}V{}\"/><circle class=\"held\" cx=\"{x}\" cy=\"{}\" r=\"3.5\"/>\
-                 <text class=\"heldtext\" x=\"{}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text></g>",
-                escape(&title),
+                "<g class=\"{}\"><title>{}</title><path class=\"moment\" d=\"M{x} {}V{}\"/><circle cx=\"{x}\" cy=\"{}\" r=\"3.5\"/>\
+                 <text x=\"{}\" y=\"{}\" text-anchor=\"{anchor}\">{}</text></g>",
+                flag.class,
+                escape(&flag.title),
                 n(y + 9.0),
                 n(bottom),
                 n(y + 9.0),
                 n(text_x),
                 n(y + 13.0),
-                escape(&text),
-                x = n(placed.x),
+                escape(&flag.text),
+                x = n(*x),
             );
         }
         svg.push_str("</g>\n");
@@ -444,10 +468,6 @@ fn lane_title(lane: &Lane) -> String {
     )
 }
 
-fn clause_text(clause: &ClauseMark) -> String {
-    format!("{} +{}", clause.label, clause.since.map_or_else(String::new, time_text))
-}
-
 fn link_class(kind: LinkKind) -> &'static str {
     match kind {
         LinkKind::Sling => "sling",
@@ -535,8 +555,9 @@ const RULES: &str = ".proctor-timeline{max-width:100%;height:auto}\
 .proctor-timeline .bad{fill:var(--pt-bad)}.proctor-timeline .link{fill:none;stroke-width:1.1;opacity:.6}\
 .proctor-timeline .link.sling{stroke:var(--pt-sling)}.proctor-timeline .link.mail{stroke:var(--pt-mail)}\
 .proctor-timeline .link.nudge{stroke:var(--pt-nudge)}.proctor-timeline .link.done{stroke:var(--pt-done)}\
-.proctor-timeline .clause{stroke:var(--pt-held);stroke-dasharray:2 3;opacity:.75;fill:none}.proctor-timeline .held{fill:var(--pt-held)}\
-.proctor-timeline .heldtext{fill:var(--pt-held);font-weight:600;font-size:10.5px}";
+.proctor-timeline .moment{stroke-dasharray:2 3;opacity:.75;fill:none}.proctor-timeline .flags g text{font-weight:600;font-size:10.5px}\
+.proctor-timeline .held circle,.proctor-timeline .held text{fill:var(--pt-held)}.proctor-timeline .held .moment{stroke:var(--pt-held)}\
+.proctor-timeline .fault circle,.proctor-timeline .fault text{fill:var(--pt-bad)}.proctor-timeline .fault .moment{stroke:var(--pt-bad)}";
 
 fn style(dark: Option<bool>) -> String {
     let base = if dark == Some(true) { DARK } else { LIGHT };

@@ -120,9 +120,9 @@ impl Run {
         self.record.phases.iter().find(|p| p.number == 7).map(|p| p.started_at)
     }
 
-    /// Whether phase `number` began.
+    /// Whether phase `number` of 1 to 6 began. Phase 7 follows whichever phase a run was stopped in.
     pub(crate) fn reached(&self, number: u8) -> bool {
-        self.record.phases.iter().any(|p| p.number >= number)
+        self.record.phases.iter().any(|p| (number..7).contains(&p.number))
     }
 
     /// The file `name` of the target branch of `rig`, as it was collected.

@@ -10,6 +10,7 @@ mod disk;
 mod live;
 mod lock;
 mod progress;
+mod receipt;
 mod recorder;
 mod run;
 mod services;
@@ -27,7 +28,7 @@ use proctor_judge::evidence::{RunRecord, SCHEMA_VERSION, Time, path};
 
 pub use progress::{AgentLive, Cancel, ClauseLive, Happening, Progress, Totals};
 pub use recorder::PHASES;
-pub use services::{AgentCounts, GatewaySpec, Services, TelemetryAddresses};
+pub use services::{AgentCounts, GatewaySpec, Prompted, Services, TelemetryAddresses};
 
 use crate::halt::Halt;
 use crate::launch::Override;

@@ -10,6 +10,7 @@ use futures::future::{BoxFuture, Shared};
 use proctor_judge::evidence::{Delivery, Exchange, StopKind, Time};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::commands::{Command, Watching};
 use super::disk::{self, Reserve};
@@ -44,6 +45,8 @@ pub(crate) struct Run<S> {
     pub(crate) exchanges: Option<UnboundedReceiver<Exchange>>,
     pub(crate) events_read: u64,
     pub(crate) failed_looks: u32,
+    /// When the live display was last brought up to date by itself.
+    pub(crate) refreshed: Option<Instant>,
     pub(crate) state: Option<Snapshot>,
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) runtime: RuntimeInTheMaking,
@@ -81,6 +84,7 @@ impl<S: Services> Run<S> {
             exchanges: None,
             events_read: 0,
             failed_looks: 0,
+            refreshed: None,
             state: None,
             deliveries: Vec::new(),
             runtime,

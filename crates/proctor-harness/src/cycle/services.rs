@@ -47,12 +47,19 @@ pub struct GatewaySpec {
 pub struct AgentCounts {
     /// Log records.
     pub records: u64,
-    /// `claude_code.user_prompt` events.
-    pub prompts: u64,
     /// Input and output tokens of its API requests.
     pub tokens: u64,
     /// Cost that it reported, in US dollars.
     pub cost_usd: f64,
+}
+
+/// What an agent says that it was prompted with: a `claude_code.user_prompt` event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prompted {
+    /// The text; absent when the agent does not tell.
+    pub text: Option<String>,
+    /// Its length in characters.
+    pub length: Option<u64>,
 }
 
 /// The edge's services for one run. Every method may be called from any task.
@@ -68,6 +75,9 @@ pub trait Services: Send + Sync + 'static {
 
     /// What the store has, per agent; the empty address is the town itself.
     fn counts(&self) -> impl Future<Output = BTreeMap<AgentId, AgentCounts>> + Send;
+
+    /// What the store has of an agent's prompts, in the order of their arrival.
+    fn prompts(&self, agent: &str) -> impl Future<Output = Vec<Prompted>> + Send;
 
     /// The provider behind which the run's own spans go to the store; absent before telemetry listens.
     fn tracer_provider(&self) -> Option<SdkTracerProvider>;

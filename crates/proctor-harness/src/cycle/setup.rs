@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::commands::Watching;
 use super::live::one_line;
+use super::receipt::Proof;
 use super::recorder::{Done, write_json};
 use super::run::Run;
 use super::stalled::StalledCollector;
@@ -26,10 +27,6 @@ use crate::town::{self, Site, TownKind};
 
 /// How often a prompt is sent before it counts as lost.
 const DELIVERIES: u32 = 3;
-/// How often the store is asked whether the prompt arrived, for agents without a model.
-const RECEIPT_POLL: Duration = Duration::from_millis(100);
-/// Characters of the prompt that must be found in a request.
-const MARKER: usize = 120;
 /// The mayor of a town whose agents the harness does not choose.
 const OWN_PROGRAM: &str = "the town's own";
 
@@ -194,32 +191,33 @@ impl<S: Services> Run<S> {
     pub(crate) async fn inject_prompt(&mut self) -> Result<Done, Halt> {
         let text = self.prompt()?;
         let limit = self.request.scenario.spec.timeouts.receipt.0.max(self.town()?.tempo().receipt);
-        let before = self.services.counts().await.get("mayor").map_or(0, |counts| counts.prompts);
+        let before = self.services.prompts("mayor").await.len();
         let sent_at = self.rec.now();
-        self.rec.record.delivery = Some(Receipt { bytes: text.len() as u64, sent_at, received_at: None, proof: None });
-        let mut proof = None;
-        for delivery in 0..DELIVERIES {
-            if delivery > 0 {
+        let mut delivery = Receipt { bytes: text.len() as u64, sent_at, received_at: None, proof: None, whole: None };
+        self.rec.record.delivery = Some(delivery.clone());
+        let mut found = None;
+        for again in 0..DELIVERIES {
+            if again > 0 {
                 self.rec.note("prompt_resent", "the prompt was sent again", BTreeMap::new())?;
             }
-            match self.lost_delivery(delivery) {
+            match self.lost_delivery(again) {
                 Some(fault) => {
-                    self.town()?.lose(&text, delivery).await?;
+                    self.town()?.lose(&text, again).await?;
                     self.live.fired.entry(fault).or_insert(self.rec.now());
                 }
-                None => self.town()?.deliver(&text, delivery).await?,
+                None => self.town()?.deliver(&text, again).await?,
             }
-            proof = self.receipt(&text, (sent_at, before), Instant::now() + limit / DELIVERIES).await?;
-            if proof.is_some() {
+            found = self.receipt(&text, (sent_at, before), Instant::now() + limit / DELIVERIES).await?;
+            if found.is_some() {
                 break;
             }
         }
-        let Some(proof) = proof else {
+        let Some(Proof { what: proof, whole }) = found else {
             return Err(lost(limit, self.town()?.screen().await));
         };
-        let received_at = self.rec.now();
-        self.rec.record.delivery =
-            Some(Receipt { bytes: text.len() as u64, sent_at, received_at: Some(received_at), proof: Some(proof.clone()) });
+        delivery.received_at = Some(self.rec.now());
+        (delivery.proof, delivery.whole) = (Some(proof.clone()), whole);
+        self.rec.record.delivery = Some(delivery);
         self.rec.note("receipt", format!("the mayor has the prompt: {proof}"), BTreeMap::new())?;
         let size = format!("{:.1} kB", text.len() as f64 / 1000.0);
         Ok(Done::new(format!("{size}, received ({proof})")).fact("bytes", text.len().to_string()).fact("proof", proof))
@@ -234,39 +232,6 @@ impl<S: Services> Run<S> {
     fn prompt(&self) -> Result<String, Halt> {
         let origins = self.root()?.join("origins").display().to_string();
         Ok(self.request.scenario.prompt.replace("{{origins}}", &origins))
-    }
-
-    /// Waits for what only a mayor that has the prompt can cause: a model request with the prompt in it, one more prompt event, or,
-    /// for a program without either, something that it did in the town.
-    /// `before`: when the prompt was first typed, and how many prompts the mayor had reported by then.
-    async fn receipt(&mut self, text: &str, before: (Time, u64), until: Instant) -> Result<Option<String>, Halt> {
-        let marker: String = plain(text).chars().take(MARKER).collect();
-        let (sent_at, prompts_before) = before;
-        loop {
-            tokio::select! {
-                exchange = next_exchange(&mut self.exchanges) => {
-                    self.take_exchange(&exchange)?;
-                    if exchange.agent == "mayor" && plain(&exchange.asked).contains(&marker) {
-                        return Ok(Some(format!("mayor's model request {}", self.live.exchanges_of("mayor"))));
-                    }
-                }
-                () = sleep(RECEIPT_POLL) => {
-                    // The event of what a mayor was started with may come late; one that asks the gateway shows what it was told.
-                    let asks = self.live.exchanges_of("mayor") > 0;
-                    if !asks && self.services.counts().await.get("mayor").is_some_and(|counts| counts.prompts > prompts_before) {
-                        return Ok(Some("user_prompt event".into()));
-                    }
-                    let events = self.new_events()?;
-                    let acted = events.iter().find(|e| e.actor == "mayor" && e.ts > sent_at && !["nudge", "session_start"].contains(&e.kind.as_str()));
-                    let proof = acted.map(|event| format!("the mayor's first act: {}", event.kind));
-                    self.take_events(&events)?;
-                    if proof.is_some() {
-                        return Ok(proof);
-                    }
-                }
-                () = sleep_until(until) => return Ok(None),
-            }
-        }
     }
 }
 
@@ -308,11 +273,6 @@ fn lost(limit: Duration, screen: Option<String>) -> Halt {
     );
     Halt::harness(message)
         .hint("see evidence/transcripts/ for what the mayor's terminal showed; a slow program needs a longer `timeouts.receipt`")
-}
-
-/// A text with its white space made plain, since terminals and JSON change it.
-fn plain(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// `:40213` of `http://127.0.0.1:40213/v1/logs`.

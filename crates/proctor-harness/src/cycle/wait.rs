@@ -1,13 +1,13 @@
 //! Phase 6: waiting until everything has landed, by signs and not by sleeping.
 //!
-//! The town's event file and the origins' refs are watched; each change is followed by a look at the state itself. A slow poll is
-//! the safety net. An end that nothing can avert any more is noticed at once.
+//! What the town writes when its state changes and the origins' refs are watched; each change is followed by a look at the state itself. A
+//! slow poll is the safety net. An end that nothing can avert any more is noticed at once.
 
 use proctor_judge::evidence::{Exchange, StopKind, path};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::live::provider_gave_up;
 use super::recorder::{Done, write_rows};
@@ -20,7 +20,7 @@ use crate::landed::Look;
 use crate::landed::signs::name;
 use crate::launch::BUILTIN;
 use crate::linux::Watcher;
-use crate::town::{Snapshot, TownEvent};
+use crate::town::{Snapshot, Tempo, TownEvent};
 
 /// Exit code of the built-in agent when its provider gave up (docs/seams.md).
 const PROVIDER_EXIT: &str = "exit 3";
@@ -49,7 +49,8 @@ impl<S: Services> Run<S> {
     fn watch(&self, watcher: &Watcher) -> Result<(), Halt> {
         let root = self.root()?;
         let origins = root.join("origins");
-        let mut places = vec![self.town()?.events_file(), origins.clone()];
+        let mut places = self.town()?.tells();
+        places.push(origins.clone());
         let rigs = std::fs::read_dir(&origins).into_iter().flatten().flatten();
         places.extend(rigs.flat_map(|rig| [rig.path(), rig.path().join("refs/heads")]));
         let watch = |place: &Path| {
@@ -63,31 +64,40 @@ impl<S: Services> Run<S> {
 
     /// Waits for the next reason to look; `false` when time is up.
     async fn hint(&mut self, watcher: &mut Watcher, until: Instant) -> Result<bool, Halt> {
-        let poll = sleep(self.town()?.tempo().poll);
-        tokio::pin!(poll);
+        let Tempo { poll, settle, .. } = self.town()?.tempo();
+        let mut look_at = Instant::now() + poll;
         loop {
             tokio::select! {
                 changed = watcher.changed() => {
                     changed.map_err(|error| Halt::environment(format!("the town cannot be watched: {error}")))?;
-                    return Ok(true);
+                    look_at = look_at.min(Instant::now() + settle);
                 }
                 exchange = next_exchange(&mut self.exchanges) => {
                     self.strike(&exchange)?;
                     self.take_exchange(&exchange)?;
                 }
                 halt = self.runtime.failed() => return Err(halt),
-                () = &mut poll => {
-                    if let Some(halt) = self.full_disk() {
-                        return Err(halt);
-                    }
-                    let counts = self.services.counts().await;
-                    self.live.counts(&counts);
-                    self.show();
-                    return Ok(true);
+                () = sleep_until(look_at.min(until)) => {
+                    self.refresh(poll).await?;
+                    return Ok(Instant::now() < until);
                 }
-                () = sleep_until(until) => return Ok(false),
             }
         }
+    }
+
+    /// Looks after what no change tells of, not more often than every `poll`: the disk, and what the store has of each agent.
+    async fn refresh(&mut self, poll: Duration) -> Result<(), Halt> {
+        if self.refreshed.is_some_and(|at| at.elapsed() < poll) {
+            return Ok(());
+        }
+        self.refreshed = Some(Instant::now());
+        if let Some(halt) = self.full_disk() {
+            return Err(halt);
+        }
+        let counts = self.services.counts().await;
+        self.live.counts(&counts);
+        self.show();
+        Ok(())
     }
 
     /// Hits the process that made this request where the plan says so.

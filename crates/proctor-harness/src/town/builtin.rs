@@ -96,7 +96,7 @@ impl Builtin {
 #[async_trait]
 impl Town for Builtin {
     fn tempo(&self) -> Tempo {
-        Tempo { poll: POLL, blind: 8, start: Duration::ZERO, receipt: Duration::ZERO, quiet: Duration::ZERO }
+        Tempo { poll: POLL, blind: 8, ..Tempo::default() }
     }
 
     /// It is the running executable itself.

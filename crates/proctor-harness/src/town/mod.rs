@@ -142,10 +142,12 @@ pub struct TownEvent {
 }
 
 /// How fast a town is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tempo {
     /// How often the state is read while nothing tells of a change.
     pub poll: Duration,
+    /// How long after a sign of a change the state is read: towns write before what they wrote can be read.
+    pub settle: Duration,
     /// Failed reads in a row after which the town counts as broken.
     pub blind: u32,
     /// The least that a scenario's limits are raised to: until the coordinator listens,
@@ -226,6 +228,11 @@ pub trait Town: Send + Sync {
 
     /// The file that grows when something happens in the town.
     fn events_file(&self) -> PathBuf;
+
+    /// The files, and the folders of files, that are written when the town's state changes, as far as they are there.
+    fn tells(&self) -> Vec<PathBuf> {
+        vec![self.events_file()]
+    }
 
     /// What that file got since `offset`, which moves on.
     fn new_events(&self, offset: &mut u64) -> Vec<TownEvent> {

@@ -6,10 +6,11 @@ use crate::evidence::path;
 use crate::next;
 use crate::outcome::Outcome;
 use crate::summary::{CheckStatus, Finding, Level};
-use crate::wording::{at_path, at_promql, count, short_agent};
+use crate::wording::{at_path, at_promql, count, grouped, short_agent};
 
 pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
+    findings.extend(cut_prompt(known));
     findings.extend(leftovers(known));
     findings.extend(super::faults::all(known));
     findings.extend(unread(known));
@@ -31,6 +32,18 @@ pub(super) fn no_worker(known: &Known<'_>) -> Option<Finding> {
             .at(at_promql("gastown_polecat_spawns_total"))
             .next(next::view_events(run, "sling"))
     })
+}
+
+/// The coordinator had the beginning of the prompt and not all of it: what it did may follow from that.
+fn cut_prompt(known: &Known<'_>) -> Option<Finding> {
+    let delivery = known.run.record.delivery.as_ref().filter(|delivery| delivery.whole == Some(false))?;
+    let proof = delivery.proof.as_deref().unwrap_or("no proof");
+    let finding = Finding::new(Level::Warning, "prompt.cut", "the mayor did not receive the whole prompt")
+        .expected(format!("all {} bytes of the prompt in what the mayor was told", grouped(delivery.bytes)))
+        .saw(format!("only its beginning, or a changed text ({proof})"))
+        .at(at_path(format!("evidence/{}", path::EXCHANGES)))
+        .next(next::view(known.run));
+    Some(finding)
 }
 
 fn leftovers(known: &Known<'_>) -> Vec<Finding> {

@@ -63,7 +63,8 @@ pub(crate) fn marks(run: Option<&RunRecord>, faults: &[FaultRow], origin: Time, 
     let prompt = receipt.map(|at| mark("prompt", seconds(origin, at), "prompt received".into()));
     let landed = landed.map(|at| mark("landed", at, "landed".into()));
     let fired = faults.iter().filter_map(|fault| {
-        Some(mark("fault", seconds(origin, fault.fired_at?), format!("fault {}: {}", fault.name, fault.what)))
+        let at = seconds(origin, fault.fired_at?);
+        Some(Mark { detail: fault.what.clone(), ..mark("fault", at, format!("fault {}", fault.name)) })
     });
     let mut marks: Vec<Mark> = prompt.into_iter().chain(landed).chain(fired).collect();
     marks.sort_by(|a, b| a.at.total_cmp(&b.at));
@@ -71,5 +72,5 @@ pub(crate) fn marks(run: Option<&RunRecord>, faults: &[FaultRow], origin: Time, 
 }
 
 fn mark(kind: &str, at: f64, label: String) -> Mark {
-    Mark { at, kind: kind.to_owned(), label }
+    Mark { at, kind: kind.to_owned(), label, detail: String::new() }
 }

@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use super::*;
+use crate::evidence::{FaultRow, Sign};
 use crate::lanes::Material;
-use crate::lanes::tests::{exchange, log, session, town};
+use crate::lanes::tests::{at, exchange, log, session, town};
 
 fn picture(material: &Material) -> String {
     timeline_svg(&Lanes::of(material), &Options { width: 800.0, dark: None })
@@ -24,6 +25,42 @@ fn a_small_run_is_drawn_the_same_way_every_time() {
         "the picture has changed; if it should, this is the new one:\n{}",
         &svg[start..]
     );
+}
+
+#[test]
+fn a_fault_that_fired_is_a_flag_and_one_that_did_not_is_none() {
+    let fault = |name: &str, fired_at| FaultRow {
+        name: name.into(),
+        what: "kills Bob's worker".into(),
+        fired_at,
+        ..FaultRow::default()
+    };
+    let mut material = town();
+    material.faults = vec![fault("worker-killed", Some(at(5.0))), fault("too-late", None)];
+    let svg = picture(&material);
+    assert!(svg.contains("<g class=\"fault\"><title>fault worker-killed +5 s (kills Bob's worker)</title>"), "{svg}");
+    assert!(!svg.contains("too-late"));
+}
+
+#[test]
+fn the_count_of_clauses_does_not_touch_the_first_lane() {
+    let sign = Sign {
+        clause: "pushed".into(),
+        value: false,
+        now: "0/3".into(),
+        first_seen: at(0.0),
+        last_seen: at(1.0),
+        source: "git".into(),
+        detail: String::new(),
+    };
+    let material = Material { signs: vec![sign], ..town() };
+    let svg = picture(&material);
+    let y = |from: &str| -> f64 {
+        let before = &svg[..svg.find(from).unwrap()];
+        let y = &before[before.rfind(" y=\"").unwrap() + 4..];
+        y[..y.find('"').unwrap()].parse().unwrap()
+    };
+    assert!(y(">landed 0/1") + 15.0 < y(">mayor</text>"), "{svg}");
 }
 
 #[test]

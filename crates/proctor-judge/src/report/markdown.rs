@@ -72,6 +72,11 @@ fn receipt(run: &Run) -> String {
         (Some(at), None) => after(run.since_start(at)),
         (None, _) => "never seen to be received".into(),
     };
+    let received = match receipt.whole {
+        Some(true) => format!("{received}, whole"),
+        Some(false) => format!("{received}, **not whole**"),
+        None => received,
+    };
     let rows = [
         vec!["prompt".into(), format!("{} bytes", grouped(receipt.bytes))],
         vec!["sent".into(), after(run.since_start(receipt.sent_at))],

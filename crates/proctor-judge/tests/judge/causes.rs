@@ -338,6 +338,17 @@ fn a_provider_that_never_recovers_is_to_blame_and_one_that_does_is_not() {
 }
 
 #[test]
+fn a_prompt_that_arrived_cut_is_named_and_changes_nothing() {
+    let mut world = World::passing();
+    world.record.delivery.as_mut().unwrap().whole = Some(false);
+    let summary = world.judged();
+    assert_eq!(summary.outcome, Outcome::Passed);
+    let named = finding(&summary, "prompt.cut");
+    assert_eq!(named.level, Level::Warning);
+    assert!(named.saw.as_deref().unwrap().contains("mayor's model request 2"));
+}
+
+#[test]
 fn a_process_left_behind_is_named_and_changes_nothing() {
     let mut world = World::passing();
     world.record.leftovers = vec![Leftover { pid: 99, command: "sleep 600".into(), agent: Some(worker("alice")), ended: true }];

@@ -210,6 +210,7 @@ fn record() -> RunRecord {
             sent_at: t(4.1),
             received_at: Some(t(4.2)),
             proof: Some("mayor's model request 2".into()),
+            whole: Some(true),
         }),
         leftovers: Vec::new(),
         versions: BTreeMap::from([("git".into(), "2.39.5".into())]),

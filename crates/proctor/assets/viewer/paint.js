@@ -188,36 +188,36 @@ function fitting(context, texts, x, y, room, ink) {
   context.fillText(text, x, y);
 }
 
-/** Rows for landed clauses so that their texts do not touch: from the right, each into the first row that is free. */
-export function arrange(context, clauses, view) {
+/** Rows for flags so that their texts do not touch: from the right, each into the first row that is free. */
+export function arrange(context, flags, view) {
   const edges = [];
-  const held = clauses.filter((clause) => clause.since !== null && view.x(clause.since) > -4 && view.x(clause.since) < view.width + 4);
-  return held.sort((a, b) => b.since - a.since).map((clause) => {
-    const x = view.x(clause.since);
-    const text = `${clause.label} +${length(clause.since)}`;
+  const shown = flags.filter((flag) => view.x(flag.at) > -4 && view.x(flag.at) < view.width + 4);
+  return shown.sort((a, b) => b.at - a.at).map((flag) => {
+    const x = view.x(flag.at);
+    const text = `${flag.label} +${length(flag.at)}`;
     const wide = context.measureText(text).width + 14;
     const left = x + wide > view.width;
     const [from, to] = left ? [x - wide, x + 5] : [x - 5, x + wide];
     let row = edges.findIndex((edge) => to <= edge);
     if (row < 0) row = edges.push(from) - 1;
     edges[row] = from;
-    return { clause, x, row, left, text };
+    return { ...flag, x, row, left, text };
   });
 }
 
-/** Landed clauses as marks with their texts, in rows below the phases. */
-export function clauses(context, placed, top, row, height, color) {
-  for (const mark of placed) {
-    const y = top + mark.row * row + row / 2;
-    context.fillStyle = color('--pt-held');
+/** Flags with their texts, in rows below the phases: landed clauses, from when on they hold, and faults that fired. */
+export function flags(context, placed, top, row, height, color) {
+  for (const flag of placed) {
+    const y = top + flag.row * row + row / 2;
+    context.fillStyle = color(flag.color);
     context.globalAlpha = 0.6;
-    for (let dash = y + 4; dash < height; dash += 5) context.fillRect(mark.x - 0.5, dash, 1, 2.5);
+    for (let dash = y + 4; dash < height; dash += 5) context.fillRect(flag.x - 0.5, dash, 1, 2.5);
     context.globalAlpha = 1;
     context.beginPath();
-    context.arc(mark.x, y, 3.5, 0, 7);
+    context.arc(flag.x, y, 3.5, 0, 7);
     context.fill();
-    context.textAlign = mark.left ? 'right' : 'left';
-    context.fillText(mark.text, mark.x + (mark.left ? -7 : 7), y + 0.5);
+    context.textAlign = flag.left ? 'right' : 'left';
+    context.fillText(flag.text, flag.x + (flag.left ? -7 : 7), y + 0.5);
   }
 }
 

@@ -8,7 +8,7 @@ import * as paint from './paint.js';
 const SINGLE_EVENTS = 6000;
 const LINKS = 1500;
 const PHASES_H = 26;
-const CLAUSE_H = 16;
+const FLAG_H = 16;
 const AXIS_H = 20;
 const byId = (id) => document.getElementById(id);
 
@@ -139,23 +139,30 @@ export class Timeline {
     this.drawLabels(lanes);
   }
 
-  moments() {
+  /** What has a text above the lanes and a line through them: landed clauses that hold, and faults that fired. */
+  flags() {
     const { clauses, marks } = this.app.picture;
-    const held = clauses.filter((clause) => clause.since !== null).map((clause) => [clause.since, '--pt-held']);
-    return held.concat(marks.filter((mark) => mark.kind !== 'landed').map((mark) => [mark.at, mark.kind === 'fault' ? '--pt-bad' : '--dim']));
+    const held = clauses.filter((clause) => clause.since !== null).map(({ label, since }) => ({ label, at: since, color: '--pt-held' }));
+    const fired = marks.filter((mark) => mark.kind === 'fault').map(({ label, at }) => ({ label, at, color: '--pt-bad' }));
+    return held.concat(fired);
+  }
+
+  moments() {
+    const prompt = this.app.picture.marks.filter((mark) => mark.kind === 'prompt');
+    return this.flags().map((flag) => [flag.at, flag.color]).concat(prompt.map((mark) => [mark.at, '--dim']));
   }
 
   drawHead(view) {
     const measure = this.axis.getContext('2d');
-    const placed = paint.arrange(measure, this.app.picture.clauses, view);
+    const placed = paint.arrange(measure, this.flags(), view);
     const any = this.app.picture.clauses.length ? 1 : 0;
-    const rows = Math.min(5, Math.max(any, ...placed.map((mark) => mark.row + 1)));
-    const height = PHASES_H + rows * CLAUSE_H + AXIS_H;
+    const rows = Math.min(5, Math.max(any, ...placed.map((flag) => flag.row + 1)));
+    const height = PHASES_H + rows * FLAG_H + AXIS_H;
     byId('head').style.height = `${height + 1}px`;
     this.axis.style.width = `${view.width}px`;
     const context = paint.fresh(this.axis, view.width, height);
     paint.phases(context, this.app.picture.phases, view, this.color);
-    paint.clauses(context, placed.filter((mark) => mark.row < rows), PHASES_H, CLAUSE_H, height, this.color);
+    paint.flags(context, placed.filter((flag) => flag.row < rows), PHASES_H, FLAG_H, height, this.color);
     paint.times(context, view, height - AXIS_H / 2 - 1, this.color);
     this.headLabels(height);
   }

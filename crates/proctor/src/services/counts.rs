@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use proctor_harness::cycle::AgentCounts;
+use proctor_harness::cycle::{AgentCounts, Prompted};
 use proctor_store::{LogRecord, Store};
 
 /// Counts over the records seen so far, by the address they came by; the empty address is the town itself.
@@ -10,16 +10,27 @@ use proctor_store::{LogRecord, Store};
 pub(super) struct Tally {
     seen: u64,
     counts: BTreeMap<String, AgentCounts>,
+    prompts: BTreeMap<String, Vec<Prompted>>,
 }
 
 impl Tally {
-    /// Adds what arrived since the last call.
-    pub(super) fn bring_up_to_date(&mut self, store: &Store) -> BTreeMap<String, AgentCounts> {
+    /// The counts, with what arrived since the last call.
+    pub(super) fn counts(&mut self, store: &Store) -> BTreeMap<String, AgentCounts> {
+        self.bring_up_to_date(store);
+        self.counts.clone()
+    }
+
+    /// An agent's prompts, with what arrived since the last call.
+    pub(super) fn prompts(&mut self, store: &Store, agent: &str) -> Vec<Prompted> {
+        self.bring_up_to_date(store);
+        self.prompts.get(agent).cloned().unwrap_or_default()
+    }
+
+    fn bring_up_to_date(&mut self, store: &Store) {
         for record in store.logs_past(self.seen) {
             self.seen = self.seen.max(record.seq);
             self.add(&record);
         }
-        self.counts.clone()
     }
 
     /// A record that contradicts its address counts for nobody.
@@ -27,14 +38,24 @@ impl Tally {
         if record.contradicted.is_some() {
             return;
         }
-        let counts = self.counts.entry(proctor_judge::counted_for(record).unwrap_or_default()).or_default();
+        let agent = proctor_judge::counted_for(record).unwrap_or_default();
+        let counts = self.counts.entry(agent.clone()).or_default();
         counts.records += 1;
         match record.body.as_str() {
-            "claude_code.user_prompt" => counts.prompts += 1,
+            "claude_code.user_prompt" => self.prompts.entry(agent).or_default().push(prompted(record)),
             "claude_code.api_request" => add_request(counts, record),
             _ => {}
         }
     }
+}
+
+/// What an agent shows instead of a text that it was not told to show.
+const REDACTED: &str = "<REDACTED>";
+
+fn prompted(record: &LogRecord) -> Prompted {
+    let text = record.attributes.text("prompt").filter(|text| text != REDACTED);
+    let length = record.attributes.text("prompt_length").and_then(|length| length.parse().ok());
+    Prompted { text, length }
 }
 
 fn add_request(counts: &mut AgentCounts, record: &LogRecord) {

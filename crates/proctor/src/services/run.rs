@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use proctor_gateway::{Fault, Gateway, Scripts, World};
 use proctor_harness::Halt;
-use proctor_harness::cycle::{AgentCounts, GatewaySpec, Services, TelemetryAddresses};
+use proctor_harness::cycle::{AgentCounts, GatewaySpec, Prompted, Services, TelemetryAddresses};
 use proctor_harness::scenario::Merge;
 use proctor_harness::town::TownKind;
 use proctor_judge::evidence::Exchange;
@@ -122,7 +122,13 @@ impl Services for RunServices {
     async fn counts(&self) -> BTreeMap<String, AgentCounts> {
         let mut state = self.state();
         let State { store, tally, .. } = &mut *state;
-        store.as_ref().map(|store| tally.bring_up_to_date(store)).unwrap_or_default()
+        store.as_ref().map(|store| tally.counts(store)).unwrap_or_default()
+    }
+
+    async fn prompts(&self, agent: &str) -> Vec<Prompted> {
+        let mut state = self.state();
+        let State { store, tally, .. } = &mut *state;
+        store.as_ref().map(|store| tally.prompts(store, agent)).unwrap_or_default()
     }
 
     fn tracer_provider(&self) -> Option<SdkTracerProvider> {

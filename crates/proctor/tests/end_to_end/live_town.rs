@@ -6,9 +6,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::Signal;
+
 use crate::gastown::programs;
 use crate::mini::{Mini, on_path};
-use crate::sandbox::{Ran, Sandbox};
+use crate::sandbox::{Ran, Running, Sandbox};
 
 /// Plays every role: its mayor makes what the smallest scenario's prompt asks for, its workers deliver the greeting.
 const BOT: &str = r#"#!/usr/bin/env python3
@@ -171,10 +173,25 @@ impl Theirs {
         fs::read_to_string(self.town().join("daemon/dolt.pid")).unwrap()
     }
 
-    /// `proctor …` as their owner calls it, from a session of one of their own agents.
-    fn proctor(&self, mut command: Command) -> Ran {
+    /// The same `proctor …` as their owner calls it, from a session of one of their own agents.
+    fn owners(&self, mut command: Command) -> Command {
         command.envs(self.env()).env("GT_ROLE", "harbor/crew/ann").env("BD_ACTOR", "harbor/crew/ann").env("GT_ROOT", "/nowhere");
-        Ran::of(command.output().unwrap())
+        command
+    }
+
+    fn proctor(&self, command: Command) -> Ran {
+        Ran::of(self.owners(command).output().unwrap())
+    }
+
+    /// Removes the rig of a run, so that the next one can make it.
+    fn remove_rig(&self, rig: &str) {
+        self.call(&self.town(), &["gt", "rig", "remove", rig, "--force"]);
+        fs::remove_dir_all(self.town().join(rig)).unwrap();
+    }
+
+    /// What the tmux server gives to everything that it starts.
+    fn tmux_environment(&self) -> String {
+        self.tmux(&["show-environment", "-g"])
     }
 }
 
@@ -213,7 +230,7 @@ fn a_town_that_is_there_already_is_played_in_and_left_as_it_was() {
     for (session, process) in panes.iter().filter(|(session, _)| *session != "hq-mayor") {
         assert_eq!(after.get(session), Some(process), "{session} lives on");
     }
-    assert!(!theirs.tmux(&["show-environment", "-g"]).contains("GT_OTEL"), "telemetry's addresses are gone");
+    assert!(!theirs.tmux_environment().contains("GT_OTEL"), "telemetry's addresses are gone");
     assert_eq!(theirs.call(&theirs.town(), &["gt", "mayor", "status", "--running"]).trim(), "true");
 
     let evidence = sandbox.report().join("evidence");
@@ -241,13 +258,25 @@ fn a_town_that_is_there_already_is_played_in_and_left_as_it_was() {
     let nothing = sandbox.report().join("evidence");
     assert!(!nothing.join("raw/dolt").exists(), "nothing of the town is kept");
     assert!(!fs::read_to_string(nothing.join("town/agents.ndjson")).unwrap_or_default().contains("harbor"));
-    theirs.call(&theirs.town(), &["gt", "rig", "remove", "hello", "--force"]);
-    fs::remove_dir_all(theirs.town().join("hello")).unwrap();
+    theirs.remove_rig("hello");
     theirs.proctor(again.run(&args)).expect_code(0);
+    theirs.remove_rig("hello");
+
+    // One is killed while its worker works: the town goes on, and cleaning puts back what was set in it.
+    let mut running = Running::start(&mut theirs.owners(again.run(&args)));
+    running.wait_for("hello/");
+    running.signal(Signal::KILL);
+    running.end();
+    assert!(theirs.tmux_environment().contains("GT_OTEL_LOGS_URL"));
     let after = theirs.panes();
 
     theirs.proctor(sandbox.proctor(&["clean"])).expect_code(0);
-    assert_eq!(theirs.panes(), after, "cleaning ends nothing of the town");
+    let cleaned = theirs.panes();
+    for (session, process) in after.iter().filter(|(session, _)| !session.starts_with("he-")) {
+        assert_eq!(cleaned.get(session), Some(process), "cleaning ends nothing of the town: {session}");
+    }
+    assert_eq!(theirs.dolt(), dolt);
+    assert!(!theirs.tmux_environment().contains("GT_OTEL"), "what the killed run had set is put back");
     assert!(sandbox.bases().is_empty());
 }
 

@@ -16,7 +16,7 @@ use super::programs::{self, Version};
 use super::state::StateReader;
 use super::tend::Tending;
 use super::workarounds::{self, Ground, Workaround};
-use super::{collect, events, probe, process_names, settings, stop, tmux};
+use super::{collect, events, probe, process_names, settings, state, stop, tmux};
 use crate::base::town_environment;
 use crate::halt::Halt;
 use crate::launch::{AgentTable, ROLES};
@@ -133,7 +133,7 @@ impl Town for Gastown {
 
     fn tempo(&self) -> Tempo {
         let s = Duration::from_secs;
-        Tempo { poll: Duration::from_millis(150), blind: 200, start: s(180), receipt: s(180), quiet: s(120) }
+        Tempo { start: s(180), receipt: s(180), quiet: s(120), ..state::TEMPO }
     }
 
     fn programs(&self) -> BTreeMap<String, Program> {
@@ -245,6 +245,12 @@ impl Town for Gastown {
 
     fn events_file(&self) -> PathBuf {
         self.site.town().join(".events.jsonl")
+    }
+
+    fn tells(&self) -> Vec<PathBuf> {
+        let mut places = state::journals(&self.site.town());
+        places.push(self.events_file());
+        places
     }
 
     fn new_events(&self, offset: &mut u64) -> Vec<TownEvent> {

@@ -22,7 +22,7 @@ use super::mayor::{self, Mayor};
 use super::state::StateReader;
 use super::state::panes::{self, Panes};
 use super::tend::Tending;
-use super::{collect, events, probe, programs, stop, tmux};
+use super::{collect, events, probe, programs, state, stop, tmux};
 use crate::halt::Halt;
 use crate::linux;
 use crate::tmux_variables;
@@ -202,7 +202,7 @@ impl Town for LiveTown {
 
     fn tempo(&self) -> Tempo {
         let s = Duration::from_secs;
-        Tempo { poll: Duration::from_millis(150), blind: 200, start: s(180), receipt: s(300), quiet: s(120) }
+        Tempo { start: s(180), receipt: s(300), quiet: s(120), ..state::TEMPO }
     }
 
     fn programs(&self) -> BTreeMap<String, Program> {
@@ -289,6 +289,12 @@ impl Town for LiveTown {
 
     fn events_file(&self) -> PathBuf {
         self.town.join(".events.jsonl")
+    }
+
+    fn tells(&self) -> Vec<PathBuf> {
+        let mut places = state::journals(&self.town);
+        places.push(self.events_file());
+        places
     }
 
     fn new_events(&self, offset: &mut u64) -> Vec<TownEvent> {

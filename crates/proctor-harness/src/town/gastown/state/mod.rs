@@ -41,7 +41,24 @@ use self::row::{Row, Rows};
 use self::sessions::Sessions;
 use crate::halt::Halt;
 use crate::launch::SESSIONS_FILE;
-use crate::town::Snapshot;
+use crate::town::{Snapshot, Tempo};
+
+/// When to read. Dolt writes a change to its journal, and waits for the disk, before others can read it; the end of a process, which no
+/// file tells of, is seen by the poll.
+pub(super) const TEMPO: Tempo = Tempo {
+    poll: Duration::from_millis(150),
+    settle: Duration::from_millis(40),
+    blind: 200,
+    start: Duration::ZERO,
+    receipt: Duration::ZERO,
+    quiet: Duration::ZERO,
+};
+
+/// The folders of the journals to which the town's Dolt server writes every change.
+pub(super) fn journals(town: &Path) -> Vec<PathBuf> {
+    let databases = std::fs::read_dir(town.join(".dolt-data")).into_iter().flatten().flatten();
+    databases.map(|database| database.path().join(".dolt/noms")).filter(|folder| folder.is_dir()).collect()
+}
 
 /// What reading has cost so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
