@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proctor_judge::evidence::{Exchange, Receipt, StopKind, Time, path};
-use tokio::time::{Instant, sleep, sleep_until};
+use proctor_judge::evidence::{Exchange, Receipt, StopKind, path};
+use tokio::time::Instant;
 
 use super::commands::Watching;
 use super::live::one_line;

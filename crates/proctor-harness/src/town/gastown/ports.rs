@@ -101,7 +101,9 @@ mod tests {
         assert_eq!(held(cache.path()), BTreeSet::from([first.number, second.number]));
         let number = first.number;
         drop(first);
-        assert_eq!(Port::take(cache.path(), "7k3f").unwrap().number, number);
+        // A process that another test is just starting holds every lock until it has become its program.
+        let is_free = || Port::take(cache.path(), "7k3f").unwrap().number == number;
+        assert!((0..100_000).any(|_| is_free()));
     }
 
     #[test]
