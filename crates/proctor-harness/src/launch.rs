@@ -260,6 +260,13 @@ pub fn segment(agent: &str) -> String {
 const METRICS_KEYS: [&str; 3] = ["GT_OTEL_METRICS_URL", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "BD_OTEL_METRICS_URL"];
 const LOGS_KEYS: [&str; 3] = ["GT_OTEL_LOGS_URL", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "BD_OTEL_LOGS_URL"];
 
+const MAIL_KEYS: [&str; 2] = ["GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
+
+/// The e-mail address that an agent commits with. Towns may name authors by the worker's name alone, which workers of two rigs can share.
+fn mail_address(agent: &str) -> String {
+    format!("{}@gastown.local", agent.replace('/', "."))
+}
+
 /// What to start for an agent: the entry of its `GT_ROLE`, its own gateway and telemetry addresses, the given arguments last.
 ///
 /// # Errors
@@ -272,6 +279,9 @@ pub fn resolve(env: &BTreeMap<String, String>, args: &[String], table: &AgentTab
     let agent = segment(role);
     own.insert("ANTHROPIC_BASE_URL".into(), format!("{}/a/{agent}", table.gateway));
     own.insert("ANTHROPIC_AUTH_TOKEN".into(), "proctor".into());
+    for key in MAIL_KEYS {
+        own.entry(key.to_owned()).or_insert_with(|| mail_address(role));
+    }
     own.extend(entry.env.clone());
     if entry.telemetry {
         let otlp = entry.otlp.as_ref().unwrap_or(&table.otlp);
@@ -360,6 +370,17 @@ mod tests {
         assert_eq!(launch.env["ANTHROPIC_BASE_URL"], "http://g/a/alice%2Fpolecats%2Ffuriosa");
         assert_eq!(launch.env["GT_OTEL_LOGS_URL"], "http://o/agents/alice%2Fpolecats%2Ffuriosa/v1/logs");
         assert_eq!(launch.env["KEPT"], "1");
+    }
+
+    #[test]
+    fn commits_carry_their_agents_address_unless_the_town_says_another() {
+        assert_eq!(launch("eve/polecats/nux").env["GIT_AUTHOR_EMAIL"], "eve.polecats.nux@gastown.local");
+        let own = [("GT_ROLE", "mayor"), ("GIT_AUTHOR_EMAIL", "own@town")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let launch = resolve(&own.into(), &["beacon".into()], &table()).unwrap();
+        assert_eq!(
+            (launch.env["GIT_AUTHOR_EMAIL"].as_str(), launch.env["GIT_COMMITTER_EMAIL"].as_str()),
+            ("own@town", "mayor@gastown.local")
+        );
     }
 
     #[test]

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use proctor_harness::Halt;
-use proctor_harness::cycle::{AgentCounts, Cancel, GatewaySpec, Progress, Prompted, Request, RunEnd, Services, TelemetryAddresses, run};
+use proctor_harness::cycle::{
+    AgentCounts, Cancel, GatewaySpec, Progress, Prompted, Request, RunEnd, Services, TelemetryAddresses, run,
+};
 use proctor_harness::scenario::{load, template};
 use proctor_harness::town::TownKind;
 use proctor_judge::evidence::{Exchange, StopKind, Time};

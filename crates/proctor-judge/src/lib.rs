@@ -14,6 +14,7 @@ pub mod terminal;
 
 mod agents;
 mod assemble;
+mod authors;
 mod bug_report;
 mod checks;
 mod completeness;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Answer, Case};
 use crate::agents::STANDING_ROLES;
+use crate::authors;
 use crate::evidence::{Commit, Mail, RigGit, path};
 use crate::next;
 use crate::plan::{MailCheck, WorkersCheck};
@@ -173,7 +174,7 @@ pub(super) fn own_repository(case: &Case<'_>) -> Answer {
         .detail("commit", format!("{} on {} {}", first.commit.sha, first.git.rig, first.git.target));
     foreign.iter().flat_map(Foreign::places).fold(answer, |answer, place| answer.at(at_path(place))).next(next::view_agent(
         case.run,
-        &first.commit.author,
+        &first.author,
         Some(written_at),
     ))
 }
@@ -184,23 +185,25 @@ struct Foreign<'a> {
     /// Line of the rig in `git/rigs.ndjson`.
     row: usize,
     commit: &'a Commit,
+    /// Its worker's address, or what the commit says of its author.
+    author: String,
     home: String,
 }
 
 fn foreign<'a>(case: &Case<'_>, row: usize, git: &'a RigGit) -> Vec<Foreign<'a>> {
     let of_another = |commit: &'a Commit| {
-        let home = home(case, &commit.author).filter(|home| *home != git.rig)?;
-        Some(Foreign { git, row, commit, home })
+        let (author, home) = home(case, commit, &git.rig).filter(|(_, home)| *home != git.rig)?;
+        Some(Foreign { git, row, commit, author, home })
     };
     git.commits.iter().filter_map(of_another).collect()
 }
 
 impl Foreign<'_> {
     fn sentence(&self) -> String {
-        let Self { git, commit, home, .. } = self;
+        let Self { git, commit, author, home, .. } = self;
         format!(
             "{} of rig {home} wrote {} {} on {} {} ({})",
-            short_agent(&commit.author),
+            short_agent(author),
             short_sha(&commit.sha),
             quoted(&commit.subject, 80),
             git.rig,
@@ -218,13 +221,18 @@ impl Foreign<'_> {
     }
 }
 
-/// The rig that an author's address belongs to, when it is a worker's.
-fn home(case: &Case<'_>, author: &str) -> Option<String> {
-    let short = short_agent(author);
-    let known = case.agents.iter().find(|a| short_agent(&a.agent) == short);
-    if let Some(agent) = known {
-        return agent.rig.clone().filter(|_| !STANDING_ROLES.contains(&agent.role.as_str()));
+/// A commit's author and the rig that it belongs to, when it is a worker's. Of workers that share a name, it is the one of the rig `here`
+/// where there is such a one: nothing is held against anybody that may not be so.
+fn home(case: &Case<'_>, commit: &Commit, here: &str) -> Option<(String, String)> {
+    let authors = authors::of(commit, case.agents);
+    if authors.is_empty() {
+        let short = short_agent(&commit.author);
+        let (rig, name) = short.split_once('/')?;
+        let is_worker = case.plan.rigs.iter().any(|r| r == rig) && !STANDING_ROLES.contains(&name);
+        return is_worker.then(|| (commit.author.clone(), rig.to_owned()));
     }
-    let (rig, name) = short.split_once('/')?;
-    (case.plan.rigs.iter().any(|r| r == rig) && !STANDING_ROLES.contains(&name)).then(|| rig.to_owned())
+    let at_home = authors.iter().find(|author| author.rig.as_deref() == Some(here));
+    let author = at_home.or(authors.first())?;
+    let is_worker = !STANDING_ROLES.contains(&author.role.as_str());
+    author.rig.clone().filter(|_| is_worker).map(|rig| (author.agent.clone(), rig))
 }

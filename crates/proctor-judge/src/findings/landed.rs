@@ -1,6 +1,7 @@
 //! Why it did not land: one finding per tracked issue whose work is not done, with the last thing that was seen of it.
 
 use super::Known;
+use crate::authors;
 use crate::evidence::{Bead, Delivery, Exchange, MergeRequest, Session, path};
 use crate::next;
 use crate::outcome::Outcome;
@@ -238,14 +239,18 @@ fn pushed_not_done(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
     let git = known.run.rig(fate.rig()?)?;
     let branch = fate.sessions.last().and_then(|s| s.branch.as_deref()).or(fate.delivery?.branch.as_deref());
     let on_branch = branch.is_some_and(|b| git.branches.contains_key(b) && fate.own_commits() > 0);
-    let author = fate.worker().map(short_agent)?;
-    let on_main = git.commits.iter().any(|c| short_agent(&c.author) == author);
+    let worker = fate.worker()?;
+    let on_main = git.commits.iter().any(|commit| authors::may_be(commit, worker, known.agents));
     let open = !fate.closed() && fate.merge.is_none();
     (open && (on_branch || on_main)).then(|| {
         let place = if on_main { git.target.as_str() } else { branch.unwrap_or("its branch") };
         problem("pushed_not_done", format!("the work of {} was pushed, but its worker never said it was done", fate.name()))
             .expected("gt done after the push")
-            .saw(format!("commits by {author} on {place} of the origin, no submission, the issue is {}", status(fate)))
+            .saw(format!(
+                "commits by {} on {place} of the origin, no submission, the issue is {}",
+                short_agent(worker),
+                status(fate)
+            ))
             .at(fate.git_place(known.run))
     })
 }

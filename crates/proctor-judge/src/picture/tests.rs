@@ -29,12 +29,8 @@ fn a_small_run_is_drawn_the_same_way_every_time() {
 
 #[test]
 fn a_fault_that_fired_is_a_flag_and_one_that_did_not_is_none() {
-    let fault = |name: &str, fired_at| FaultRow {
-        name: name.into(),
-        what: "kills Bob's worker".into(),
-        fired_at,
-        ..FaultRow::default()
-    };
+    let fault =
+        |name: &str, fired_at| FaultRow { name: name.into(), what: "kills Bob's worker".into(), fired_at, ..FaultRow::default() };
     let mut material = town();
     material.faults = vec![fault("worker-killed", Some(at(5.0))), fault("too-late", None)];
     let svg = picture(&material);

@@ -62,20 +62,38 @@ const FAILING: &[(&str, &str, Bend)] = &[
         (merge.status, merge.closed_at) = ("open".into(), None);
     }),
     ("end_state", "never ended", |w| w.session("alice").ended_at = None),
+    ("own_repository", "alice/furiosa of rig alice wrote ddddddddd", |w| help_bob(w, "alice/furiosa", "")),
     ("own_repository", "alice/furiosa of rig alice wrote ddddddddd", |w| {
-        w.git("bob").commits.insert(
-            0,
-            Commit {
-                sha: "d".repeat(40),
-                author: "alice/furiosa".into(),
-                email: String::new(),
-                at: t(3.0),
-                subject: "helping out".into(),
-                files: vec!["bob.py".into()],
-            },
-        );
+        help_bob(w, "furiosa", "alice.polecats.furiosa@gastown.local");
     }),
 ];
+
+/// A commit by somebody on the main branch of Bob's rig.
+fn help_bob(world: &mut World, author: &str, email: &str) {
+    let (at, subject) = (t(3.0), "helping out".into());
+    let commit =
+        Commit { sha: "d".repeat(40), author: author.into(), email: email.into(), at, subject, files: vec!["bob.py".into()] };
+    world.git("bob").commits.insert(0, commit);
+}
+
+#[test]
+fn a_name_that_one_worker_has_is_that_workers() {
+    let mut world = World::passing();
+    world.agents.as_mut().unwrap().push(agent("alice/polecats/obsidian"));
+    help_bob(&mut world, "obsidian", "proctor@localhost");
+    let summary = world.judged();
+    let saw = &check(&summary, "own_repository").saw;
+    assert!(saw.contains("alice/obsidian of rig alice wrote ddddddddd"), "{saw}");
+}
+
+#[test]
+fn a_name_that_workers_of_two_rigs_share_is_held_against_neither() {
+    let mut world = World::passing();
+    world.agents.as_mut().unwrap().push(agent("bob/polecats/furiosa"));
+    help_bob(&mut world, "furiosa", "proctor@localhost");
+    let summary = world.judged();
+    assert_eq!(check(&summary, "own_repository").status, CheckStatus::Passed);
+}
 
 #[test]
 fn each_check_fails_for_its_own_reason_and_says_so() {

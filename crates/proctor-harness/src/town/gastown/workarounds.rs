@@ -60,7 +60,7 @@ pub enum Step {
 const FIRST: Version = Version(0, 0, 0);
 
 /// All workarounds.
-pub const TABLE: [Workaround; 21] = [
+pub const TABLE: [Workaround; 22] = [
     Workaround {
         name: "overlay-files",
         defect: "`gt done` refuses: its ignore list lies where git never reads it, so that `.beads/`, `.runtime/` and `CLAUDE.md` look uncommitted",
@@ -265,6 +265,16 @@ pub const TABLE: [Workaround; 21] = [
         mended: None,
         what: "in a live town they are set in its tmux server for the time of the run, and put back afterwards",
         test: "end_to_end::live_town::a_town_that_is_there_already_is_played_in_and_left_as_it_was",
+        step: Step::Elsewhere,
+    },
+    Workaround {
+        name: "author-address",
+        defect: "commits name the worker alone (`furiosa`), and workers of two rigs can have the same name: whose commit it is cannot be told",
+        program: "gt",
+        from: FIRST,
+        mended: None,
+        what: "`agent-launch` gives each agent an e-mail address of its own to commit with (`alice.polecats.furiosa@gastown.local`)",
+        test: "launch::tests::commits_carry_their_agents_address_unless_the_town_says_another",
         step: Step::Elsewhere,
     },
     Workaround {
