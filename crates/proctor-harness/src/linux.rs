@@ -111,6 +111,8 @@ pub struct Process {
     pub state: char,
     /// When it began, in clock ticks since boot: with the id, names one process for ever.
     pub started: u64,
+    /// The file name of its program, or what it calls itself, cut to 15 bytes (proc_pid_comm(5)).
+    pub name: String,
     /// Whether it has a controlling terminal.
     pub has_terminal: bool,
 }
@@ -121,19 +123,32 @@ pub fn processes() -> Vec<Process> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(process).collect()
 }
 
-/// The ids of all processes that can be seen now.
-pub fn process_ids() -> BTreeSet<u32> {
+/// The ids of all processes that can be seen now, in ascending order.
+pub fn process_ids() -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    let mut ids: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    ids.sort_unstable();
+    ids
 }
 
 /// Clock ticks a second, as `/proc` counts them on every system (proc_pid_stat(5), `sysconf(_SC_CLK_TCK)`).
 const TICKS: f64 = 100.0;
 
+/// How long ago the system was started, in seconds.
+pub fn uptime() -> Option<f64> {
+    fs::read_to_string("/proc/uptime").ok()?.split_whitespace().next()?.parse().ok()
+}
+
+impl Process {
+    /// How long the process had been there, in seconds, when the system had been up for `uptime` seconds.
+    pub fn age_at(&self, uptime: f64) -> f64 {
+        (uptime - self.started as f64 / TICKS).max(0.0)
+    }
+}
+
 /// How long ago a process began, in seconds.
 pub fn age(process: &Process) -> Option<f64> {
-    let uptime: f64 = fs::read_to_string("/proc/uptime").ok()?.split_whitespace().next()?.parse().ok()?;
-    Some((uptime - process.started as f64 / TICKS).max(0.0))
+    Some(process.age_at(uptime()?))
 }
 
 /// Processor seconds that a process has used, in user mode and in the kernel, to 10 ms; its children not counted.
@@ -164,6 +179,7 @@ pub fn process(pid: u32) -> Option<Process> {
         parent: fields.get(1)?.parse().ok()?,
         started: fields.get(19)?.parse().ok()?,
         has_terminal: fields.get(4).is_some_and(|terminal| *terminal != "0"),
+        name: stat.get(stat.find('(')? + 1..stat.rfind(')')?)?.to_owned(),
     })
 }
 

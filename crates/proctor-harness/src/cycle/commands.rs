@@ -83,54 +83,63 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 
 #[derive(Default)]
 struct Seen {
-    /// Every process of the last look, ours or not.
-    known: BTreeSet<u32>,
+    /// Every process of the last look that was decided about, ours or not, in ascending order.
+    known: Vec<u32>,
     /// Those that were a shell at the last look.
     shells: BTreeSet<u32>,
     running: BTreeMap<u32, Command>,
     ended: Vec<Command>,
 }
 
+/// The moment of a look.
+#[derive(Clone, Copy)]
+struct Moment<'a> {
+    run: &'a str,
+    now: Time,
+    uptime: f64,
+}
+
 impl Seen {
-    fn look(&mut self, id: &str, now: Time) {
-        let present = linux::process_ids();
-        let gone: Vec<u32> = self.running.keys().filter(|pid| !present.contains(pid)).copied().collect();
+    fn look(&mut self, run: &str, now: Time) {
+        let Some(uptime) = linux::uptime() else { return };
+        let mut present = linux::process_ids();
+        let is_there = |pid: &u32| present.binary_search(pid).is_ok();
+        let gone: Vec<u32> = self.running.keys().filter(|pid| !is_there(pid)).copied().collect();
+        self.shells.retain(is_there);
         for command in gone.iter().filter_map(|pid| self.running.remove(pid)) {
             let wall_s = (now - command.at).as_seconds_f64().max(0.0);
             self.ended.push(Command { wall_s, ..command });
         }
         // A process that was just forked is not yet the program that it becomes: it is looked at once more.
-        let new: Vec<u32> = present.difference(&self.known).copied().collect();
-        let undecided: Vec<u32> = new.into_iter().filter(|pid| !self.take(*pid, id, now)).collect();
-        self.shells.retain(|pid| present.contains(pid));
+        let known = std::mem::take(&mut self.known);
+        let moment = Moment { run, now, uptime };
+        present.retain(|pid| known.binary_search(pid).is_ok() || self.take(*pid, moment));
         self.known = present;
-        undecided.iter().for_each(|pid| _ = self.known.remove(pid));
     }
 
-    /// Takes a new process when it is a command; `false` when that cannot be told yet.
-    fn take(&mut self, pid: u32, id: &str, now: Time) -> bool {
+    /// Takes a new process when it is a command; `false` when that cannot be told yet. The name that the kernel has of it is asked first:
+    /// most are neither.
+    fn take(&mut self, pid: u32, at: Moment<'_>) -> bool {
         let Some(process) = linux::process(pid) else { return true };
-        let Some(age) = linux::age(&process) else { return true };
-        let line = linux::command_line(pid);
-        let mut words = line.split(' ');
-        let program = words.next().and_then(|path| path.rsplit('/').next()).unwrap_or_default().to_owned();
-        if !PROGRAMS.contains(&program.as_str()) {
-            let is_shell = SHELLS.contains(&program.as_str());
+        let age = process.age_at(at.uptime);
+        let is_shell = SHELLS.contains(&process.name.as_str());
+        if !PROGRAMS.contains(&process.name.as_str()) {
             if is_shell {
                 self.shells.insert(pid);
             }
             return !is_shell && age > 2.0 * LOOK.as_secs_f64();
         }
-        let was_shell = self.shells.remove(&pid);
+        let age = if self.shells.remove(&pid) { LOOK.as_secs_f64().min(age) } else { age };
+        let arguments = linux::arguments(pid);
         let env = linux::environment(pid);
         let is_part = self.running.contains_key(&process.parent);
-        let lasts = ["nudge-poller", "daemon"].iter().any(|word| line.contains(word));
-        if env.get("PROCTOR_RUN_ID").is_some_and(|own| own == id) && !is_part && !lasts {
-            let age = if was_shell { LOOK.as_secs_f64().min(age) } else { age };
-            let at = now - TimeDelta::milliseconds((age * 1000.0) as i64);
-            let command = std::iter::once(program.as_str()).chain(words).collect::<Vec<_>>().join(" ");
+        let lasts = ["nudge-poller", "daemon"].iter().any(|word| arguments.iter().any(|argument| argument.contains(word)));
+        if env.get("PROCTOR_RUN_ID").is_some_and(|own| own == at.run) && !is_part && !lasts {
+            let begun = at.now - TimeDelta::milliseconds((age * 1000.0) as i64);
+            let words = std::iter::once(process.name.as_str()).chain(arguments.iter().skip(1).map(String::as_str));
+            let command = super::live::one_line(&words.collect::<Vec<_>>().join(" "));
             let agent = env.get("GT_ROLE").cloned().unwrap_or_default();
-            self.running.insert(pid, Command { at, wall_s: 0.0, agent, command: super::live::one_line(&command) });
+            self.running.insert(pid, Command { at: begun, wall_s: 0.0, agent, command });
         }
         true
     }
@@ -158,7 +167,38 @@ pub(crate) fn critical_path(commands: &[Command], begun: Time, landed: Time) -> 
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+
+    #[test]
+    fn a_command_is_seen_from_its_beginning_until_it_is_gone_and_only_that_of_the_run() {
+        let bin = tempfile::tempdir().unwrap();
+        let sleep = linux::find_program("sleep", "/bin:/usr/bin").unwrap();
+        std::os::unix::fs::symlink(sleep, bin.path().join("gt")).unwrap();
+        let start = |run: &str| {
+            let mut command = std::process::Command::new(bin.path().join("gt"));
+            command.arg("600").env_clear().env("PROCTOR_RUN_ID", run).env("GT_ROLE", "mayor").spawn().unwrap()
+        };
+        let (mut own, mut other) = (start("7k3f"), start("aaaa"));
+        let mut seen = Seen::default();
+        let mut second = 0;
+        let mut look = |seen: &mut Seen| {
+            second += 1;
+            seen.look("7k3f", Time::UNIX_EPOCH + TimeDelta::seconds(second));
+        };
+        while seen.running.is_empty() {
+            look(&mut seen);
+        }
+        assert_eq!(seen.running.keys().collect::<Vec<_>>(), [&own.id()]);
+        own.kill().unwrap();
+        own.wait().unwrap();
+        look(&mut seen);
+        assert!(seen.running.is_empty());
+        let ended = &seen.ended[0];
+        assert_eq!((ended.command.as_str(), ended.agent.as_str()), ("gt 600", "mayor"));
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
 
     fn command(begin: i64, end: i64, agent: &str, line: &str) -> Command {
         let at = Time::UNIX_EPOCH + TimeDelta::seconds(begin);

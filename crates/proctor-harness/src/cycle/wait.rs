@@ -22,6 +22,8 @@ use crate::launch::BUILTIN;
 use crate::linux::Watcher;
 use crate::town::{Snapshot, Tempo, TownEvent};
 
+/// How often places to watch are looked for.
+const WATCH_AGAIN: Duration = Duration::from_millis(300);
 /// Exit code of the built-in agent when its provider gave up (docs/seams.md).
 const PROVIDER_EXIT: &str = "exit 3";
 
@@ -33,8 +35,13 @@ impl<S: Services> Run<S> {
         let mut watcher = Watcher::new().map_err(|error| {
             Halt::environment(format!("the town cannot be watched: {error}")).hint("raise fs.inotify.max_user_instances")
         })?;
+        let mut watched: Option<Instant> = None;
         loop {
-            self.watch(&watcher)?;
+            // Rigs and databases are added while the run goes on.
+            if watched.is_none_or(|at| at.elapsed() >= WATCH_AGAIN) {
+                self.watch(&watcher)?;
+                watched = Some(Instant::now());
+            }
             let look = self.look().await?;
             if let Some(look) = look.filter(|look| look.landed) {
                 self.landed_at = Some(self.rec.now());
