@@ -22,6 +22,7 @@ impl World {
     fn new() -> Self {
         let world = Self { root: tempfile::tempdir().unwrap() };
         std::fs::create_dir_all(world.path("home")).unwrap();
+        std::fs::create_dir_all(world.path("tmp")).unwrap();
         std::fs::write(world.path("home/.gitconfig"), GITCONFIG).unwrap();
         let origin = world.path("origins/bob.git");
         world.git(&world.path("home"), &["init", "-q", "--bare", "-b", "main", origin.to_str().unwrap()]);
@@ -38,6 +39,7 @@ impl World {
     fn env(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
             ("HOME".to_owned(), self.path("home").display().to_string()),
+            ("TMPDIR".to_owned(), self.path("tmp").display().to_string()),
             ("GIT_CONFIG_NOSYSTEM".to_owned(), "1".to_owned()),
             ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
         ])
@@ -130,6 +132,23 @@ async fn main_that_moved_by_other_work_does_not_land_this_work() {
     let look = world.look(&state(&commit)).await;
     assert!(!look.deliveries[0].merged);
     assert_eq!(look.readings.iter().find(|r| r.clause == Clause::Pushed).unwrap().now, "0/1");
+}
+
+#[tokio::test]
+async fn work_that_does_not_merge_names_the_files_and_nothing_is_written_to_find_out() {
+    let world = World::new();
+    world.clone_git(&["checkout", "-qb", "polecat/x"]);
+    world.commit("mine.py", "print(1)\n");
+    let commit = world.commit("bob.py", "print(1)\n");
+    assert!(world.look(&state(&commit)).await.deliveries[0].conflicts.is_empty());
+    world.clone_git(&["checkout", "-q", "--detach", "origin/main"]);
+    world.commit("bob.py", "print(2)\n");
+    world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+    let origin = world.path("origins/bob.git");
+    let count = || world.git(&origin, &["count-objects", "-v"]);
+    let before = count();
+    assert_eq!(world.look(&state(&commit)).await.deliveries[0].conflicts, ["bob.py"]);
+    assert_eq!(count(), before);
 }
 
 #[tokio::test]

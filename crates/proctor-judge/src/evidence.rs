@@ -439,6 +439,10 @@ pub struct Delivery {
     pub merged_as: Option<String>,
     /// How it was recognised: `same commit`, `same change (patch id)`.
     pub how: Option<String>,
+    /// The files in which the submitted commit conflicts with the target branch; empty when it does not, when it is merged, or when git
+    /// is too old to say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<String>,
 }
 
 /// The record of one exercise.

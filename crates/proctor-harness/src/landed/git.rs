@@ -45,6 +45,8 @@ pub struct Standing {
     pub own_commits: u32,
     /// The commit on the target branch that stands for it, and how it was recognised.
     pub merged_as: Option<(String, &'static str)>,
+    /// The files in which it conflicts with the target branch.
+    pub conflicts: Vec<String>,
 }
 
 impl Git {
@@ -161,7 +163,26 @@ impl Git {
         if !own.iter().all(|(id, _)| find(&there, id).is_some()) {
             twin = self.whole_change(origin, objects, &base, commit).await?.and_then(|id| find(&there, &id));
         }
-        Ok(Standing { own_commits: count.parse().unwrap_or(0), merged_as: twin.map(|sha| (sha, "same change (patch id)")) })
+        let conflicts = if twin.is_some() { Vec::new() } else { self.conflicts(origin, objects, head, commit).await };
+        let merged_as = twin.map(|sha| (sha, "same change (patch id)"));
+        Ok(Standing { own_commits: count.parse().unwrap_or(0), merged_as, conflicts })
+    }
+
+    /// The files in which two commits conflict; none when they do not, or when git is older than 2.38. The trees that git makes to find out
+    /// lie in the run's temporary folder: no repository is written to.
+    async fn conflicts(&self, origin: &Path, objects: Option<&Path>, head: &str, commit: &str) -> Vec<String> {
+        let Some(folder) = self.env.get("TMPDIR").map(|folder| format!("{folder}/merge-objects")) else { return Vec::new() };
+        if fs::create_dir_all(&folder).is_err() {
+            return Vec::new();
+        }
+        let mut program = self.command(origin, &["merge-tree", "--write-tree", "--name-only", "--no-messages", head, commit]);
+        let read: Vec<String> =
+            [Some(origin), objects].into_iter().flatten().map(|at| at.join("objects").display().to_string()).collect();
+        program.env.insert("GIT_OBJECT_DIRECTORY".into(), folder);
+        program.env.insert("GIT_ALTERNATE_OBJECT_DIRECTORIES".into(), read.join(":"));
+        let Ok(ended) = program.run().await else { return Vec::new() };
+        // Its first line is the tree.
+        if ended.code == Some(1) { ended.out().lines().skip(1).map(str::to_owned).collect() } else { Vec::new() }
     }
 
     async fn standing_of_ancestor(
@@ -182,7 +203,7 @@ impl Git {
         let count = self.borrow(origin, objects, &["rev-list", "--count", &format!("{before}..{commit}")]).await?;
         let own_commits = count.parse().unwrap_or(0);
         let merged_as = (own_commits > 0).then(|| (commit.to_owned(), "same commit"));
-        Ok(Standing { own_commits, merged_as })
+        Ok(Standing { own_commits, merged_as, conflicts: Vec::new() })
     }
 
     /// Patch ids of a range's commits with the commits, oldest first. Commits without a change have none.

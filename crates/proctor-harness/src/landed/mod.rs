@@ -165,6 +165,7 @@ impl Landed {
             merged: false,
             merged_as: None,
             how: None,
+            conflicts: Vec::new(),
         };
         let Some(commit) = commit else { return Ok((delivery, false)) };
         let (on_origin, on_own) = (git::head(&origin, TARGET), inside.and_then(|inside| git::head(inside, TARGET)));
@@ -178,6 +179,7 @@ impl Landed {
         if let Some((sha, how)) = pushed.merged_as {
             (delivery.merged_as, delivery.how) = (Some(sha), Some(how.to_owned()));
         }
+        delivery.conflicts = pushed.conflicts;
         Ok((delivery, merged))
     }
 

@@ -145,6 +145,9 @@ fn dressed(known: &Known<'_>, fate: &Fate<'_>, mut finding: Finding) -> Finding 
         };
         finding = finding.detail("branch", format!("{branch}: {commits}"));
     }
+    if let Some(files) = fate.delivery.map(|d| &d.conflicts).filter(|files| !files.is_empty()) {
+        finding = finding.detail("conflict", format!("its branch and the target branch both changed {}", files.join(", ")));
+    }
     if let Some(merge) = fate.merge {
         let decided = merge.closed_at.map_or_else(String::new, |at| format!(", decided {}", after(run.since_start(at))));
         let why = merge.reason.as_deref().map_or_else(String::new, |r| format!(" ({r})"));

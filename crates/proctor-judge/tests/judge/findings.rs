@@ -47,6 +47,15 @@ fn findings_that_share_an_id_are_numbered() {
 }
 
 #[test]
+fn work_that_conflicts_says_where() {
+    let mut world = closed_not_merged();
+    world.delivery("bob").conflicts = vec!["bob.py".into(), "chapter.md".into()];
+    let (_dir, _, found, _) = in_full(&world, "landed.closed_not_merged");
+    let conflict = found.details.iter().find(|detail| detail.label == "conflict").unwrap();
+    assert_eq!(conflict.text, "its branch and the target branch both changed bob.py, chapter.md");
+}
+
+#[test]
 fn one_in_full_opens_rows_in_words() {
     let (_dir, _, found, opened) = in_full(&closed_not_merged(), "landed.closed_not_merged");
     let text = finding(&found, &opened, Style { ansi: false }, 100);

@@ -382,6 +382,7 @@ fn delivery(rig: &str) -> Delivery {
         merged: true,
         merged_as: Some("d".repeat(40)),
         how: Some("same change (patch id)".into()),
+        conflicts: Vec::new(),
     }
 }
 
