@@ -57,6 +57,11 @@ const SHOWN: &[(&str, &str, Bend)] = &[
         w.delivery("bob").own_commits = 0;
         runs(w, &worker("bob"), 4.0, "gt done", "  Skipping MR creation - completing without merge request.\n");
     }),
+    ("gastown.direct_push_failed", "-> main (fetch first)\"; bo-1 was closed", |w| {
+        let said = "⚠ Warning: direct push to main failed: git push: To file:///b/origins/bob.git\n ! [rejected]        polecat/x -> main (fetch first)\n\
+                    ✓ Witness notified of COMPLETED (via nudge)\n⚠ Work needs recovery (push or MR failed) — session preserved\n";
+        runs(w, &worker("bob"), 4.0, "gt done", said);
+    }),
     ("gastown.rejected_stays_closed", "of bo-1 was rejected: chapter.md", |w| {
         let mut rejected = merge("bob");
         (rejected.status, rejected.reason) = ("rejected".into(), Some("chapter.md: both changed it".into()));

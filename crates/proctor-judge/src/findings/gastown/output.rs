@@ -75,14 +75,30 @@ pub(super) fn stale_locks(clues: &Clues<'_>) -> Vec<Occurrence> {
 pub(super) fn done_without_commit(clues: &Clues<'_>) -> Vec<Occurrence> {
     let run = clues.known.run;
     let done = clues.lines("completing without merge request").filter_map(|(said, line)| {
-        let agent = said.agent?;
-        let issue = run.sessions.rows.iter().rev().find(|s| s.agent == agent).and_then(|s| s.issue.clone());
+        let issue = issue_of(clues, said.agent?);
         let delivery = run.deliveries.rows.iter().find(|d| Some(&d.issue) == issue.as_ref());
         let empty = delivery.is_none_or(|d| d.own_commits == 0);
         empty
             .then(|| Occurrence { issues: issue.into_iter().collect(), ..heard(said, format!("exit 0, {}", quoted(line, LINE))) })
     });
     done.collect()
+}
+
+/// `gt done` closes the issue although the push to the target branch was rejected.
+pub(super) fn direct_push_failed(clues: &Clues<'_>) -> Vec<Occurrence> {
+    let failed = clues.lines("direct push to").filter(|(_, line)| line.contains("failed")).filter_map(|(said, line)| {
+        let issue = issue_of(clues, said.agent?)?;
+        let closed = clues.known.run.beads.rows.iter().any(|bead| bead.id == issue && bead.status == "closed");
+        let rejected = said.line("[rejected]").map(|line| format!(", {}", quoted(line.trim(), LINE))).unwrap_or_default();
+        let text = format!("{}{rejected}; {issue} was closed", quoted(line, LINE));
+        closed.then(|| Occurrence { issues: vec![issue], ..heard(said, text) })
+    });
+    failed.collect()
+}
+
+/// The issue that an agent worked on last.
+fn issue_of(clues: &Clues<'_>, agent: &str) -> Option<String> {
+    clues.known.run.sessions.rows.iter().rev().find(|session| session.agent == agent)?.issue.clone()
 }
 
 /// Words that gt prints in a town that is well, and what they are.

@@ -29,6 +29,16 @@ pub(super) const DEFECTS: &[Defect] = &[
         seen: output::done_without_commit,
     },
     Defect {
+        id: "gastown.direct_push_failed",
+        level: Level::Warning,
+        title: "gt done could not push to the target branch and closed the issue all the same",
+        expected: "gt done fails, and the issue stays open until its work is on the target branch",
+        cause: "gt done pushes once, without fetching first; a rejected push is a warning, after which it closes the issue and reports the work as completed",
+        versions: GT,
+        way_round: "decide on git; rebase before `gt done`, or let the merge queue merge",
+        seen: output::direct_push_failed,
+    },
+    Defect {
         id: "gastown.rejected_stays_closed",
         level: Level::Warning,
         title: "a submission was rejected and its issue stayed closed",
@@ -45,7 +55,7 @@ pub(super) const DEFECTS: &[Defect] = &[
         expected: "a convoy lands when its work is on the target branch",
         cause: "a convoy is done when its issues are closed, and gt done closes an issue when it submits it, before any merge",
         versions: GT,
-        way_round: "decide on git; with `gt convoy create --merge direct` issues are closed after the push",
+        way_round: "decide on git; with `gt convoy create --merge direct` issues are closed after the push, also after one that failed",
         seen: order::convoy_closed_early,
     },
     Defect {
