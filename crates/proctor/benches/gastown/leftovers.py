@@ -5,6 +5,8 @@ import pathlib
 import re
 
 PORTS = range(21000, 32000)
+# A folder that gt and bd keep for all towns of a user; what is in it is looked at.
+OF_ALL_TOWNS = {"beads-circuit"}
 
 
 def listening():
@@ -38,13 +40,14 @@ def marked(cache):
 
 
 def state(cache):
-    breakers = {name for name in names("/tmp") | {f"beads-circuit/{n}" for n in names("/tmp/beads-circuit")} if "circuit" in name}
+    temporary = names("/tmp") - OF_ALL_TOWNS
+    breakers = {name for name in temporary | {f"beads-circuit/{n}" for n in names("/tmp/beads-circuit")} if "circuit" in name}
     return {
         "processes of runs": marked(cache),
         "listening ports from 21000 to 31999": {port for port in listening() if port in PORTS},
         "tmux sockets": names(f"/tmp/tmux-{os.getuid()}"),
         "circuit breaker files": breakers,
-        "entries of /tmp": names("/tmp"),
+        "entries of /tmp": temporary,
         "run folders in the cache": names(f"{cache}/proctor/runs"),
     }
 
