@@ -166,6 +166,17 @@ async fn a_rewound_main_has_lost_what_had_landed_and_names_the_head() {
 }
 
 #[tokio::test]
+async fn work_is_known_to_be_merged_though_nobody_made_the_convoy() {
+    let world = World::new();
+    let commit = world.commit("bob.py", "print(1)\n");
+    world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+    let without = Snapshot { convoys: Vec::new(), ..state(&commit) };
+    let mut landed = Landed::new(Git::new("git".into(), world.env()), &world.path("origins"), "Tales", &CLAUSES);
+    let deliveries = landed.deliveries(&without, |_| None).await.unwrap();
+    assert_eq!(deliveries.iter().map(|d| (d.issue.as_str(), d.merged)).collect::<Vec<_>>(), [("bo-1", true)]);
+}
+
+#[tokio::test]
 async fn without_a_convoy_nothing_has_landed() {
     let world = World::new();
     let look = world.look(&Snapshot::default()).await;

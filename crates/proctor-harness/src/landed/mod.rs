@@ -114,7 +114,8 @@ impl Landed {
         Ok(())
     }
 
-    /// What git has of every tracked issue, without reading the clauses: for a town that was stopped before it landed.
+    /// What git has of every tracked issue, without reading the clauses: for a town that was stopped before it landed. While nobody has
+    /// made the convoy, every issue of a rig is looked at: their work may be there nevertheless.
     ///
     /// # Errors
     /// When git cannot be run.
@@ -123,8 +124,11 @@ impl Landed {
         state: &Snapshot,
         merge_repository: impl Fn(&str) -> Option<PathBuf>,
     ) -> Result<Vec<Delivery>, Halt> {
-        let tracked = self.tracked(state);
-        Ok(self.delivered(state, &tracked, merge_repository).await?.0)
+        let mut issues = self.tracked(state);
+        if issues.is_empty() {
+            issues = state.beads.iter().filter(|bead| bead.rig.is_some()).cloned().collect();
+        }
+        Ok(self.delivered(state, &issues, merge_repository).await?.0)
     }
 
     /// For each issue its delivery, and whether it is merged at least in the town's own repository.

@@ -192,7 +192,8 @@ fn rewound(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
 
 fn closed_not_merged(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
     let main = fate.rig().and_then(|r| known.run.rig(r)).map_or("main", |g| g.target.as_str());
-    let missing = fate.closed() && !fate.merged();
+    // Where git was not asked about it, nothing can be said.
+    let missing = fate.closed() && fate.delivery.is_some_and(|delivery| !delivery.merged);
     missing.then(|| {
         problem("closed_not_merged", format!("{} is closed but nothing was merged", fate.name()))
             .expected(format!("its work on {main} of the origin before it is closed"))
