@@ -113,7 +113,8 @@ fn row(file: &str, index: Option<usize>) -> Evidence {
 
 /// The one cause that explains best why an issue is not done.
 fn cause(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
-    if fate.closed() && fate.merged() {
+    // Of a closed issue about which git was not asked, nothing can be said.
+    if fate.closed() && fate.delivery.is_none_or(|delivery| delivery.merged) {
         return None;
     }
     let finding = rewound(known, fate)
@@ -192,8 +193,7 @@ fn rewound(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
 
 fn closed_not_merged(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
     let main = fate.rig().and_then(|r| known.run.rig(r)).map_or("main", |g| g.target.as_str());
-    // Where git was not asked about it, nothing can be said.
-    let missing = fate.closed() && fate.delivery.is_some_and(|delivery| !delivery.merged);
+    let missing = fate.closed() && !fate.merged();
     missing.then(|| {
         problem("closed_not_merged", format!("{} is closed but nothing was merged", fate.name()))
             .expected(format!("its work on {main} of the origin before it is closed"))
@@ -264,7 +264,8 @@ fn done_without_commit(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
     let worker = fate.worker()?;
     let said = known.telemetry.records_of(worker).any(|r| r.body == "done")
         || known.run.agents.rows.iter().any(|a| a.agent == worker && a.state == "done");
-    (said && fate.own_commits() == 0 && !fate.merged()).then(|| {
+    let nothing = fate.delivery.is_some_and(|delivery| delivery.own_commits == 0 && !delivery.merged);
+    (said && nothing).then(|| {
         problem("done_without_commit", format!("{} was reported done without a commit", fate.name()))
             .expected("at least one commit of its own on the worker's branch when it says gt done")
             .saw(format!("gt done by {}, no commit, the issue is {}", short_agent(worker), status(fate)))
