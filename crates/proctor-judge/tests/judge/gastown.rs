@@ -62,6 +62,10 @@ const SHOWN: &[(&str, &str, Bend)] = &[
                     ✓ Witness notified of COMPLETED (via nudge)\n⚠ Work needs recovery (push or MR failed) — session preserved\n";
         runs(w, &worker("bob"), 4.0, "gt done", said);
     }),
+    ("gastown.start_timeout", "timeout waiting for runtime prompt", |w| {
+        let said = "Booting rig bob...\n  Starting refinery...\nError: starting refinery: waiting for refinery to start: timeout waiting for runtime prompt\n[exit 1]";
+        runs(w, "mayor", 3.0, "gt rig boot bob", said);
+    }),
     ("gastown.rejected_stays_closed", "of bo-1 was rejected: chapter.md", |w| {
         let mut rejected = merge("bob");
         (rejected.status, rejected.reason) = ("rejected".into(), Some("chapter.md: both changed it".into()));

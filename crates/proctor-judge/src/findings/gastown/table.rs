@@ -159,6 +159,16 @@ pub(super) const DEFECTS: &[Defect] = &[
         seen: output::dolt_unreachable,
     },
     Defect {
+        id: "gastown.start_timeout",
+        level: Level::Warning,
+        title: "gt ended an agent whose prompt it did not see in time",
+        expected: "an agent that works is left alone",
+        cause: "gt waits three minutes for the prompt sign on the last line of the terminal; an agent whose first turn takes longer is ended in the middle of it",
+        versions: GT,
+        way_round: "start it again (`gt rig boot RIG` for a witness or refinery)",
+        seen: output::start_timeout,
+    },
+    Defect {
         id: "gastown.worktree_busy",
         level: Level::Note,
         title: "gt done could not go back to the default branch",
