@@ -201,7 +201,9 @@ fn an_agent_that_ignores_sigterm_is_killed_and_says_so() {
 #[test]
 fn a_process_left_behind_is_ended_and_named() {
     let mini = Mini::new();
-    let worker = mini.program("worker", &format!("setsid sleep 7531 </dev/null >/dev/null 2>&1 &\n{WORK}"));
+    // It goes on working only once the process has left its group, with which it would be ended.
+    let away = "setsid sh -c ': >\"$TMPDIR/away\"; exec sleep 7531' </dev/null >/dev/null 2>&1 &\nuntil [ -e \"$TMPDIR/away\" ]; do sleep 0.01; done\n";
+    let worker = mini.program("worker", &format!("{away}{WORK}"));
     let summary = summary_of(&mini.run(&["--agent", &format!("polecat:south={worker}")]).expect_code(0));
     let found = findings(&summary, "process.left_behind");
     assert_eq!(found.len(), 1, "{found:?}");
