@@ -66,7 +66,7 @@ pub(super) fn dolt_unreachable(clues: &Clues<'_>) -> Vec<Occurrence> {
     clues.said.iter().filter_map(|said| Some(heard(said, line(said)?))).collect()
 }
 
-/// An agent was started, and ended again because its prompt was not seen.
+/// An agent was started and given up because its prompt was not seen.
 pub(super) fn start_timeout(clues: &Clues<'_>) -> Vec<Occurrence> {
     clues.lines("timeout waiting for runtime prompt").map(|(said, line)| heard(said, quoted(line, LINE))).collect()
 }

@@ -161,9 +161,9 @@ pub(super) const DEFECTS: &[Defect] = &[
     Defect {
         id: "gastown.start_timeout",
         level: Level::Warning,
-        title: "gt ended an agent whose prompt it did not see in time",
-        expected: "an agent that works is left alone",
-        cause: "gt waits three minutes for the prompt sign on the last line of the terminal; an agent whose first turn takes longer is ended in the middle of it",
+        title: "gt waited for an agent's prompt until it gave the agent up",
+        expected: "a program that ended is noticed at once, and one that works is left alone",
+        cause: "gt waits three minutes for the prompt sign on the terminal's last line and does not look whether the agent's program still runs; then it ends the session",
         versions: GT,
         way_round: "start it again (`gt rig boot RIG` for a witness or refinery)",
         seen: output::start_timeout,
