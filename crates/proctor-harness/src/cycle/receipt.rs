@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::run::Run;
-use super::setup::next_exchange;
+use super::services::next_exchange;
 use super::{Prompted, Services};
 use crate::halt::Halt;
 

@@ -88,3 +88,14 @@ pub trait Services: Send + Sync + 'static {
     /// Closes both listeners and the store. Called once, last, however the run ended.
     fn stop(&self) -> impl Future<Output = ()> + Send;
 }
+
+/// The next exchange; never, when there is no gateway any more.
+pub(crate) async fn next_exchange(exchanges: &mut Option<UnboundedReceiver<Exchange>>) -> Exchange {
+    if let Some(receiver) = exchanges
+        && let Some(exchange) = receiver.recv().await
+    {
+        return exchange;
+    }
+    *exchanges = None;
+    std::future::pending().await
+}

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proctor_judge::evidence::{Exchange, Receipt, StopKind, path};
+use proctor_judge::evidence::{Receipt, StopKind, path};
 use tokio::time::Instant;
 
 use super::commands::Watching;
@@ -243,17 +243,6 @@ fn can_be_hit(faults: &[Fault], town: TownKind, servers: &[&str]) -> Result<(), 
     let known = if servers.is_empty() { "none".to_owned() } else { servers.join(", ") };
     let message = format!("the fault `{}` is for `{program}`, which the town `{}` does not have", fault.name, town.word());
     Err(Halt::environment(message).hint(format!("servers of this town that a fault can hit: {known}")))
-}
-
-/// The next exchange; never, when there is no gateway any more.
-pub(crate) async fn next_exchange(exchanges: &mut Option<tokio::sync::mpsc::UnboundedReceiver<Exchange>>) -> Exchange {
-    if let Some(receiver) = exchanges
-        && let Some(exchange) = receiver.recv().await
-    {
-        return exchange;
-    }
-    *exchanges = None;
-    std::future::pending().await
 }
 
 /// A program that somebody named to play the mayor and that does not start is no defect of Proctor.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::live::provider_gave_up;
 use super::recorder::{Done, write_rows};
 use super::run::Run;
-use super::setup::next_exchange;
+use super::services::next_exchange;
 use super::strikes::Field;
 use super::{ClauseLive, Happening, Progress, Services, agents};
 use crate::halt::Halt;
