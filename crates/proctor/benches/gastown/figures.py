@@ -89,7 +89,9 @@ def table(found, moments_file, cpu):
 def notice_lines(found, moments):
     bounds, exact = {}, {}
     for one in found:
-        own = [row for row in moments if row["run"] == one["run"]["id"]]
+        # With the daemon the convoy comes last: until then no clause can hold, whatever was pushed.
+        late_convoy = pathlib.Path(one["folder"]).parent.name == "daemon"
+        own = [row for row in moments if row["run"] == one["run"]["id"] and not late_convoy]
         for target, part in zip((bounds, exact), notices(one["folder"], own)):
             for clause, values in part.items():
                 target.setdefault(clause, []).extend(values)
