@@ -91,9 +91,9 @@ struct Seen {
     ended: Vec<Command>,
 }
 
-/// The moment of a look.
+/// One look: at which run's commands, and when.
 #[derive(Clone, Copy)]
-struct Moment<'a> {
+struct Look<'a> {
     run: &'a str,
     now: Time,
     uptime: f64,
@@ -112,16 +112,16 @@ impl Seen {
         }
         // A process that was just forked is not yet the program that it becomes: it is looked at once more.
         let known = std::mem::take(&mut self.known);
-        let moment = Moment { run, now, uptime };
-        present.retain(|pid| known.binary_search(pid).is_ok() || self.take(*pid, moment));
+        let look = Look { run, now, uptime };
+        present.retain(|pid| known.binary_search(pid).is_ok() || self.take(*pid, look));
         self.known = present;
     }
 
     /// Takes a new process when it is a command; `false` when that cannot be told yet. The name that the kernel has of it is asked first:
     /// most are neither.
-    fn take(&mut self, pid: u32, at: Moment<'_>) -> bool {
+    fn take(&mut self, pid: u32, look: Look<'_>) -> bool {
         let Some(process) = linux::process(pid) else { return true };
-        let age = process.age_at(at.uptime);
+        let age = process.age_at(look.uptime);
         let is_shell = SHELLS.contains(&process.name.as_str());
         if !PROGRAMS.contains(&process.name.as_str()) {
             if is_shell {
@@ -134,8 +134,8 @@ impl Seen {
         let env = linux::environment(pid);
         let is_part = self.running.contains_key(&process.parent);
         let lasts = ["nudge-poller", "daemon"].iter().any(|word| arguments.iter().any(|argument| argument.contains(word)));
-        if env.get("PROCTOR_RUN_ID").is_some_and(|own| own == at.run) && !is_part && !lasts {
-            let begun = at.now - TimeDelta::milliseconds((age * 1000.0) as i64);
+        if env.get("PROCTOR_RUN_ID").is_some_and(|own| own == look.run) && !is_part && !lasts {
+            let begun = look.now - TimeDelta::milliseconds((age * 1000.0) as i64);
             let words = std::iter::once(process.name.as_str()).chain(arguments.iter().skip(1).map(String::as_str));
             let command = super::live::one_line(&words.collect::<Vec<_>>().join(" "));
             let agent = env.get("GT_ROLE").cloned().unwrap_or_default();

@@ -6,7 +6,7 @@ use crate::evidence::{FaultRow, RunRecord, Sign, Time};
 /// Seconds from `origin` to `time`.
 pub(crate) fn seconds(origin: Time, time: Time) -> f64 {
     let span = time.signed_duration_since(origin);
-    #[allow(clippy::cast_precision_loss)] // a run lasts hours: nanoseconds of a day fit a double
+    #[allow(clippy::cast_precision_loss, reason = "a run lasts hours: nanoseconds of a day fit a double")]
     span.num_nanoseconds().map_or_else(|| span.num_milliseconds() as f64 / 1e3, |ns| ns as f64 / 1e9)
 }
 

@@ -132,8 +132,7 @@ impl Town for Gastown {
     }
 
     fn tempo(&self) -> Tempo {
-        let s = Duration::from_secs;
-        Tempo { start: s(180), receipt: s(180), quiet: s(120), ..state::TEMPO }
+        state::TEMPO
     }
 
     fn programs(&self) -> BTreeMap<String, Program> {
@@ -244,13 +243,11 @@ impl Town for Gastown {
     }
 
     fn events_file(&self) -> PathBuf {
-        self.site.town().join(".events.jsonl")
+        self.site.town().join(state::EVENTS)
     }
 
     fn tells(&self) -> Vec<PathBuf> {
-        let mut places = state::journals(&self.site.town());
-        places.push(self.events_file());
-        places
+        state::tells(&self.site.town())
     }
 
     fn new_events(&self, offset: &mut u64) -> Vec<TownEvent> {

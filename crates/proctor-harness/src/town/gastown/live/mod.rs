@@ -201,8 +201,7 @@ impl Town for LiveTown {
     }
 
     fn tempo(&self) -> Tempo {
-        let s = Duration::from_secs;
-        Tempo { start: s(180), receipt: s(300), quiet: s(120), ..state::TEMPO }
+        Tempo { receipt: Duration::from_secs(300), ..state::TEMPO }
     }
 
     fn programs(&self) -> BTreeMap<String, Program> {
@@ -288,13 +287,11 @@ impl Town for LiveTown {
     }
 
     fn events_file(&self) -> PathBuf {
-        self.town.join(".events.jsonl")
+        self.town.join(state::EVENTS)
     }
 
     fn tells(&self) -> Vec<PathBuf> {
-        let mut places = state::journals(&self.town);
-        places.push(self.events_file());
-        places
+        state::tells(&self.town)
     }
 
     fn new_events(&self, offset: &mut u64) -> Vec<TownEvent> {

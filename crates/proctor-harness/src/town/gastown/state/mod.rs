@@ -43,21 +43,25 @@ use crate::halt::Halt;
 use crate::launch::SESSIONS_FILE;
 use crate::town::{Snapshot, Tempo};
 
-/// When to read. Dolt writes a change to its journal, and waits for the disk, before others can read it; the end of a process, which no
+/// The town's file of events.
+pub(super) const EVENTS: &str = ".events.jsonl";
+
+/// How fast a real town is, and when it is read. Dolt writes a change to its journal, and waits for the disk, before others can read it; the end of a process, which no
 /// file tells of, is seen by the poll.
 pub(super) const TEMPO: Tempo = Tempo {
     poll: Duration::from_millis(150),
     settle: Duration::from_millis(40),
     blind: 200,
-    start: Duration::ZERO,
-    receipt: Duration::ZERO,
-    quiet: Duration::ZERO,
+    start: Duration::from_secs(180),
+    receipt: Duration::from_secs(180),
+    quiet: Duration::from_secs(120),
 };
 
-/// The folders of the journals to which the town's Dolt server writes every change.
-pub(super) fn journals(town: &Path) -> Vec<PathBuf> {
+/// What tells of changes: the town's file of events, and the folders of the journals to which its Dolt server writes.
+pub(super) fn tells(town: &Path) -> Vec<PathBuf> {
     let databases = std::fs::read_dir(town.join(".dolt-data")).into_iter().flatten().flatten();
-    databases.map(|database| database.path().join(".dolt/noms")).filter(|folder| folder.is_dir()).collect()
+    let journals = databases.map(|database| database.path().join(".dolt/noms")).filter(|folder| folder.is_dir());
+    journals.chain([town.join(EVENTS)]).collect()
 }
 
 /// What reading has cost so far.
