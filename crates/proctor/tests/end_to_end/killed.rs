@@ -55,8 +55,7 @@ fn clean_finds_a_daemon_that_hid_from_its_run() {
     let sandbox = Sandbox::new();
     let gate = Gate::at(sandbox.work().join("../work-gate"));
     let note = sandbox.work().join("../daemon");
-    let daemon = format!("env -i setsid sh -c 'echo $$ > {}; exec sleep 600' >/dev/null 2>&1 &", note.display());
-    let mini = Mini::new(&sandbox).worker_first(&format!("{daemon} cat {}", gate.path().display()));
+    let mini = Mini::new(&sandbox).worker_first(&hidden_daemon(&sandbox, &note)).worker_waits(&gate);
     let running = Running::start(&mut mini.run(&[]));
     let held = gate.reached();
     running.signal(Signal::KILL);
@@ -67,6 +66,14 @@ fn clean_finds_a_daemon_that_hid_from_its_run() {
     assert!(!is_alive(pid.trim()), "the daemon was ended");
     drop(held);
     assert_nothing_left(&sandbox);
+}
+
+/// Starts a daemon with no trace of the run about it and waits until it has left its pid in the note.
+fn hidden_daemon(sandbox: &Sandbox, note: &Path) -> String {
+    let started = Gate::at(sandbox.work().join("../daemon-started"));
+    let (note, started) = (note.display(), started.path().display());
+    let daemon = format!("echo $$ > {note}; : > {started}; exec sleep 600");
+    format!("env -i setsid sh -c '{daemon}' >/dev/null 2>&1 & cat {started}")
 }
 
 #[test]
