@@ -12,6 +12,7 @@ use proctor_judge::evidence::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::halt::Halt;
+use crate::linux;
 use crate::namespace::Holder;
 
 /// The registry's file in a base directory.
@@ -75,6 +76,7 @@ impl Base {
     pub fn create_for(owner: Holder, cache: &Path, id: &str, report: &Path, now: Time) -> Result<Self, Halt> {
         let runs = cache.join(RUNS);
         fs::create_dir_all(&runs).map_err(|error| Halt::io("make", &runs, &error))?;
+        linux::spread(&runs);
         let runs = runs.canonicalize().map_err(|error| Halt::io("find", &runs, &error))?;
         let root = runs.join(id);
         let socket = root.join("town/daemon/daemon.sock");

@@ -8,6 +8,7 @@ pub mod clean;
 pub mod cycle;
 pub mod doctor;
 pub mod exercise;
+mod file_lock;
 pub mod halt;
 pub mod landed;
 pub mod launch;

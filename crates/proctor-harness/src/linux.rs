@@ -6,11 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use futures::{FutureExt, StreamExt};
 use inotify::{EventMask, EventStream, Inotify, WatchDescriptor, WatchMask};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::IFlags;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Waits for changes in folders and files.
 pub struct Watcher {
@@ -131,12 +136,92 @@ pub fn process_ids() -> Vec<u32> {
     ids
 }
 
+/// The id that the kernel gave last to a process or thread (proc_loadavg(5)).
+fn last_id() -> Option<u32> {
+    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().last()?.parse().ok()
+}
+
+/// Finds the processes that began since it was last asked, without reading the whole process table every time.
+///
+/// Ids are given in ascending order: what is new has one of those after the last, and the kernel is asked about each; twice, since an id
+/// is given a moment before its process can be seen. All processes are listed now and then nevertheless, and always where ids begin anew,
+/// where the kernel has no process handles, or where `/proc/loadavg` says something else than the kernel (some containers).
+#[derive(Debug, Default)]
+pub struct Newcomers {
+    /// The last id at the last question but one, and at the last.
+    last: Option<(u32, u32)>,
+    /// Every process that was there at the last list and every one told since.
+    told: BTreeSet<u32>,
+    /// How many times no list was made.
+    unlisted: u32,
+    /// How many processes lists had that the ids did not tell of.
+    missed: usize,
+}
+
+/// After so many questions all processes are listed.
+const LIST_EVERY: u32 = 20;
+/// So many ids at most are asked about one by one: to list all processes is cheaper then.
+const ASKED_AT_MOST: u32 = 2000;
+/// A busy machine can leave a process half made for longer than two questions. More than so many are no chance.
+const MISSED_AT_MOST: usize = 5;
+
+impl Newcomers {
+    /// The processes that began since the last call and are still there, in ascending order; at the first call all.
+    pub fn take(&mut self) -> Vec<u32> {
+        let now = last_id().filter(|_| self.missed <= MISSED_AT_MOST);
+        let new = self.ask(now).unwrap_or_else(|| self.list());
+        self.last = now.map(|now| (self.last.map_or(now, |(_, last)| last), now));
+        self.told.extend(&new);
+        new
+    }
+
+    /// Absent when all processes must be listed.
+    fn ask(&mut self, now: Option<u32>) -> Option<Vec<u32>> {
+        let ((before, last), now) = (self.last?, now?);
+        let is_in_order = before <= last && last <= now && now - before <= ASKED_AT_MOST;
+        if !is_in_order || self.unlisted >= LIST_EVERY {
+            return None;
+        }
+        self.unlisted += 1;
+        let asked = (before + 1..=now).filter(|pid| !self.told.contains(pid));
+        let mut new = Vec::new();
+        for pid in asked {
+            if is_process(pid)? {
+                new.push(pid);
+            }
+        }
+        Some(new)
+    }
+
+    fn list(&mut self) -> Vec<u32> {
+        let all = process_ids();
+        let new: Vec<u32> = all.iter().copied().filter(|pid| !self.told.contains(pid)).collect();
+        if let Some((before, _)) = self.last.filter(|_| self.unlisted >= LIST_EVERY) {
+            self.missed += new.iter().filter(|pid| **pid <= before).count();
+        }
+        self.told = all.into_iter().collect();
+        self.unlisted = 0;
+        new
+    }
+}
+
+/// Whether an id is that of a process and not of a thread or of nobody; absent where the kernel does not say.
+fn is_process(pid: u32) -> Option<bool> {
+    match rustix::process::pidfd_open(known_pid(pid)?, PidfdFlags::empty()) {
+        Ok(_) => Some(true),
+        // A thread, or nobody (pidfd_open(2)); newer kernels say ENOENT of a thread.
+        Err(Errno::INVAL | Errno::SRCH | Errno::NOENT) => Some(false),
+        Err(_) => None,
+    }
+}
+
 /// Clock ticks a second, as `/proc` counts them on every system (proc_pid_stat(5), `sysconf(_SC_CLK_TCK)`).
 const TICKS: f64 = 100.0;
 
-/// How long ago the system was started, in seconds.
-pub fn uptime() -> Option<f64> {
-    fs::read_to_string("/proc/uptime").ok()?.split_whitespace().next()?.parse().ok()
+/// How long ago the system was started, in seconds: the clock by which `/proc` states when processes began.
+pub fn uptime() -> f64 {
+    let now = clock_gettime(ClockId::Boottime);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
 }
 
 impl Process {
@@ -147,8 +232,8 @@ impl Process {
 }
 
 /// How long ago a process began, in seconds.
-pub fn age(process: &Process) -> Option<f64> {
-    Some(process.age_at(uptime()?))
+pub fn age(process: &Process) -> f64 {
+    process.age_at(uptime())
 }
 
 /// Processor seconds that a process has used, in user mode and in the kernel, to 10 ms; its children not counted.
@@ -181,6 +266,32 @@ pub fn process(pid: u32) -> Option<Process> {
         has_terminal: fields.get(4).is_some_and(|terminal| *terminal != "0"),
         name: stat.get(stat.find('(')? + 1..stat.rfind(')')?)?.to_owned(),
     })
+}
+
+/// The name of a process as in [`Process::name`], for much less work; absent when it is gone.
+pub fn process_name(pid: u32) -> Option<String> {
+    let mut name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    name.truncate(name.trim_end_matches('\n').len());
+    Some(name)
+}
+
+/// One process, also when another one has its id later. Whether it lives is asked of the kernel for much less work than `/proc` takes.
+#[derive(Debug)]
+pub struct ProcessHandle(OwnedFd);
+
+impl ProcessHandle {
+    /// A handle of this very process; absent when it is gone, or where the kernel gives none (before Linux 5.3, or forbidden).
+    pub fn of(wanted: &Process) -> Option<Self> {
+        let handle = rustix::process::pidfd_open(known_pid(wanted.pid)?, PidfdFlags::empty()).ok()?;
+        process(wanted.pid).filter(|found| found.started == wanted.started).map(|_| Self(handle))
+    }
+
+    /// Whether it has not ended: a zombie has.
+    pub fn lives(&self) -> bool {
+        let mut asked = [PollFd::new(&self.0, PollFlags::IN)];
+        // A handle becomes readable when its process ends (pidfd_open(2)).
+        matches!(rustix::event::poll(&mut asked, Some(&Timespec::default())), Ok(0))
+    }
 }
 
 /// A process's working directory; absent when it is gone or may not be read.
@@ -340,6 +451,18 @@ pub fn listening_ports() -> BTreeSet<u16> {
     tables.iter().flat_map(|table| table.lines().filter_map(port)).collect()
 }
 
+/// Asks the disk to lay the folders in this one far from each other, where it can (ext4; `chattr +T`).
+///
+/// ext4 does not give the inode of a removed file to a new one for a minute or more, and looks for another one among its neighbours: where
+/// thousands were just removed, making a file costs ten times as much.
+pub fn spread(folder: &Path) {
+    let Ok(open) = fs::File::open(folder) else { return };
+    // A disk that knows no such thing needs none.
+    if let Ok(flags) = rustix::fs::ioctl_getflags(&open).map(|flags| flags | IFlags::TOPDIR) {
+        _ = rustix::fs::ioctl_setflags(&open, flags);
+    }
+}
+
 /// The range of ports that the system hands out to whoever does not name one.
 pub fn handed_out_ports() -> std::ops::RangeInclusive<u16> {
     let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
@@ -372,5 +495,71 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(cpu_seconds(child.id()), None);
+    }
+
+    #[test]
+    fn newcomers_are_told_once_whether_asked_for_or_listed() {
+        let start = || std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut earlier = start();
+        let mut newcomers = Newcomers::default();
+        assert!(newcomers.take().contains(&earlier.id()));
+        let mut told = Vec::new();
+        let mut later = Vec::new();
+        for _ in 0..=LIST_EVERY {
+            later.push(start());
+            std::thread::spawn(|| ()).join().unwrap();
+            told.extend(newcomers.take());
+        }
+        assert!(newcomers.missed <= MISSED_AT_MOST);
+        let mine =
+            told.into_iter().filter(|pid| process(*pid).is_some_and(|p| p.parent == std::process::id() && p.name == "sleep"));
+        let mine: Vec<u32> = mine.filter(|pid| later.iter().any(|child| child.id() == *pid)).collect();
+        assert_eq!(mine, later.iter().map(std::process::Child::id).collect::<Vec<_>>());
+        for child in later.iter_mut().chain([&mut earlier]) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn where_ids_do_not_tell_of_processes_all_are_listed_from_then_on() {
+        let mut newcomers = Newcomers::default();
+        newcomers.take();
+        let start = |_| std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut children: Vec<_> = (0..=MISSED_AT_MOST).map(start).collect();
+        // As if higher ids had been stated than there were, until it is time for a list.
+        let highest = children.iter().map(std::process::Child::id).max().unwrap();
+        newcomers.last = Some((highest, highest));
+        newcomers.unlisted = LIST_EVERY;
+        let told = newcomers.take();
+        assert!(children.iter().all(|child| told.contains(&child.id())));
+        assert!(newcomers.missed > MISSED_AT_MOST);
+        newcomers.take();
+        assert_eq!(newcomers.last, None, "nothing is asked any more");
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_process_is_known_by_name_and_age_and_its_handle_tells_that_it_ended_before_it_is_collected() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        while process_name(child.id()).as_deref() != Some("sleep") {
+            std::thread::yield_now();
+        }
+        let found = process(child.id()).unwrap();
+        assert!((0.0..30.0).contains(&age(&found)), "{} s", age(&found));
+        let earlier = Process { started: found.started - 1, ..found.clone() };
+        assert!(ProcessHandle::of(&earlier).is_none(), "another process had the id before");
+        let handle = ProcessHandle::of(&found).unwrap();
+        assert!(handle.lives());
+        child.kill().unwrap();
+        while handle.lives() {
+            std::thread::yield_now();
+        }
+        assert_eq!(process(child.id()).map(|process| process.state), Some('Z'));
+        child.wait().unwrap();
+        assert!(!handle.lives() && ProcessHandle::of(&found).is_none() && process_name(child.id()).is_none());
     }
 }

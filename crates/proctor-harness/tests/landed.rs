@@ -183,3 +183,28 @@ async fn without_a_convoy_nothing_has_landed() {
     assert!(!look.landed);
     assert_eq!(look.readings[0].now, "no convoy");
 }
+
+#[tokio::test]
+async fn a_clone_to_work_in_is_small_and_whole() {
+    let world = World::new();
+    world.commit("bob.py", "print(1)\n");
+    world.clone_git(&["push", "-q", "origin", "HEAD:main", "HEAD:polecat/x"]);
+    let (bundle, work) = (world.path("bob.bundle"), world.path("work"));
+    world.git(&world.path("origins/bob.git"), &["bundle", "create", "-q", bundle.to_str().unwrap(), "--all"]);
+    Git::new("git".into(), world.env()).clone_bundle(&bundle, "main", &work).await.unwrap();
+
+    let files = std::fs::read_dir(work.join(".git")).unwrap().flatten();
+    let mut names: Vec<String> = files.map(|entry| entry.file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["HEAD", "config", "index", "objects", "packed-refs", "refs"]);
+    assert_eq!(std::fs::read_dir(work.join(".git/refs")).unwrap().count(), 0, "all are packed");
+
+    let git = |args: &[&str]| world.git(&work, args);
+    assert_eq!(git(&["status", "--porcelain"]), "");
+    assert_eq!(git(&["log", "--format=%s", "origin/polecat/x"]), "bob.py\nREADME");
+    std::fs::write(work.join("more"), "more\n").unwrap();
+    git(&["checkout", "-qb", "more"]);
+    git(&["add", "-A"]);
+    git(&["commit", "-qm", "more"]);
+    assert_eq!(git(&["log", "-1", "--format=%s"]), "more");
+}

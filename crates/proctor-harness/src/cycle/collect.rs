@@ -13,6 +13,7 @@ use proctor_judge::evidence::{Leftover, RigGit, Time, path};
 use tokio::time::{Instant, sleep};
 
 use super::commands::critical_path;
+use super::hashes::Hashes;
 use super::lock::Lock;
 use super::recorder::{Done, Tell, write_json, write_rows};
 use super::run::Run;
@@ -298,8 +299,10 @@ impl<S: Services> Run<S> {
         }
         let python = self.runtime.ready().now_or_never().and_then(Result::ok).flatten();
         let (scenario, seed, programs) = (self.request.scenario.clone(), self.request.seed, self.programs.clone());
-        let lock =
-            tokio::task::spawn_blocking(move || Lock::of(&scenario.spec.name, seed, &scenario.files, &programs, python.as_ref()));
+        let hashes = Hashes::remembered(&self.request.cache);
+        let lock = tokio::task::spawn_blocking(move || {
+            Lock::of(&scenario.spec.name, seed, &scenario.files, &programs, python.as_ref(), hashes)
+        });
         let lock = lock.await.map_err(|error| Halt::harness(error.to_string()))?;
         write_json(&self.request.report.join("lock.json"), &lock)
     }

@@ -13,12 +13,14 @@ use proctor_judge::evidence::{AgentId, Time};
 use serde::Serialize;
 
 use super::Clock;
-use crate::linux;
+use crate::linux::{self, Newcomers, Process, ProcessHandle};
 
 /// How often the process table is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 /// The programs whose calls are commands of the town.
 const PROGRAMS: [&str; 2] = ["gt", "bd"];
+/// At how many looks a process must have been the same program to stay it: it was forked two looks ago, or earlier.
+const GROWN: u8 = 3;
 /// Programs that become another one without a new process, at any time.
 const SHELLS: [&str; 3] = ["sh", "bash", "dash"];
 /// Commands by which agents wait instead of working: nothing waits for them.
@@ -83,12 +85,31 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 
 #[derive(Default)]
 struct Seen {
-    /// Every process of the last look that was decided about, ours or not, in ascending order.
-    known: Vec<u32>,
-    /// Those that were a shell at the last look.
+    newcomers: Newcomers,
+    /// Processes that are not yet decided about.
+    undecided: BTreeSet<u32>,
+    /// Those of them that were a shell at the last look.
     shells: BTreeSet<u32>,
-    running: BTreeMap<u32, Command>,
+    /// How often each of the others was looked at.
+    young: BTreeMap<u32, u8>,
+    running: BTreeMap<u32, Running>,
     ended: Vec<Command>,
+}
+
+/// A command that has not ended.
+struct Running {
+    command: Command,
+    process: Process,
+    handle: Option<ProcessHandle>,
+}
+
+impl Running {
+    fn goes_on(&self) -> bool {
+        match &self.handle {
+            Some(handle) => handle.lives(),
+            None => linux::process(self.process.pid).is_some_and(|found| found.started == self.process.started),
+        }
+    }
 }
 
 /// One look: at which run's commands, and when.
@@ -101,47 +122,55 @@ struct Look<'a> {
 
 impl Seen {
     fn look(&mut self, run: &str, now: Time) {
-        let Some(uptime) = linux::uptime() else { return };
-        let mut present = linux::process_ids();
-        let is_there = |pid: &u32| present.binary_search(pid).is_ok();
-        let gone: Vec<u32> = self.running.keys().filter(|pid| !is_there(pid)).copied().collect();
-        self.shells.retain(is_there);
-        for command in gone.iter().filter_map(|pid| self.running.remove(pid)) {
+        let gone: Vec<u32> = self.running.iter().filter(|(_, running)| !running.goes_on()).map(|(pid, _)| *pid).collect();
+        for Running { command, .. } in gone.iter().filter_map(|pid| self.running.remove(pid)) {
             let wall_s = (now - command.at).as_seconds_f64().max(0.0);
             self.ended.push(Command { wall_s, ..command });
         }
         // A process that was just forked is not yet the program that it becomes: it is looked at once more.
-        let known = std::mem::take(&mut self.known);
-        let look = Look { run, now, uptime };
-        present.retain(|pid| known.binary_search(pid).is_ok() || self.take(*pid, look));
-        self.known = present;
+        let mut undecided = std::mem::take(&mut self.undecided);
+        undecided.extend(self.newcomers.take());
+        let look = Look { run, now, uptime: linux::uptime() };
+        undecided.retain(|pid| !self.take(*pid, look));
+        self.shells.retain(|pid| undecided.contains(pid));
+        self.young.retain(|pid, _| undecided.contains(pid));
+        self.undecided = undecided;
     }
 
-    /// Takes a new process when it is a command; `false` when that cannot be told yet. The name that the kernel has of it is asked first:
-    /// most are neither.
+    /// Takes a new process when it is a command; `false` when that cannot be told yet. Its name alone is asked first: most are none.
     fn take(&mut self, pid: u32, look: Look<'_>) -> bool {
+        let Some(name) = linux::process_name(pid) else { return true };
+        if SHELLS.contains(&name.as_str()) {
+            self.shells.insert(pid);
+            return false;
+        }
+        if !PROGRAMS.contains(&name.as_str()) {
+            return self.is_grown(pid);
+        }
         let Some(process) = linux::process(pid) else { return true };
         let age = process.age_at(look.uptime);
-        let is_shell = SHELLS.contains(&process.name.as_str());
-        if !PROGRAMS.contains(&process.name.as_str()) {
-            if is_shell {
-                self.shells.insert(pid);
-            }
-            return !is_shell && age > 2.0 * LOOK.as_secs_f64();
-        }
         let age = if self.shells.remove(&pid) { LOOK.as_secs_f64().min(age) } else { age };
-        let arguments = linux::arguments(pid);
-        let env = linux::environment(pid);
-        let is_part = self.running.contains_key(&process.parent);
+        if self.running.contains_key(&process.parent) {
+            return true;
+        }
+        let (arguments, env) = (linux::arguments(pid), linux::environment(pid));
         let lasts = ["nudge-poller", "daemon"].iter().any(|word| arguments.iter().any(|argument| argument.contains(word)));
-        if env.get("PROCTOR_RUN_ID").is_some_and(|own| own == look.run) && !is_part && !lasts {
+        if env.get("PROCTOR_RUN_ID").is_some_and(|own| own == look.run) && !lasts {
             let begun = look.now - TimeDelta::milliseconds((age * 1000.0) as i64);
             let words = std::iter::once(process.name.as_str()).chain(arguments.iter().skip(1).map(String::as_str));
             let command = super::live::one_line(&words.collect::<Vec<_>>().join(" "));
             let agent = env.get("GT_ROLE").cloned().unwrap_or_default();
-            self.running.insert(pid, Command { at: begun, wall_s: 0.0, agent, command });
+            let command = Command { at: begun, wall_s: 0.0, agent, command };
+            self.running.insert(pid, Running { command, handle: ProcessHandle::of(&process), process });
         }
         true
+    }
+
+    /// Whether a process has had the time to become another program.
+    fn is_grown(&mut self, pid: u32) -> bool {
+        let looks = self.young.entry(pid).or_default();
+        *looks += 1;
+        *looks >= GROWN
     }
 }
 

@@ -1,13 +1,11 @@
 //! `lock.json`: the SHA-256 and version of everything that a run was made from.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
+use super::hashes::Hashes;
 use crate::exercise::python::Python;
 use crate::landed::git::sha256;
 use crate::scenario::Files;
@@ -37,24 +35,26 @@ struct Input {
 }
 
 impl Lock {
-    /// Hashes the inputs. Reading programs takes a while: call it off the runtime's threads.
+    /// Hashes the inputs. Reading programs that are not known yet takes a while: call it off the runtime's threads.
     pub(crate) fn of(
         scenario: &str,
         seed: u64,
         files: &Files,
         programs: &BTreeMap<String, (String, String)>,
         python: Option<&Python>,
+        mut hashes: Hashes,
     ) -> Self {
-        let hashed = |(name, (path, version)): (&String, &(String, String))| {
-            let sha256 = hash_file(Path::new(path)).ok();
+        let mut hashed = |(name, (path, version)): (&String, &(String, String))| {
+            let sha256 = hashes.of(Path::new(path));
             (name.clone(), Input { path: path.clone(), version: version.clone(), sha256 })
         };
-        let mut programs: BTreeMap<String, Input> = programs.iter().map(hashed).collect();
+        let mut programs: BTreeMap<String, Input> = programs.iter().map(&mut hashed).collect();
         if let Some(python) = python {
             let path = python.base.display().to_string();
-            let sha256 = hash_file(&python.base).ok();
+            let sha256 = hashes.of(&python.base);
             programs.insert("python".into(), Input { path, version: python.version.clone(), sha256 });
         }
+        hashes.remember();
         Self {
             schema: LOCK_SCHEMA,
             scenario: scenario.into(),
@@ -64,22 +64,4 @@ impl Lock {
             packages: python.map(|python| python.packages.clone()).unwrap_or_default(),
         }
     }
-}
-
-fn hash_file(path: &Path) -> io::Result<String> {
-    use std::fmt::Write;
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            read => hash.update(&buffer[..read]),
-        }
-    }
-    Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        _ = write!(text, "{byte:02x}");
-        text
-    }))
 }

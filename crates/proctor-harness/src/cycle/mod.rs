@@ -7,6 +7,7 @@ mod agents;
 mod collect;
 mod commands;
 mod disk;
+mod hashes;
 mod live;
 mod lock;
 mod progress;

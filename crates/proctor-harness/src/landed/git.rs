@@ -10,12 +10,16 @@ use std::time::Duration;
 
 use proctor_judge::evidence::{Commit, GitFile, RigGit};
 use sha2::{Digest, Sha256};
+use walkdir::WalkDir;
 
 use crate::halt::Halt;
 use crate::process::Program;
 
 /// How long one git command may take.
 const GIT_LIMIT: Duration = Duration::from_secs(30);
+
+/// A clone to work in needs no record of what its branches were.
+const NO_REFLOG: &str = "core.logAllRefUpdates=false";
 
 /// Runs git with a fixed environment.
 #[derive(Clone, Debug)]
@@ -329,16 +333,32 @@ impl Git {
         fs::remove_file(&index).map_err(|error| Halt::io("remove", &index, &error))
     }
 
-    /// Clones a bundle's target branch.
+    /// Clones a bundle's target branch, with as few files and folders as make a repository: every exercise gets a copy of each.
     ///
     /// # Errors
     /// When git fails.
     pub async fn clone_bundle(&self, bundle: &Path, target: &str, folder: &Path) -> Result<(), Halt> {
         let (from, to) = (bundle.display().to_string(), folder.display().to_string());
-        let program = Program::new(&self.program, &["clone", "-q", "--template=", "-b", target, &from, &to])
+        let program = Program::new(&self.program, &["-c", NO_REFLOG, "clone", "-q", "--template=", "-b", target, &from, &to])
             .env(&self.env)
             .timeout(GIT_LIMIT);
-        self.bytes(program).await.map(drop)
+        self.bytes(program).await?;
+        let repository = folder.join(".git");
+        // Only says which of the bundle's branches was checked out, and cannot be packed.
+        _ = fs::remove_file(repository.join("refs/remotes/origin/HEAD"));
+        self.bytes(self.command(&repository, &["pack-refs", "--all"])).await?;
+        remove_empty_folders(&repository);
+        Ok(())
+    }
+}
+
+/// Git makes them again where it needs them; without `refs` it knows no repository.
+fn remove_empty_folders(repository: &Path) {
+    let refs = repository.join("refs");
+    let folders = WalkDir::new(repository).min_depth(1).contents_first(true).into_iter().flatten();
+    for folder in folders.filter(|entry| entry.file_type().is_dir() && entry.path() != refs) {
+        // Refused for those that are not empty.
+        _ = fs::remove_dir(folder.path());
     }
 }
 

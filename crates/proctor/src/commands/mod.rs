@@ -20,6 +20,8 @@ pub(crate) mod view;
 
 use std::path::PathBuf;
 
+use proctor_harness::scenario::spec::{Span, SpanError};
+
 use crate::cli::Command;
 use crate::failure::Failure;
 use crate::places;
@@ -47,6 +49,11 @@ pub(crate) struct ReportsArg {
     /// Folder of the runs' folders
     #[arg(long, value_name = "DIR", env = "PROCTOR_REPORTS", default_value = "reports")]
     pub(crate) reports: PathBuf,
+}
+
+/// A span of time as a flag's value; the error says how one is written.
+fn parse_span(text: &str) -> Result<Span, String> {
+    text.parse().map_err(|error| format!("{error}\nhint: {}", SpanError::hint()))
 }
 
 /// Runs the command; gives the exit code.

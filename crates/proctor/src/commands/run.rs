@@ -8,11 +8,11 @@ use proctor_harness::cycle::Cancel;
 use proctor_harness::launch::{LaunchError, Override};
 use proctor_harness::namespace::Namespace;
 use proctor_harness::scenario::Scenario;
-use proctor_harness::scenario::spec::{Span, SpanError};
+use proctor_harness::scenario::spec::Span;
 use proctor_judge::Outcome;
 
-use super::ReportsArg;
 use super::town::TownChoice;
+use super::{ReportsArg, parse_span};
 use crate::failure::Failure;
 use crate::namespace::{self, Place};
 use crate::play::{Choice, Played, play};
@@ -58,7 +58,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
     /// How long landing may take, such as 90s, 10m, 1h [default: the scenario's]
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = parse_span)]
     timeout: Option<Span>,
     /// The same in seconds, as a variable
     #[arg(long, hide = true, env = "CONVOY_TIMEOUT", value_name = "SECONDS")]
@@ -80,11 +80,6 @@ pub(crate) struct Args {
     /// Port of the model gateway [default: any free one]
     #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
     gateway_port: u16,
-}
-
-/// The error says how a time is written.
-fn parse_time(text: &str) -> Result<Span, String> {
-    text.parse().map_err(|error| format!("{error}\nhint: {}", SpanError::hint()))
 }
 
 /// The error says how an agent is named.
@@ -194,7 +189,9 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let display = if args.json { RunDisplay::silent() } else { RunDisplay::of_stdout() };
     let display = Arc::new(Mutex::new(display));
     let runtime = super::runtime()?;
-    let played = runtime.block_on(play(choice, display, cancel));
+    // On a worker, where what the run waits for arrives: this thread would have to be woken each time.
+    let played = runtime.block_on(async { tokio::spawn(play(choice, display, cancel)).await });
+    let played = played.map_err(|error| Failure::harness(format!("the run broke off: {error}")))?;
     runtime.shutdown_timeout(LAST_TASKS);
     let played = played?;
     let report = terminal::relative(&played.report.join("report.html"));

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use proctor_harness::cycle::Cancel;
 use proctor_harness::namespace::Namespace;
+use proctor_harness::scenario::spec::Span;
 use proctor_harness::scenario::{Expect, Scenario};
 use proctor_harness::town::TownKind;
 use proctor_judge::summary::{Level, Summary};
 
+use super::parse_span;
 use super::town::TownChoice;
 use crate::failure::{Failure, code};
 use crate::namespace::{self, Place};
@@ -31,6 +33,7 @@ Examples:
   proctor selftest --scenario ./my-scenario --jobs 4
   proctor selftest worker-killed --town gastown --merge direct
   proctor selftest --clean 10 --town gastown     ten fresh towns of the real Gas Town
+  proctor selftest --town gastown --jobs 3 --timeout 15m
 
 Exit codes: 0 every case came out as it must; 1 one did not.")]
 pub(crate) struct Args {
@@ -48,6 +51,9 @@ pub(crate) struct Args {
     /// Runs at the same time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     jobs: u32,
+    /// No run waits longer than this for landing, such as 90s, 10m [default: as long as its case says]
+    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    timeout: Option<Span>,
     /// Python interpreter that already has the packages
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
@@ -70,6 +76,8 @@ struct Case {
     scenario: Scenario,
     expect: Expect,
     seed: u64,
+    /// How long landing may take.
+    landing: Duration,
 }
 
 /// A case that says nothing in the town under test.
@@ -105,7 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     args.town.must_be_fresh()?;
     args.town.settle(&mut scenario)?;
     let (cases, not_played) = match args.clean {
-        Some(times) => (clean_cases(&scenario, times), Vec::new()),
+        Some(times) => (clean_cases(&scenario, times, args), Vec::new()),
         None => sabotage_cases(&scenario, args)?,
     };
     let namespace = match namespace::settle(needs_namespace(args, &cases)?)? {
@@ -142,7 +150,7 @@ fn needs_namespace(args: &Args, cases: &[Case]) -> Result<bool, Failure> {
     Ok(needed)
 }
 
-fn clean_cases(scenario: &Scenario, times: u32) -> Vec<Case> {
+fn clean_cases(scenario: &Scenario, times: u32, args: &Args) -> Vec<Case> {
     let expect = Expect { outcome: "passed".to_owned(), finding: None, only: true };
     let digits = times.to_string().len();
     (1..=times)
@@ -152,6 +160,7 @@ fn clean_cases(scenario: &Scenario, times: u32) -> Vec<Case> {
             scenario: scenario.clone(),
             expect: expect.clone(),
             seed: u64::from(number),
+            landing: landing(args, scenario),
         })
         .collect()
 }
@@ -164,7 +173,7 @@ fn sabotage_cases(scenario: &Scenario, args: &Args) -> Result<(Vec<Case>, Vec<No
     };
     let (mut cases, mut not_played) = (Vec::new(), Vec::new());
     for name in names {
-        match sabotage_case(scenario, name, &args.scenario, args.town.kind())? {
+        match sabotage_case(scenario, name, args)? {
             Ok(case) => cases.push(case),
             Err(not) if args.cases.is_empty() => not_played.push(not),
             Err(not) => {
@@ -176,7 +185,8 @@ fn sabotage_cases(scenario: &Scenario, args: &Args) -> Result<(Vec<Case>, Vec<No
     Ok((cases, not_played))
 }
 
-fn sabotage_case(scenario: &Scenario, name: &str, named: &str, town: TownKind) -> Result<Result<Case, NotPlayed>, Failure> {
+fn sabotage_case(scenario: &Scenario, name: &str, args: &Args) -> Result<Result<Case, NotPlayed>, Failure> {
+    let named = &args.scenario;
     let (Some(spec), Some(laid_over)) = (scenario.cases.get(name), scenario.with_case(name)) else {
         let failure = Failure::usage(format!("{named} has no selftest case `{name}`"));
         let near = nearest(name, scenario.cases.keys().map(String::as_str));
@@ -187,8 +197,9 @@ fn sabotage_case(scenario: &Scenario, name: &str, named: &str, town: TownKind) -
     laid_over.spec.merge = scenario.spec.merge;
     laid_over.spec.daemon = scenario.spec.daemon;
     let (name, title) = (name.to_owned(), spec.title.clone());
-    Ok(match spec.expected_in(town, scenario.spec.merge) {
-        Ok(expect) => Ok(Case { name, title, scenario: laid_over, expect: expect.clone(), seed: 42 }),
+    let landing = landing(args, &laid_over);
+    Ok(match spec.expected_in(args.town.kind(), scenario.spec.merge) {
+        Ok(expect) => Ok(Case { name, title, scenario: laid_over, expect: expect.clone(), seed: 42, landing }),
         Err(why) => Err(NotPlayed { name, title, why: why.to_owned() }),
     })
 }
@@ -239,7 +250,7 @@ async fn play_case(
     let began = std::time::Instant::now();
     let choice = Choice {
         command: std::iter::once(format!("proctor selftest {}", case.name)).chain(town.words()).collect::<Vec<_>>().join(" "),
-        timeout: landing(town.kind(), &case.scenario),
+        timeout: Some(case.landing),
         scenario: case.scenario,
         town: town.kind(),
         reports: reports.to_owned(),
@@ -259,9 +270,12 @@ async fn play_case(
     Answer { name: case.name, title: case.title, expected: expected(&case.expect), got, wrong, seconds, folder }
 }
 
-/// Cases that never land have limits that suit the built-in town; the real one needs longer to get as far.
-fn landing(town: TownKind, scenario: &Scenario) -> Option<Duration> {
-    (town == TownKind::Gastown).then(|| scenario.spec.timeouts.landing.0.max(GASTOWN_LANDING))
+/// Cases that never land have limits that suit the built-in town; the real one needs longer to get as far. The command line has the last
+/// word on what is longer.
+fn landing(args: &Args, scenario: &Scenario) -> Duration {
+    let least = if args.town.kind() == TownKind::Gastown { GASTOWN_LANDING } else { Duration::ZERO };
+    let wanted = scenario.spec.timeouts.landing.0.max(least);
+    args.timeout.map_or(wanted, |most| wanted.min(most.0))
 }
 
 fn expected(expect: &Expect) -> String {

@@ -1,13 +1,14 @@
 //! What a town that is there already is: where, on which port its dolt listens, which rigs it has.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::super::state::rig_names;
 use super::super::town::read;
+use crate::file_lock::FileLock;
 use crate::halt::Halt;
 
 /// The port of a town that states none.
@@ -93,19 +94,14 @@ pub(super) fn rigs(town: &Path) -> Vec<String> {
 ///
 /// # Errors
 /// When another run is in that town, or the cache cannot be written.
-pub(super) fn lock(cache: &Path, socket: &str, town: &Path) -> Result<File, Halt> {
+pub(super) fn lock(cache: &Path, socket: &str, town: &Path) -> Result<FileLock, Halt> {
     let file = cache.join("live-towns").join(format!("{socket}.lock"));
-    let io = |error: std::io::Error| Halt::io("write", &file, &error);
+    let io = |error: std::io::Error| Halt::io("lock", &file, &error);
     fs::create_dir_all(cache.join("live-towns")).map_err(io)?;
-    let lock = File::options().create(true).truncate(false).write(true).open(&file).map_err(io)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => {
-            let halt = Halt::environment(format!("another run of Proctor is in the town {}", town.display()));
-            Err(halt.hint("wait until it ended: a mayor can play one scenario at a time"))
-        }
-        Err(TryLockError::Error(error)) => Err(io(error)),
-    }
+    FileLock::take(&file).map_err(io)?.ok_or_else(|| {
+        let halt = Halt::environment(format!("another run of Proctor is in the town {}", town.display()));
+        halt.hint("wait until it ended: a mayor can play one scenario at a time")
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ mod before;
 mod found;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError};
@@ -23,6 +22,7 @@ use super::state::StateReader;
 use super::state::panes::{self, Panes};
 use super::tend::Tending;
 use super::{collect, events, probe, programs, state, stop, tmux};
+use crate::file_lock::FileLock;
 use crate::halt::Halt;
 use crate::linux;
 use crate::tmux_variables;
@@ -50,7 +50,7 @@ pub struct LiveTown {
     telemetry: StdMutex<Vec<(String, String)>>,
     /// Whether the mayor was stopped for the run.
     is_taken: AtomicBool,
-    _lock: File,
+    _lock: FileLock,
 }
 
 /// How the town was found.

@@ -30,6 +30,7 @@ mod work;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use proctor_judge::evidence::Time;
@@ -89,6 +90,8 @@ pub struct StateReader {
     /// Databases that are none of the run's.
     except: BTreeSet<String>,
     cache: BTreeMap<String, Database>,
+    /// The rows of all databases in `cache`, while none has changed.
+    rows: Option<Arc<Rows>>,
     closings: Closings,
     sessions: Sessions,
     kept: mail::Kept,
@@ -127,6 +130,7 @@ impl StateReader {
             catalogue: Catalogue::default(),
             except: BTreeSet::new(),
             cache: BTreeMap::new(),
+            rows: None,
             closings: Closings::default(),
             sessions,
             kept: mail::Kept::default(),
@@ -151,6 +155,7 @@ impl StateReader {
             Err(Failure::Broken(_)) => {
                 self.catalogue = Catalogue::default();
                 self.cache.clear();
+                self.rows = None;
                 self.rows().await
             }
             other => other,
@@ -180,10 +185,11 @@ impl StateReader {
         self.dolt.cost()
     }
 
-    async fn rows(&mut self) -> Result<Rows, Failure> {
+    async fn rows(&mut self) -> Result<Arc<Rows>, Failure> {
         self.find_databases().await?;
         self.read_changed().await?;
-        let rows = Rows::new(self.cache.values().flat_map(|database| database.rows.iter().cloned()));
+        let all = || Rows::new(self.cache.values().flat_map(|database| database.rows.iter().cloned()));
+        let rows = Arc::clone(self.rows.get_or_insert_with(|| Arc::new(all())));
         let now = (self.clock)();
         let events = match query::closings(&self.closings.unknown(&rows)) {
             Some(statement) => self.dolt.query(&statement).await?,
@@ -203,6 +209,7 @@ impl StateReader {
         let changed: Vec<String> = databases.iter().filter(|name| !same(name)).cloned().collect();
         let Some(statement) = query::state(&changed) else { return Ok(()) };
         let cells = self.dolt.query(&statement).await?;
+        self.rows = None;
         for name in changed {
             let own = cells.iter().filter(|cells| cells.get(1).is_some_and(|cell| cell.as_ref() == Some(&name)));
             let database = Database { head: heads.get(&name).cloned(), rows: own.filter_map(Row::parse).collect() };
@@ -232,6 +239,7 @@ impl StateReader {
         let databases: Vec<String> = found.filter(|name| !self.except.contains(name)).collect();
         // A rig is listed before its tables are there for a moment: then the next read looks again.
         self.cache.retain(|name, _| databases.contains(name));
+        self.rows = None;
         let whole = rig_names(&rigs).iter().all(|rig| databases.contains(rig) || self.except.contains(rig));
         self.catalogue = Catalogue { rigs: if whole { rigs } else { Vec::new() }, databases };
         Ok(())

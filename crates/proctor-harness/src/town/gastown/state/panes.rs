@@ -39,7 +39,7 @@ impl Panes {
         let new: Vec<Process> = of_server(*server).into_iter().filter(|p| !self.known.contains(&(p.pid, p.started))).collect();
         let mut begun = Vec::new();
         for process in new {
-            let age = linux::age(&process).unwrap_or_default();
+            let age = linux::age(&process);
             let (env, arguments) = (linux::environment(process.pid), linux::arguments(process.pid));
             if is_becoming(&arguments) && age < BECOMING_S {
                 continue;

@@ -14,11 +14,12 @@ use super::address;
 use super::panes::Panes;
 use crate::halt::Halt;
 use crate::launch::SessionStart;
-use crate::linux::{self, Process};
+use crate::linux::{self, Process, ProcessHandle};
 
 struct Life {
     launched: SessionStart,
     pid: Option<u32>,
+    handle: Option<ProcessHandle>,
     ended_at: Option<Time>,
     issue: Option<String>,
 }
@@ -81,11 +82,13 @@ impl Sessions {
     /// Takes lives that began and looks which processes are still there.
     pub(super) fn look(&mut self, now: Time) -> Result<(), Halt> {
         for launched in self.source.begun(now)? {
-            let pid = seen_from_here(&launched);
-            self.lives.push(Life { issue: None, pid, launched, ended_at: None });
+            let process = seen_from_here(&launched);
+            let (pid, handle) = (process.as_ref().map(|process| process.pid), process.as_ref().and_then(ProcessHandle::of));
+            self.lives.push(Life { issue: None, pid, handle, launched, ended_at: None });
         }
         for life in self.lives.iter_mut().filter(|life| life.ended_at.is_none() && !life.goes_on()) {
             life.ended_at = Some(now);
+            life.handle = None;
         }
         Ok(())
     }
@@ -104,6 +107,9 @@ impl Sessions {
 
 impl Life {
     fn goes_on(&self) -> bool {
+        if let Some(handle) = &self.handle {
+            return handle.lives();
+        }
         self.pid.and_then(linux::process).is_some_and(|process| process.started == self.launched.started && process.state != 'Z')
     }
 
@@ -127,18 +133,12 @@ impl Life {
     }
 }
 
-/// The id under which this process sees the launched one. A town in a PID namespace of its own states ids that mean other processes
+/// The launched process as this one sees it. A town in a PID namespace of its own states ids that mean other processes
 /// out here, or none; the start time, which all namespaces share, and the innermost of its ids name it.
-fn seen_from_here(launched: &SessionStart) -> Option<u32> {
+fn seen_from_here(launched: &SessionStart) -> Option<Process> {
     let same = |process: &Process| process.started == launched.started;
-    if linux::process(launched.pid).as_ref().is_some_and(same) {
-        return Some(launched.pid);
-    }
-    linux::processes()
-        .iter()
-        .filter(|process| same(process))
-        .map(|process| process.pid)
-        .find(|pid| innermost(*pid) == Some(launched.pid))
+    let stated = linux::process(launched.pid).filter(same);
+    stated.or_else(|| linux::processes().into_iter().filter(same).find(|process| innermost(process.pid) == Some(launched.pid)))
 }
 
 fn innermost(pid: u32) -> Option<u32> {
