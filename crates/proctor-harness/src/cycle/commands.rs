@@ -150,20 +150,27 @@ impl Seen {
         let Some(process) = linux::process(pid) else { return true };
         let age = process.age_at(look.uptime);
         let age = if self.shells.remove(&pid) { LOOK.as_secs_f64().min(age) } else { age };
-        if self.running.contains_key(&process.parent) {
-            return true;
-        }
-        let (arguments, env) = (linux::arguments(pid), linux::environment(pid));
-        let lasts = ["nudge-poller", "daemon"].iter().any(|word| arguments.iter().any(|argument| argument.contains(word)));
-        if env.get("PROCTOR_RUN_ID").is_some_and(|own| own == look.run) && !lasts {
-            let begun = look.now - TimeDelta::milliseconds((age * 1000.0) as i64);
-            let words = std::iter::once(process.name.as_str()).chain(arguments.iter().skip(1).map(String::as_str));
-            let command = super::live::one_line(&words.collect::<Vec<_>>().join(" "));
-            let agent = env.get("GT_ROLE").cloned().unwrap_or_default();
-            let command = Command { at: begun, wall_s: 0.0, agent, command };
-            self.running.insert(pid, Running { command, handle: ProcessHandle::of(&process), process });
+        if !self.running.contains_key(&process.parent) {
+            self.begin(process, age, look);
         }
         true
+    }
+
+    /// Takes a command of the run's; those that last for as long as the town are none.
+    fn begin(&mut self, process: Process, age: f64, look: Look<'_>) {
+        let (arguments, env) = (linux::arguments(process.pid), linux::environment(process.pid));
+        let lasts = ["nudge-poller", "daemon"].iter().any(|word| arguments.iter().any(|argument| argument.contains(word)));
+        if lasts || env.get("PROCTOR_RUN_ID").is_none_or(|own| own != look.run) {
+            return;
+        }
+        let words = std::iter::once(process.name.as_str()).chain(arguments.iter().skip(1).map(String::as_str));
+        let command = Command {
+            at: look.now - TimeDelta::milliseconds((age * 1000.0) as i64),
+            wall_s: 0.0,
+            agent: env.get("GT_ROLE").cloned().unwrap_or_default(),
+            command: super::live::one_line(&words.collect::<Vec<_>>().join(" ")),
+        };
+        self.running.insert(process.pid, Running { command, handle: ProcessHandle::of(&process), process });
     }
 
     /// Whether a process has had the time to become another program.

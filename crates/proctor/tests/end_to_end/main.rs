@@ -23,5 +23,6 @@ mod passing;
 mod phases;
 mod runtime;
 mod sandbox;
+mod selftest;
 mod towns;
 mod usage;

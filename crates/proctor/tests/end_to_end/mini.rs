@@ -63,6 +63,18 @@ impl<'a> Mini<'a> {
         self.worker_first(&format!("cat '{}'", gate.path().display()))
     }
 
+    /// A selftest case in which the worker leaves its work undone and the run waits ten minutes for it.
+    pub(crate) fn case_that_never_lands(self, name: &str) -> Self {
+        let change = format!("[[change]]\nfile = \"script/polecat.toml\"\nfind = \"{WORK}\"\nwith = \"sleep 600\"\n");
+        let head = "title = \"nothing lands\"\n[expect]\noutcome = \"not_landed\"\n[timeouts]\nlanding = \"10m\"\n";
+        self.file(&format!("selftest/{name}/case.toml"), &format!("{head}{change}"))
+    }
+
+    /// Where it lies.
+    pub(crate) fn folder(&self) -> &str {
+        self.folder.to_str().unwrap()
+    }
+
     /// Phase 7 runs an exercise, by any Python, that waits at the gate.
     pub(crate) fn exercise_waits(self, gate: &Gate) -> Self {
         self.with(EXERCISE).file("checks/wait.py", &format!("open({:?}).read()\n", gate.path()))

@@ -34,7 +34,9 @@ fn an_unknown_command_names_the_nearest() {
 
 #[test]
 fn a_time_without_a_unit_is_refused() {
-    refused(&["run", "crypto-tales", "--timeout", "30"], &["--timeout", "`30` is not a duration", "30s"]);
+    for command in ["run", "selftest"] {
+        refused(&[command, "crypto-tales", "--timeout", "30"], &["--timeout", "`30` is not a duration", "30s"]);
+    }
 }
 
 #[test]
