@@ -93,13 +93,14 @@ impl Hashes {
         }
         self.known.retain(|path, known| fs::metadata(path).is_ok_and(|meta| Identity::of(&meta) == known.identity));
         let draft = self.file.with_extension(format!("new-{}", std::process::id()));
-        if self.write(&draft).is_err() {
+        // One is there while another run of this process writes: what that one learned is as good.
+        let Ok(file) = File::create_new(&draft) else { return };
+        if self.write(file, &draft).is_err() {
             _ = fs::remove_file(&draft);
         }
     }
 
-    fn write(&self, draft: &Path) -> io::Result<()> {
-        let mut file = File::create(draft)?;
+    fn write(&self, mut file: File, draft: &Path) -> io::Result<()> {
         file.write_all(&serde_json::to_vec(&self.known)?)?;
         fs::rename(draft, &self.file)
     }
