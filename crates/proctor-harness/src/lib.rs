@@ -17,6 +17,7 @@ pub mod namespace;
 pub mod process;
 pub mod runs;
 pub mod scenario;
+mod short_file;
 mod tmux_variables;
 pub mod town;
 

@@ -18,6 +18,8 @@ use rustix::fs::IFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::short_file;
+
 pub use newcomers::Newcomers;
 
 /// Waits for changes in folders and files.
@@ -169,7 +171,7 @@ pub fn cpu_seconds(pid: u32) -> Option<f64> {
 }
 
 fn stat(pid: u32) -> Option<String> {
-    fs::read_to_string(format!("/proc/{pid}/stat")).ok()
+    short_file::read::<1024>(Path::new(&format!("/proc/{pid}/stat")))
 }
 
 /// The fields from the third on: the second, the name in parentheses, may hold anything, so they are counted from its end
@@ -194,7 +196,7 @@ pub fn process(pid: u32) -> Option<Process> {
 
 /// The name of a process as in [`Process::name`], for much less work; absent when it is gone.
 pub fn process_name(pid: u32) -> Option<String> {
-    let mut name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    let mut name = short_file::read::<64>(Path::new(&format!("/proc/{pid}/comm")))?;
     name.truncate(name.trim_end_matches('\n').len());
     Some(name)
 }

@@ -6,12 +6,14 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use prost::Message;
 
 use crate::error::StoreError;
 use crate::record::{Time, time_to_nanos};
 use crate::store::SyncPolicy;
+use crate::syncing::Syncing;
 
 /// Name of the journal in a store's folder.
 pub(crate) const FILE: &str = "journal.bin";
@@ -46,10 +48,10 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct Writer {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     len: u64,
-    policy: SyncPolicy,
-    synced_at: Option<Time>,
+    /// Absent when every append is synced at once.
+    syncing: Option<Syncing>,
     /// A failed write could not be undone: nothing may follow it.
     broken: bool,
 }
@@ -64,30 +66,40 @@ impl Writer {
             _ => StoreError::io("create", &path)(source),
         })?;
         file.write_all(MAGIC).map_err(StoreError::io("write", &path))?;
-        Ok(Self { path, file, len: MAGIC.len() as u64, policy, synced_at: None, broken: false })
+        let file = Arc::new(file);
+        let syncing = match policy {
+            SyncPolicy::EveryRequest => None,
+            SyncPolicy::Within(delay) => {
+                Some(Syncing::begin(Arc::clone(&file), delay).map_err(StoreError::io("start a thread to sync", &path))?)
+            }
+        };
+        Ok(Self { path, file, len: MAGIC.len() as u64, syncing, broken: false })
     }
 
-    /// Appends one entry whole, or leaves the journal as it was.
-    pub(crate) fn append(&mut self, entry: &Entry, now: Time) -> Result<(), StoreError> {
+    /// Appends one entry whole, or leaves the journal as it was. An earlier entry that could not be synced meanwhile is told here.
+    pub(crate) fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
         if self.broken {
             return Err(StoreError::io("write", &self.path)(std::io::Error::other("an earlier write failed half-way")));
         }
+        if let Some(source) = self.syncing.as_ref().and_then(Syncing::failure) {
+            return Err(StoreError::io("sync", &self.path)(source));
+        }
         let frame = self.frame(entry)?;
-        if let Err(source) = self.file.write_all(&frame) {
+        if let Err(source) = (&*self.file).write_all(&frame) {
             self.undo();
             return Err(StoreError::io("write", &self.path)(source));
         }
         self.len += frame.len() as u64;
-        if self.is_sync_due(now) {
-            self.sync()?;
-            self.synced_at = Some(now);
+        match &self.syncing {
+            Some(syncing) => syncing.written(),
+            None => self.synced().sync()?,
         }
         Ok(())
     }
 
-    /// Forces what was appended to the disk.
-    pub(crate) fn sync(&self) -> Result<(), StoreError> {
-        self.file.sync_data().map_err(StoreError::io("sync", &self.path))
+    /// What forces to the disk all that was appended so far; nothing need wait for it.
+    pub(crate) fn synced(&self) -> Sync {
+        Sync { path: self.path.clone(), file: Arc::clone(&self.file) }
     }
 
     /// Bytes of whole frames, the beginning included.
@@ -111,18 +123,21 @@ impl Writer {
     fn undo(&mut self) {
         use std::io::Seek;
         let cut = self.file.set_len(self.len);
-        let back = self.file.seek(std::io::SeekFrom::Start(self.len));
+        let back = (&*self.file).seek(std::io::SeekFrom::Start(self.len));
         self.broken = cut.is_err() || back.is_err();
     }
+}
 
-    fn is_sync_due(&self, now: Time) -> bool {
-        match self.policy {
-            SyncPolicy::EveryRequest => true,
-            SyncPolicy::Every(interval) => {
-                let gap = self.synced_at.map(|last| (now - last).to_std());
-                !matches!(gap, Some(Ok(gap)) if gap < interval)
-            }
-        }
+/// A journal to be forced to the disk.
+pub(crate) struct Sync {
+    path: PathBuf,
+    file: Arc<File>,
+}
+
+impl Sync {
+    /// Waits for the disk.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        self.file.sync_data().map_err(StoreError::io("sync", &self.path))
     }
 }
 
@@ -194,7 +209,7 @@ mod tests {
         let mut writer = Writer::create(dir, SyncPolicy::EveryRequest).unwrap();
         for body in bodies {
             let entry = Entry { signal: 1, body: body.as_bytes().to_vec(), ..Entry::default() };
-            writer.append(&entry, Time::UNIX_EPOCH).unwrap();
+            writer.append(&entry).unwrap();
         }
         dir.join(FILE)
     }

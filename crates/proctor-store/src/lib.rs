@@ -16,6 +16,7 @@ pub mod promql;
 mod record;
 mod segment;
 mod store;
+mod syncing;
 mod table;
 
 pub use error::{IngestError, QueryError, StoreError};

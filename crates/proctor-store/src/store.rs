@@ -55,14 +55,15 @@ impl Signal {
 pub enum SyncPolicy {
     /// Before every answer. Safest, and slow on spinning or busy disks.
     EveryRequest,
-    /// By the first request that arrives this long after the last sync, and by [`Store::seal`].
-    Every(Duration),
+    /// So long after it was written, by a thread of the store's own, and by [`Store::seal`]. No request waits for the disk; when it
+    /// refuses, the next request is refused.
+    Within(Duration),
 }
 
 /// How a store behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// See [`SyncPolicy`]; every second by default.
+    /// See [`SyncPolicy`]; within a second by default.
     pub sync: SyncPolicy,
     /// Largest request body, unpacked; 64 MiB by default.
     pub max_body_bytes: u64,
@@ -70,7 +71,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sync: SyncPolicy::Every(Duration::from_secs(1)), max_body_bytes: 64 << 20 }
+        Self { sync: SyncPolicy::Within(Duration::from_secs(1)), max_body_bytes: 64 << 20 }
     }
 }
 
@@ -192,7 +193,7 @@ impl Store {
     fn take(&self, request: Request, entry: &Entry) -> Result<Ingested, StoreError> {
         let rows = self.rows(request, entry);
         let mut writer = lock(self.writer.as_ref().ok_or(StoreError::ReadOnly)?);
-        writer.append(entry, entry.received())?;
+        writer.append(entry)?;
         // The journal's lock is held until the rows are numbered: their order is the journal's.
         let (added, seq) = {
             let mut table = self.write_table();
@@ -213,7 +214,7 @@ impl Store {
         self.write_table().refuse(reason);
         if let Some(writer) = &self.writer {
             let note = Entry { body: Vec::new(), refused: Some(reason.to_owned()), ..entry };
-            let _ = lock(writer).append(&note, note.received());
+            let _ = lock(writer).append(&note);
         }
     }
 
@@ -239,13 +240,14 @@ impl Store {
     /// When the store is read-only or the disk refuses.
     pub fn seal(&self) -> Result<(), StoreError> {
         let writer = self.writer.as_ref().ok_or(StoreError::ReadOnly)?;
-        let (journal_bytes, logs, points, spans, stats) = {
+        let (sync, journal_bytes, logs, points, spans, stats) = {
             let writer = lock(writer);
-            writer.sync()?;
             let table = self.read_table();
             let all = TimeRange::ALL;
-            (writer.len(), table.logs_in(all), table.points_in(all), table.spans_in(all), table::stats_json(&table.stats))
+            let rows = (table.logs_in(all), table.points_in(all), table.spans_in(all));
+            (writer.synced(), writer.len(), rows.0, rows.1, rows.2, table::stats_json(&table.stats))
         };
+        sync.sync()?;
         let segments = vec![
             segment::write_logs(&self.dir, &logs)?,
             segment::write_metrics(&self.dir, &points)?,
@@ -259,7 +261,9 @@ impl Store {
     /// # Errors
     /// When the store is read-only or the disk refuses.
     pub fn sync(&self) -> Result<(), StoreError> {
-        lock(self.writer.as_ref().ok_or(StoreError::ReadOnly)?).sync()
+        // Whoever takes in meanwhile does not wait for it.
+        let journal = lock(self.writer.as_ref().ok_or(StoreError::ReadOnly)?).synced();
+        journal.sync()
     }
 
     /// Counts of what was taken in, refused and cut.

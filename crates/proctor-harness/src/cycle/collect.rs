@@ -28,10 +28,8 @@ use crate::launch::telemetry_key;
 use crate::linux;
 use crate::process;
 use crate::scenario::{Exercise, FaultKind};
-use crate::town::Snapshot;
+use crate::town::{Snapshot, Tempo};
 
-/// How often agents are asked whether they rest.
-const QUIET_POLL: Duration = Duration::from_millis(25);
 /// How long a process that outlived the town may take to end.
 const LEFTOVER_GRACE: Duration = Duration::from_millis(500);
 
@@ -94,7 +92,8 @@ impl<S: Services> Run<S> {
 
     /// Waits until no agent works, and looks a last time: what landed must still be there.
     async fn wait_until_quiet(&mut self) -> Result<(), Halt> {
-        let limit = self.request.scenario.spec.timeouts.quiet.0.max(self.town()?.tempo().quiet);
+        let Tempo { rest: poll, quiet, .. } = self.town()?.tempo();
+        let limit = self.request.scenario.spec.timeouts.quiet.0.max(quiet);
         let until = Instant::now() + limit;
         loop {
             let look = self.look().await;
@@ -105,7 +104,7 @@ impl<S: Services> Run<S> {
             if quiet || Instant::now() >= until {
                 return look.map(drop);
             }
-            sleep(QUIET_POLL).await;
+            sleep(poll).await;
         }
     }
 
@@ -125,7 +124,7 @@ impl<S: Services> Run<S> {
                 self.rec.log(&format!("the end state could not be read: {halt}"));
                 return Ok(());
             }
-            after => with_states_of(after?, Some(before)),
+            after => Arc::new(with_states_of(Arc::unwrap_or_clone(after?), Some(&before))),
         };
         if let Some(landed) = &mut self.landed {
             self.deliveries = landed.deliveries(&after, |rig| town.merge_repository(rig)).await?;
@@ -200,7 +199,7 @@ impl<S: Services> Run<S> {
         // States as they were before the town was stopped: a worker that hung must not look stopped.
         let before = self.state.take();
         match town.observe().await {
-            Ok(after) => self.state = Some(with_states_of(after, before)),
+            Ok(after) => self.state = Some(Arc::new(with_states_of(Arc::unwrap_or_clone(after), before.as_deref()))),
             Err(_) if before.is_some() => self.state = before,
             Err(halt) => keep(&mut first, Err(halt)),
         }
@@ -238,7 +237,7 @@ impl<S: Services> Run<S> {
 
     /// A town that was never read has no rows, not even empty ones.
     fn write_rows(&mut self) -> Result<(), Halt> {
-        let Some(mut state) = self.state.clone() else { return Ok(()) };
+        let Some(mut state) = self.state.as_deref().cloned() else { return Ok(()) };
         self.name_programs(&mut state);
         let file = |name: &str| self.rec.evidence.join(name);
         write_rows(&file(path::BEADS), &state.beads)?;
@@ -323,8 +322,8 @@ fn adopted(root: &Path) -> BTreeSet<u32> {
     children.map(|p| p.pid).filter(|pid| below(*pid)).collect()
 }
 
-fn with_states_of(mut after: Snapshot, before: Option<Snapshot>) -> Snapshot {
-    for old in before.into_iter().flat_map(|before| before.agents) {
+fn with_states_of(mut after: Snapshot, before: Option<&Snapshot>) -> Snapshot {
+    for old in before.into_iter().flat_map(|before| before.agents.clone()) {
         if let Some(agent) = after.agents.iter_mut().find(|agent| agent.agent == old.agent) {
             agent.state = old.state;
             agent.issue = agent.issue.take().or(old.issue);

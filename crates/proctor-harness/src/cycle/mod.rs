@@ -41,7 +41,7 @@ use recorder::Recorder;
 use run::Run;
 
 /// How often orphans are collected.
-const REAP_EVERY: Duration = Duration::from_millis(100);
+const REAP_EVERY: Duration = Duration::from_millis(200);
 
 /// The number of the phase after the harness's own.
 const JUDGE: u8 = 8;

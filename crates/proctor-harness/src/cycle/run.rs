@@ -47,7 +47,7 @@ pub(crate) struct Run<S> {
     pub(crate) failed_looks: u32,
     /// When the live display was last brought up to date by itself.
     pub(crate) refreshed: Option<Instant>,
-    pub(crate) state: Option<Snapshot>,
+    pub(crate) state: Option<Arc<Snapshot>>,
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) runtime: RuntimeInTheMaking,
     pub(crate) commands: Option<Watching>,

@@ -6,7 +6,10 @@
 use proctor_judge::evidence::{Exchange, StopKind, path};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+
+use futures::FutureExt;
 use tokio::time::{Instant, sleep_until};
 
 use super::live::provider_gave_up;
@@ -23,7 +26,9 @@ use crate::linux::Watcher;
 use crate::town::{Snapshot, Tempo, TownEvent};
 
 /// How often places to watch are looked for.
-const WATCH_AGAIN: Duration = Duration::from_millis(300);
+const WATCH_AGAIN: Duration = Duration::from_secs(1);
+/// How often what no change tells of is looked at: the disk, and what the store has of each agent.
+const REFRESH: Duration = Duration::from_millis(300);
 /// Exit code of the built-in agent when its provider gave up (docs/seams.md).
 const PROVIDER_EXIT: &str = "exit 3";
 
@@ -73,10 +78,14 @@ impl<S: Services> Run<S> {
     async fn hint(&mut self, watcher: &mut Watcher, until: Instant) -> Result<bool, Halt> {
         let Tempo { poll, settle, .. } = self.town()?.tempo();
         let mut look_at = Instant::now() + poll;
+        let mut told = false;
+        let unwatched = |error| Halt::environment(format!("the town cannot be watched: {error}"));
         loop {
             tokio::select! {
-                changed = watcher.changed() => {
-                    changed.map_err(|error| Halt::environment(format!("the town cannot be watched: {error}")))?;
+                // Once there is a reason to look, further ones change nothing: a busy town has hundreds a second.
+                changed = watcher.changed(), if !told => {
+                    changed.map_err(unwatched)?;
+                    told = true;
                     look_at = look_at.min(Instant::now() + settle);
                 }
                 exchange = next_exchange(&mut self.exchanges) => {
@@ -85,16 +94,16 @@ impl<S: Services> Run<S> {
                 }
                 halt = self.runtime.failed() => return Err(halt),
                 () = sleep_until(look_at.min(until)) => {
-                    self.refresh(poll).await?;
+                    self.refresh().await?;
+                    watcher.changed().now_or_never().unwrap_or(Ok(())).map_err(unwatched)?;
                     return Ok(Instant::now() < until);
                 }
             }
         }
     }
 
-    /// Looks after what no change tells of, not more often than every `poll`: the disk, and what the store has of each agent.
-    async fn refresh(&mut self, poll: Duration) -> Result<(), Halt> {
-        if self.refreshed.is_some_and(|at| at.elapsed() < poll) {
+    async fn refresh(&mut self) -> Result<(), Halt> {
+        if self.refreshed.is_some_and(|at| at.elapsed() < REFRESH) {
             return Ok(());
         }
         self.refreshed = Some(Instant::now());
@@ -162,7 +171,8 @@ impl<S: Services> Run<S> {
         self.failed_looks = 0;
         let events = self.new_events()?;
         self.take_events(&events)?;
-        if self.live.state(&state) {
+        let is_same = self.state.as_ref().is_some_and(|last| Arc::ptr_eq(last, &state));
+        if !is_same && self.live.state(&state) {
             self.show();
         }
         let at = self.rec.now();

@@ -14,6 +14,7 @@ use walkdir::WalkDir;
 
 use crate::halt::Halt;
 use crate::process::Program;
+use crate::short_file;
 
 /// How long one git command may take.
 const GIT_LIMIT: Duration = Duration::from_secs(30);
@@ -383,7 +384,7 @@ fn parse_commit(entry: &str) -> Option<Commit> {
 /// The head of a branch of a bare repository, read from its files: cheap enough for every look.
 pub fn head(repository: &Path, branch: &str) -> Option<String> {
     let name = format!("refs/heads/{branch}");
-    if let Ok(text) = fs::read_to_string(repository.join(&name)) {
+    if let Some(text) = short_file::read::<128>(&repository.join(&name)) {
         return Some(text.trim().to_owned()).filter(|sha| sha.len() >= 40);
     }
     let packed = fs::read_to_string(repository.join("packed-refs")).ok()?;

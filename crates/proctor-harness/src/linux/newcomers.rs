@@ -1,12 +1,13 @@
 //! Finds the processes that began since one last asked, without reading the whole process table every time.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::process::PidfdFlags;
 
 use super::{known_pid, process_ids};
+use crate::short_file;
 
 /// After so many questions all processes are listed.
 const LIST_EVERY: u32 = 20;
@@ -84,7 +85,7 @@ fn is_process(pid: u32) -> Option<bool> {
 
 /// The id that the kernel gave last to a process or thread (proc_loadavg(5)).
 fn last_id() -> Option<u32> {
-    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().last()?.parse().ok()
+    short_file::read::<256>(Path::new("/proc/loadavg"))?.split_whitespace().last()?.parse().ok()
 }
 
 #[cfg(test)]

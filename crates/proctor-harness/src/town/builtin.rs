@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,6 +22,8 @@ const CALL_LIMIT: Duration = Duration::from_secs(20);
 
 /// How often the state is read when nothing tells of a change.
 const POLL: Duration = Duration::from_millis(500);
+/// How often agents are asked whether they rest, after landing.
+const REST: Duration = Duration::from_millis(25);
 
 /// The built-in town of one run.
 pub struct Builtin {
@@ -96,7 +98,7 @@ impl Builtin {
 #[async_trait]
 impl Town for Builtin {
     fn tempo(&self) -> Tempo {
-        Tempo { poll: POLL, blind: 8, ..Tempo::default() }
+        Tempo { poll: POLL, rest: REST, blind: 8, ..Tempo::default() }
     }
 
     /// It is the running executable itself.
@@ -149,10 +151,10 @@ impl Town for Builtin {
         None
     }
 
-    async fn observe(&self) -> Result<Snapshot, Halt> {
+    async fn observe(&self) -> Result<Arc<Snapshot>, Halt> {
         let mut program = self.program(&["snapshot", "--json"]);
         program.limit = usize::MAX;
-        parse_snapshot(&self.call(program).await?.stdout)
+        parse_snapshot(&self.call(program).await?.stdout).map(Arc::new)
     }
 
     fn events_file(&self) -> PathBuf {

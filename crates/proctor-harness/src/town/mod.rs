@@ -148,6 +148,8 @@ pub struct Tempo {
     pub poll: Duration,
     /// How long after a sign of a change the state is read: towns write before what they wrote can be read.
     pub settle: Duration,
+    /// How often agents are asked whether they rest, once everything has landed.
+    pub rest: Duration,
     /// Failed reads in a row after which the town counts as broken.
     pub blind: u32,
     /// The least that a scenario's limits are raised to: until the coordinator listens,
@@ -216,7 +218,7 @@ pub trait Town: Send + Sync {
     }
 
     /// Reads the town's state.
-    async fn observe(&self) -> Result<Snapshot, Halt>;
+    async fn observe(&self) -> Result<Arc<Snapshot>, Halt>;
 
     /// Begins, in the background, what a town of this kind leaves to whoever runs it and this state asks for.
     ///
@@ -266,6 +268,9 @@ pub trait Town: Send + Sync {
 pub fn new_events(file: &Path, offset: &mut u64) -> Vec<TownEvent> {
     use std::io::{Read, Seek, SeekFrom};
     let read = || -> std::io::Result<String> {
+        if std::fs::metadata(file)?.len() <= *offset {
+            return Ok(String::new());
+        }
         let mut file = std::fs::File::open(file)?;
         file.seek(SeekFrom::Start(*offset))?;
         let mut bytes = Vec::new();

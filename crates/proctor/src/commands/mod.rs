@@ -78,11 +78,17 @@ pub(crate) fn run(command: Command) -> Result<u8, Failure> {
     }
 }
 
-/// The runtime of commands that listen or run a scenario. Two workers: what waits for the disk has threads of its own.
+/// The runtime of commands that do several things side by side. Two workers: what waits for the disk has threads of its own, and so has
+/// every listener.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::environment(format!("cannot start threads: {error}")))
+    built(tokio::runtime::Builder::new_multi_thread().worker_threads(2))
+}
+
+/// The runtime of a single run, all on this thread: with a second one, most of what either does is to wake the other.
+pub(crate) fn runtime_of_one() -> Result<tokio::runtime::Runtime, Failure> {
+    built(&mut tokio::runtime::Builder::new_current_thread())
+}
+
+fn built(builder: &mut tokio::runtime::Builder) -> Result<tokio::runtime::Runtime, Failure> {
+    builder.enable_all().build().map_err(|error| Failure::environment(format!("cannot start threads: {error}")))
 }

@@ -188,8 +188,7 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let choice = args.choice(scenario, namespace)?;
     let display = if args.json { RunDisplay::silent() } else { RunDisplay::of_stdout() };
     let display = Arc::new(Mutex::new(display));
-    let runtime = super::runtime()?;
-    // On a worker, where what the run waits for arrives: this thread would have to be woken each time.
+    let runtime = super::runtime_of_one()?;
     let played = runtime.block_on(async { tokio::spawn(play(choice, display, cancel)).await });
     let played = played.map_err(|error| Failure::harness(format!("the run broke off: {error}")))?;
     runtime.shutdown_timeout(LAST_TASKS);

@@ -1,39 +1,51 @@
 //! A loopback port with routes behind it, and its orderly end.
+//!
+//! Each listener has a thread of its own: whatever a run is busy with, it answers, and no work is handed from thread to thread.
 
+use std::future::Future;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::thread;
 use std::time::Duration;
 
 use axum::Router;
+use futures::FutureExt;
 use proctor_harness::Halt;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 /// How long open connections may take to end once the listener is closed. Senders keep connections open for reuse, so that
 /// waiting for them to end by themselves would wait for nothing.
 const CLOSE_LIMIT: Duration = Duration::from_millis(200);
 
-/// A server on a port of this machine's loopback address.
+/// A server on a port of this machine's loopback address. Dropped, it closes on its own.
 #[derive(Debug)]
 pub(crate) struct Listener {
     address: SocketAddr,
     close: oneshot::Sender<()>,
-    server: JoinHandle<std::io::Result<()>>,
+    ended: oneshot::Receiver<io::Result<()>>,
 }
 
 impl Listener {
     /// Binds `port` (0: any free one) and serves. `what` names the listener, `flag` the flag that chooses the port.
     pub(crate) async fn open(what: &str, flag: &str, port: u16, router: Router) -> Result<Self, Halt> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-        let listener = listener.map_err(|error| cannot_bind(what, flag, port, &error))?;
-        let address = listener.local_addr().map_err(|error| cannot_bind(what, flag, port, &error))?;
+        let failed = |error: io::Error| cannot_bind(what, flag, port, &error);
+        let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
+        let address = bound.local_addr().map_err(failed)?;
+        let socket = bound.into_std().map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let (close, closed) = oneshot::channel();
-        let served = axum::serve(listener, router).with_graceful_shutdown(async {
+        let (end, ended) = oneshot::channel();
+        let serve = move || {
             // A sender that is gone asks for the end as well.
-            drop(closed.await);
-        });
-        let server = tokio::spawn(served.into_future());
-        Ok(Self { address, close, server })
+            let served = runtime.block_on(serve(socket, router, closed.map(drop)));
+            // A request that still waits for the disk is not waited for.
+            runtime.shutdown_background();
+            // Nobody need ask how it ended.
+            let _ = end.send(served);
+        };
+        thread::Builder::new().name(what.to_owned()).spawn(serve).map_err(failed)?;
+        Ok(Self { address, close, ended })
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -42,17 +54,32 @@ impl Listener {
     }
 
     /// Closes the port; requests under way get a moment to be answered.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(self) {
         // A server that ended by itself has nobody who listens.
         let _ = self.close.send(());
-        if tokio::time::timeout(CLOSE_LIMIT, &mut self.server).await.is_err() {
-            self.server.abort();
+        if !self.ended.is_terminated() {
+            let _ = self.ended.await;
         }
     }
 
     /// Waits until the server ends by itself, which it only does on an error.
-    pub(crate) async fn wait(&mut self) -> std::io::Result<()> {
-        (&mut self.server).await.unwrap_or(Ok(()))
+    pub(crate) async fn wait(&mut self) -> io::Result<()> {
+        (&mut self.ended).await.unwrap_or(Ok(()))
+    }
+}
+
+async fn serve(
+    socket: std::net::TcpListener,
+    router: Router,
+    closed: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(socket)?;
+    let closed = closed.shared();
+    let limit = closed.clone().then(|()| tokio::time::sleep(CLOSE_LIMIT));
+    tokio::select! {
+        // Made once: the router by itself is copied for every connection.
+        served = axum::serve(listener, router.into_make_service()).with_graceful_shutdown(closed) => served,
+        () = limit => Ok(()),
     }
 }
 

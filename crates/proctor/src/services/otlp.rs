@@ -16,6 +16,9 @@ use proctor_store::{IngestError, Signal, Store};
 /// Largest body that is read from the wire, which is also what the store takes unpacked.
 pub(crate) const MAX_BODY_BYTES: u64 = 64 << 20;
 
+/// Up to this size, in bytes, the store takes a request in sooner than another thread could be woken for it.
+const AT_ONCE_BYTES: usize = 64 << 10;
+
 /// Paths of OTLP's own, of VictoriaMetrics and of VictoriaLogs, with the signal that each takes.
 const PATHS: [(&str, Signal); 6] = [
     ("/v1/logs", Signal::Logs),
@@ -59,7 +62,8 @@ async fn receive(store: Arc<Store>, signal: Signal, agent: Option<String>, heade
     let text = |name: HeaderName| Some(headers.get(name)?.to_str().ok()?.to_owned());
     let content_type = text(header::CONTENT_TYPE);
     let content_encoding = text(header::CONTENT_ENCODING).filter(|_| body.whole);
-    let taken = tokio::task::spawn_blocking(move || {
+    let is_small = body.bytes.len() <= AT_ONCE_BYTES && content_encoding.is_none();
+    let take = move || {
         store.ingest(
             signal,
             &body.bytes,
@@ -68,8 +72,8 @@ async fn receive(store: Arc<Store>, signal: Signal, agent: Option<String>, heade
             agent.as_deref(),
             chrono::Utc::now(),
         )
-    })
-    .await;
+    };
+    let taken = if is_small { Ok(take()) } else { tokio::task::spawn_blocking(take).await };
     match taken {
         Ok(Ok(_)) => success(encoding),
         Ok(Err(error)) => refused(encoding, &error),

@@ -234,7 +234,7 @@ impl Town for Gastown {
         self.mayor().screen().await
     }
 
-    async fn observe(&self) -> Result<Snapshot, Halt> {
+    async fn observe(&self) -> Result<Arc<Snapshot>, Halt> {
         self.reader.lock().await.read().await
     }
 
@@ -286,7 +286,7 @@ impl Town for Gastown {
 
     async fn collect(&self, transcripts: &Path) -> Result<(), Halt> {
         let mut reader = self.reader.lock().await;
-        let sessions = reader.read().await.map(|state| state.sessions).unwrap_or_default();
+        let sessions = reader.read().await.map(|state| state.sessions.clone()).unwrap_or_default();
         collect::transcripts(&self.site.raw, &self.site.base.path(TRANSCRIPTS), &sessions, transcripts)?;
         collect::files(&self.site.town(), &self.site.raw)?;
         collect::answers(&self.calls, &self.site.raw).await?;

@@ -278,8 +278,8 @@ impl Town for LiveTown {
         self.mayor().screen().await
     }
 
-    async fn observe(&self) -> Result<Snapshot, Halt> {
-        self.reader.lock().await.read().await.map(|state| self.own(state))
+    async fn observe(&self) -> Result<Arc<Snapshot>, Halt> {
+        self.reader.lock().await.read().await.map(|state| Arc::new(self.own(Arc::unwrap_or_clone(state))))
     }
 
     fn tend(&self, state: &Snapshot) -> Result<(), Halt> {
@@ -319,7 +319,7 @@ impl Town for LiveTown {
             return Ok(());
         }
         let state = self.observe().await.unwrap_or_default();
-        let own: BTreeSet<String> = state.sessions.into_iter().map(|session| session.session).collect();
+        let own: BTreeSet<String> = state.sessions.iter().map(|session| session.session.clone()).collect();
         stop::keep_panes(&self.calls, &self.socket.0, &self.site.raw, |session| own.contains(session)).await
     }
 
@@ -330,7 +330,7 @@ impl Town for LiveTown {
     /// Of the town's own files nothing is copied, and of its databases only those of rigs that the run made: the rest is its owner's.
     async fn collect(&self, transcripts: &Path) -> Result<(), Halt> {
         let Some(found) = self.found.get() else { return Ok(()) };
-        let sessions = self.observe().await.map(|state| state.sessions).unwrap_or_default();
+        let sessions = self.observe().await.map(|state| state.sessions.clone()).unwrap_or_default();
         collect::transcripts(&self.site.raw, &self.site.base.path("transcripts"), &sessions, transcripts)?;
         let mut except = found.before.rigs().clone();
         except.insert("hq".to_owned());

@@ -79,9 +79,11 @@ impl Sessions {
         Self { source: Source::Panes(panes), lives: Vec::new() }
     }
 
-    /// Takes lives that began and looks which processes are still there.
-    pub(super) fn look(&mut self, now: Time) -> Result<(), Halt> {
-        for launched in self.source.begun(now)? {
+    /// Takes lives that began and looks which processes are still there; whether anything changed.
+    pub(super) fn look(&mut self, now: Time) -> Result<bool, Halt> {
+        let begun = self.source.begun(now)?;
+        let mut changed = !begun.is_empty();
+        for launched in begun {
             let process = seen_from_here(&launched);
             let (pid, handle) = (process.as_ref().map(|process| process.pid), process.as_ref().and_then(ProcessHandle::of));
             self.lives.push(Life { issue: None, pid, handle, launched, ended_at: None });
@@ -89,8 +91,9 @@ impl Sessions {
         for life in self.lives.iter_mut().filter(|life| life.ended_at.is_none() && !life.goes_on()) {
             life.ended_at = Some(now);
             life.handle = None;
+            changed = true;
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// The rows, in the order in which the lives began. The issue of a life that names none is the one on its agent's hook.
