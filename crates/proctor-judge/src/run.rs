@@ -103,6 +103,11 @@ impl Run {
         hit.min().is_some_and(|at| at <= exchange.at)
     }
 
+    /// Whether the run was played in a town that was there before and goes on.
+    pub(crate) fn is_live(&self) -> bool {
+        self.record.notes.contains_key("live_town")
+    }
+
     /// Whether some request had no answer in any script, for no other reason than the script.
     pub(crate) fn script_failed(&self) -> bool {
         self.exchanges.rows.iter().any(|exchange| exchange.miss.is_some() && !self.is_consequence(exchange))

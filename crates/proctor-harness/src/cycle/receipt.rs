@@ -1,9 +1,11 @@
 //! What proves that the mayor has the prompt: only what a mayor that has it can cause.
 
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use proctor_judge::evidence::{Exchange, Time, path};
+use regex::Regex;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -92,9 +94,13 @@ fn marker(text: &str) -> String {
     plain(text).chars().take(MARKER).collect()
 }
 
-/// A text with its white space made plain, since terminals and JSON change it.
+/// What Claude Code puts around a part of a text that it takes for pasted, wherever a terminal cut the text.
+static PASTED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r#"</?pasted_content id="[0-9a-f]+">"#).ok());
+
+/// A text without its white space, since terminals, JSON and whoever marks pasted parts change it, even inside words.
 fn plain(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let text = PASTED.as_ref().map_or(text.into(), |pasted| pasted.replace_all(text, ""));
+    text.split_whitespace().collect()
 }
 
 /// The whole request of a row of the gateway's journal, which shortens its texts.
@@ -130,9 +136,17 @@ mod tests {
     }
 
     #[test]
+    fn a_text_of_which_parts_were_marked_as_pasted_is_whole() {
+        let shown = "[from unknown] Three rigs, th\n\n<pasted_content id=\"24b4\">\nree chapters. \n</pasted_content id=\"24b4\">\n\n Begin.";
+        let text = "Three rigs, three chapters.\n\nBegin.";
+        assert!(plain(shown).contains(&plain(text)));
+        assert!(!plain(&shown.replace("Begin", "")).contains(&plain(text)));
+    }
+
+    #[test]
     fn a_request_holds_a_text_whole_or_not() {
         let request = json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "[x] one two\nthree"}]}]});
-        assert!(holds(&request, "one two three"));
-        assert!(!holds(&request, "one two three four"));
+        assert!(holds(&request, &plain("one two three")));
+        assert!(!holds(&request, &plain("one two three four")));
     }
 }

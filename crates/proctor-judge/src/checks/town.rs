@@ -8,6 +8,7 @@ use crate::authors;
 use crate::evidence::{Commit, Mail, RigGit, path};
 use crate::next;
 use crate::plan::{MailCheck, WorkersCheck};
+use crate::run::Run;
 use crate::wording::{at_path, count, quoted, short_agent, short_sha};
 
 pub(super) fn mail(case: &Case<'_>, check: &MailCheck) -> Answer {
@@ -117,8 +118,9 @@ pub(super) fn workers(case: &Case<'_>, check: &WorkersCheck) -> Answer {
 }
 
 pub(super) fn end_state(case: &Case<'_>) -> Answer {
-    let expected = "convoy closed, every tracked issue closed and merged, merge queues empty, no worker's session left";
     let run = case.run;
+    let rest = if run.is_live() { "no worker at work" } else { "no worker's session left" };
+    let expected = format!("convoy closed, every tracked issue closed and merged, merge queues empty, {rest}");
     let collected = [run.convoys.known, run.beads.known, run.deliveries.known, run.merge_requests.known, run.sessions.known];
     if collected.contains(&false) {
         return Answer::unknown(expected, "the town's end state was not collected whole");
@@ -153,8 +155,14 @@ fn disorder(case: &Case<'_>) -> Vec<String> {
     let open = run.merge_requests.rows.iter().filter(|m| m.closed_at.is_none() && m.status == "open");
     wrong.extend(open.map(|m| format!("merge request {} of {} is open", m.id, m.issue)));
     let alive = run.sessions.rows.iter().filter(|s| s.ended_at.is_none() && !STANDING_ROLES.contains(&s.role.as_str()));
+    let alive = alive.filter(|s| !run.is_live() || is_working(run, &s.agent));
     wrong.extend(alive.map(|s| format!("session {} of {} never ended", s.session, short_agent(&s.agent))));
     wrong
+}
+
+/// Nobody ends the workers of a live town: one that rests waits for the next issue.
+fn is_working(run: &Run, agent: &str) -> bool {
+    run.agents.rows.iter().all(|row| row.agent != agent || row.state == "working")
 }
 
 pub(super) fn own_repository(case: &Case<'_>) -> Answer {

@@ -112,6 +112,25 @@ fn each_check_fails_for_its_own_reason_and_says_so() {
     }
 }
 
+#[test]
+fn in_a_town_that_goes_on_a_worker_may_rest_and_not_work() {
+    let mut world = World::passing();
+    world.record.notes.insert("live_town".into(), "/home/me/gt".into());
+    let worker = world.session("alice").agent.clone();
+    world.session("alice").ended_at = None;
+    let row = |world: &mut World, state: &str| {
+        let row = world.agents.as_mut().unwrap().iter_mut().find(|row| row.agent == worker).unwrap();
+        row.state = state.into();
+    };
+    row(&mut world, "idle");
+    assert_eq!(check(&world.judged(), "end_state").status, CheckStatus::Passed);
+    row(&mut world, "working");
+    let summary = world.judged();
+    let failed = check(&summary, "end_state");
+    assert_eq!(failed.status, CheckStatus::Failed);
+    assert!(failed.saw.contains("never ended") && failed.expected.ends_with("no worker at work"), "{failed:?}");
+}
+
 /// Check, and what is taken away.
 const UNKNOWN: &[(&str, Bend)] = &[
     ("files.alice", |w| w.rigs = None),

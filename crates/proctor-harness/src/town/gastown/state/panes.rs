@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 use proctor_judge::evidence::Time;
 
 use crate::launch::{self, Birth, Launch, SessionStart};
-use crate::linux::{self, Process};
+use crate::linux::{self, Newcomers, Process};
 
 /// Programs that a pane starts with and that become the agent: tmux itself first.
 const BEFORE_THE_AGENT: [&str; 7] = ["sh", "bash", "dash", "zsh", "fish", "env", "tmux"];
@@ -23,28 +23,32 @@ const BECOMING_S: f64 = 3.0;
 pub(in crate::town::gastown) struct Panes {
     /// The server's process, once it is known.
     server: Arc<OnceLock<u32>>,
-    /// Processes that were decided about, by id and start.
-    known: BTreeSet<(u32, u64)>,
+    /// Processes that were there before, by id and start.
+    before: BTreeSet<(u32, u64)>,
+    newcomers: Newcomers,
+    /// Processes of the server's that have not become what they will be.
+    becoming: BTreeSet<u32>,
 }
 
 impl Panes {
     /// The panes of the server that `server` will name, without those that are there before.
     pub(in crate::town::gastown) fn new(server: Arc<OnceLock<u32>>, before: BTreeSet<(u32, u64)>) -> Self {
-        Self { server, known: before }
+        Self { server, before, ..Self::default() }
     }
 
     /// Agents that began since the last look.
     pub(super) fn begun(&mut self, now: Time) -> Vec<SessionStart> {
         let Some(server) = self.server.get() else { return Vec::new() };
-        let new: Vec<Process> = of_server(*server).into_iter().filter(|p| !self.known.contains(&(p.pid, p.started))).collect();
+        let looked_at: Vec<u32> = std::mem::take(&mut self.becoming).into_iter().chain(self.newcomers.take()).collect();
+        let own = looked_at.into_iter().filter_map(linux::process).filter(|process| is_of(process, *server));
         let mut begun = Vec::new();
-        for process in new {
+        for process in own.filter(|process| !self.before.contains(&(process.pid, process.started))) {
             let age = linux::age(&process);
             let (env, arguments) = (linux::environment(process.pid), linux::arguments(process.pid));
             if is_becoming(&arguments) && age < BECOMING_S {
+                self.becoming.insert(process.pid);
                 continue;
             }
-            self.known.insert((process.pid, process.started));
             begun.extend(start(&process, &env, arguments, now - TimeDelta::milliseconds((age * 1000.0) as i64)));
         }
         begun.sort_by_key(|start| start.started_at);
@@ -54,7 +58,11 @@ impl Panes {
 
 /// The processes that a tmux server started.
 pub(in crate::town::gastown) fn of_server(server: u32) -> Vec<Process> {
-    linux::processes().into_iter().filter(|process| process.parent == server && process.state != 'Z').collect()
+    linux::processes().into_iter().filter(|process| is_of(process, server)).collect()
+}
+
+fn is_of(process: &Process, server: u32) -> bool {
+    process.parent == server && process.state != 'Z'
 }
 
 fn is_becoming(arguments: &[String]) -> bool {
@@ -87,17 +95,15 @@ mod tests {
         let known = of_server(std::process::id()).iter().map(|p| (p.pid, p.started)).collect();
         let mut panes = Panes::new(Arc::clone(&server), known);
         let mut agent = pane("alice/polecats/nux");
+        // Between fork and exec the process has this test's own environment.
+        while linux::process_name(agent.id()).as_deref() != Some("sleep") {
+            std::thread::yield_now();
+        }
         assert!(panes.begun(Time::UNIX_EPOCH).is_empty(), "no server is known");
         server.set(std::process::id()).unwrap();
-        // Between fork and exec the process has this test's own environment.
-        let mut begun = Vec::new();
-        while begun.is_empty() {
-            begun = panes.begun(Time::UNIX_EPOCH);
-            begun.retain(|start| start.pid == agent.id());
-            if begun.is_empty() {
-                panes.known.remove(&(agent.id(), linux::process(agent.id()).unwrap().started));
-            }
-        }
+        let mut begun = panes.begun(Time::UNIX_EPOCH);
+        assert!(begun.iter().all(|start| start.pid != before.id()));
+        begun.retain(|start| start.pid == agent.id());
         assert_eq!((begun[0].agent.as_str(), begun[0].session.as_deref()), ("alice/polecats/nux", Some("al-nux")));
         assert_eq!((begun[0].command.len(), begun[0].rig.as_deref()), (2, Some("alice")));
         assert!(panes.begun(Time::UNIX_EPOCH).iter().all(|start| start.pid != agent.id()), "told once");
