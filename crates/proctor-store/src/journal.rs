@@ -92,14 +92,14 @@ impl Writer {
         self.len += frame.len() as u64;
         match &self.syncing {
             Some(syncing) => syncing.written(),
-            None => self.synced().sync()?,
+            None => self.unsynced().sync()?,
         }
         Ok(())
     }
 
     /// What forces to the disk all that was appended so far; nothing need wait for it.
-    pub(crate) fn synced(&self) -> Sync {
-        Sync { path: self.path.clone(), file: Arc::clone(&self.file) }
+    pub(crate) fn unsynced(&self) -> Unsynced {
+        Unsynced { path: self.path.clone(), file: Arc::clone(&self.file) }
     }
 
     /// Bytes of whole frames, the beginning included.
@@ -129,12 +129,12 @@ impl Writer {
 }
 
 /// A journal to be forced to the disk.
-pub(crate) struct Sync {
+pub(crate) struct Unsynced {
     path: PathBuf,
     file: Arc<File>,
 }
 
-impl Sync {
+impl Unsynced {
     /// Waits for the disk.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
         self.file.sync_data().map_err(StoreError::io("sync", &self.path))

@@ -240,14 +240,14 @@ impl Store {
     /// When the store is read-only or the disk refuses.
     pub fn seal(&self) -> Result<(), StoreError> {
         let writer = self.writer.as_ref().ok_or(StoreError::ReadOnly)?;
-        let (sync, journal_bytes, logs, points, spans, stats) = {
+        let (journal, journal_bytes, logs, points, spans, stats) = {
             let writer = lock(writer);
             let table = self.read_table();
             let all = TimeRange::ALL;
             let rows = (table.logs_in(all), table.points_in(all), table.spans_in(all));
-            (writer.synced(), writer.len(), rows.0, rows.1, rows.2, table::stats_json(&table.stats))
+            (writer.unsynced(), writer.len(), rows.0, rows.1, rows.2, table::stats_json(&table.stats))
         };
-        sync.sync()?;
+        journal.sync()?;
         let segments = vec![
             segment::write_logs(&self.dir, &logs)?,
             segment::write_metrics(&self.dir, &points)?,
@@ -262,7 +262,7 @@ impl Store {
     /// When the store is read-only or the disk refuses.
     pub fn sync(&self) -> Result<(), StoreError> {
         // Whoever takes in meanwhile does not wait for it.
-        let journal = lock(self.writer.as_ref().ok_or(StoreError::ReadOnly)?).synced();
+        let journal = lock(self.writer.as_ref().ok_or(StoreError::ReadOnly)?).unsynced();
         journal.sync()
     }
 

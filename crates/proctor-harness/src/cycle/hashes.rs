@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+
+use crate::digest::sha256_of;
 
 /// Name of the file in the cache.
 const FILE: &str = "sha256.json";
@@ -76,7 +77,7 @@ impl Hashes {
         if let Some(known) = self.known.get(path).filter(|known| known.identity == identity) {
             return Some(known.sha256.clone());
         }
-        let sha256 = sum(&mut file).ok()?;
+        let sha256 = sha256_of(&mut file).ok()?;
         let unchanged = file.metadata().is_ok_and(|meta| Identity::of(&meta) == identity);
         if unchanged && identity.is_settled() {
             self.known.insert(path.to_owned(), Known { identity, sha256: sha256.clone() });
@@ -104,23 +105,6 @@ impl Hashes {
         file.write_all(&serde_json::to_vec(&self.known)?)?;
         fs::rename(draft, &self.file)
     }
-}
-
-fn sum(file: &mut File) -> io::Result<String> {
-    use std::fmt::Write;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            read => hash.update(&buffer[..read]),
-        }
-    }
-    Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        _ = write!(text, "{byte:02x}");
-        text
-    }))
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::hashes::Hashes;
+use crate::digest::sha256;
 use crate::exercise::python::Python;
-use crate::landed::git::sha256;
 use crate::scenario::Files;
 
 /// Version of `lock.json`.

@@ -3,13 +3,13 @@
 //! What the town writes when its state changes and the origins' refs are watched; each change is followed by a look at the state itself. A
 //! slow poll is the safety net. An end that nothing can avert any more is noticed at once.
 
-use proctor_judge::evidence::{Exchange, StopKind, path};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use proctor_judge::evidence::{Exchange, StopKind, path};
 use tokio::time::{Instant, sleep_until};
 
 use super::live::provider_gave_up;

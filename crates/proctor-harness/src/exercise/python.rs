@@ -12,8 +12,8 @@ use std::time::Duration;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
+use crate::digest::sha256;
 use crate::halt::Halt;
-use crate::landed::git::sha256;
 use crate::linux;
 use crate::process::{Ended, Program};
 

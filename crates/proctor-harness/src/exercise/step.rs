@@ -8,8 +8,8 @@ use std::time::Duration;
 use proctor_judge::evidence::{FileState, StepRecord, Time};
 use walkdir::WalkDir;
 
+use crate::digest::sha256;
 use crate::halt::Halt;
-use crate::landed::git::sha256;
 use crate::linux::Opens;
 use crate::process::{Ended, Program};
 use crate::scenario::Step;

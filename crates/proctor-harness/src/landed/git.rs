@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proctor_judge::evidence::{Commit, GitFile, RigGit};
-use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
+use crate::digest::sha256;
 use crate::halt::Halt;
 use crate::process::Program;
 use crate::short_file;
@@ -27,16 +27,6 @@ const NO_REFLOG: &str = "core.logAllRefUpdates=false";
 pub struct Git {
     program: PathBuf,
     env: BTreeMap<String, String>,
-}
-
-/// Lower-case hex of the SHA-256 of some bytes.
-pub fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a String cannot fail.
-        _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// What `.gitconfig` in the base directory's home says. Without a template no repository gets git's sample hooks, which are most

@@ -107,6 +107,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn it_answers_while_whoever_opened_it_is_busy() {
+        use std::io::{Read, Write};
+        let router = Router::new().route("/", axum::routing::get(|| async { "here" }));
+        let listener = Listener::open("test", "--port", 0, router).await.unwrap();
+        // The calls below block the only thread of this test's runtime.
+        let mut sender = std::net::TcpStream::connect(listener.address).unwrap();
+        sender.write_all(b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        sender.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"), "{answer}");
+        listener.close().await;
+    }
+
+    #[tokio::test]
     async fn a_closed_listener_gives_its_port_back() {
         let listener = Listener::open("test", "--port", 0, Router::new()).await.unwrap();
         let port = listener.address.port();

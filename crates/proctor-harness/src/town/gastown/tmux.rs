@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use super::calls::Calls;
+use crate::digest::sha256;
 use crate::halt::Halt;
 use crate::linux;
 
@@ -15,15 +14,9 @@ const PAST: &str = "-32000";
 
 /// The name of a town's socket, as `gt` derives it: the folder's name, made plain, and six digits of its path's SHA-256.
 pub(super) fn socket_name(town: &Path) -> String {
-    use std::fmt::Write;
     let folder = town.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_lowercase();
     let plain: String = folder.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    let digest = Sha256::digest(town.display().to_string().as_bytes());
-    let digits = digest.iter().take(3).fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        _ = write!(text, "{byte:02x}");
-        text
-    });
+    let digits = &sha256(town.display().to_string().as_bytes())[..6];
     format!("{plain}-{digits}")
 }
 
