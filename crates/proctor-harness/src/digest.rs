@@ -45,6 +45,6 @@ mod tests {
     fn a_sum_is_the_same_however_the_bytes_come() {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(sha256(b"abc"), abc);
-        assert_eq!(sha256_of(&b"ab"[..].chain(&b"c"[..])).unwrap(), abc);
+        assert_eq!(sha256_of((&b"ab"[..]).chain(&b"c"[..])).unwrap(), abc);
     }
 }
