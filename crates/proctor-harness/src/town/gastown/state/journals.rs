@@ -12,9 +12,9 @@ use std::time::{Duration, Instant, SystemTime};
 /// The file that Dolt appends to.
 const JOURNAL: &str = "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv";
 /// So long after a journal was written everybody can read what was written, unless the disk is very slow,
-const SETTLED: Duration = Duration::from_millis(400);
+const SETTLED: Duration = Duration::from_millis(700);
 /// for which the server is asked so often nevertheless. It also tells when a server is gone.
-const ASK_EVERY: Duration = Duration::from_millis(450);
+const ASK_EVERY: Duration = Duration::from_millis(250);
 
 /// The journals of a town's databases.
 #[derive(Debug)]
