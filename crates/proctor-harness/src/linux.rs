@@ -171,7 +171,8 @@ pub fn cpu_seconds(pid: u32) -> Option<f64> {
 }
 
 fn stat(pid: u32) -> Option<String> {
-    short_file::read::<1024>(Path::new(&format!("/proc/{pid}/stat")))
+    // 52 numbers of at most 20 digits and a name.
+    short_file::read::<2048>(Path::new(&format!("/proc/{pid}/stat")))
 }
 
 /// The fields from the third on: the second, the name in parentheses, may hold anything, so they are counted from its end

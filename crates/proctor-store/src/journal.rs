@@ -81,9 +81,7 @@ impl Writer {
         if self.broken {
             return Err(StoreError::io("write", &self.path)(std::io::Error::other("an earlier write failed half-way")));
         }
-        if let Some(source) = self.syncing.as_ref().and_then(Syncing::failure) {
-            return Err(StoreError::io("sync", &self.path)(source));
-        }
+        self.tell_failure()?;
         let frame = self.frame(entry)?;
         if let Err(source) = (&*self.file).write_all(&frame) {
             self.undo();
@@ -92,14 +90,21 @@ impl Writer {
         self.len += frame.len() as u64;
         match &self.syncing {
             Some(syncing) => syncing.written(),
-            None => self.unsynced().sync()?,
+            None => self.unsynced()?.sync()?,
         }
         Ok(())
     }
 
-    /// What forces to the disk all that was appended so far; nothing need wait for it.
-    pub(crate) fn unsynced(&self) -> Unsynced {
-        Unsynced { path: self.path.clone(), file: Arc::clone(&self.file) }
+    /// What forces to the disk all that was appended so far, without this journal being held meanwhile. An earlier entry that could not be
+    /// synced is told here: the system tells of it only once, and did so to the thread.
+    pub(crate) fn unsynced(&self) -> Result<Unsynced, StoreError> {
+        self.tell_failure()?;
+        Ok(Unsynced { path: self.path.clone(), file: Arc::clone(&self.file) })
+    }
+
+    fn tell_failure(&self) -> Result<(), StoreError> {
+        let failure = self.syncing.as_ref().and_then(Syncing::failure);
+        failure.map_or(Ok(()), |source| Err(StoreError::io("sync", &self.path)(source)))
     }
 
     /// Bytes of whole frames, the beginning included.
@@ -254,6 +259,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), &[]);
         assert!(matches!(Writer::create(dir.path(), SyncPolicy::EveryRequest), Err(StoreError::Exists(_))));
+    }
+
+    #[test]
+    fn what_could_not_be_synced_meanwhile_is_told_to_whoever_seals() {
+        // The kernel takes what is written to a pipe, and refuses to force it to a disk.
+        let (_reader, pipe) = std::io::pipe().unwrap();
+        let file = Arc::new(File::from(std::os::fd::OwnedFd::from(pipe)));
+        let syncing = Syncing::begin(Arc::clone(&file), std::time::Duration::ZERO).unwrap();
+        let mut writer = Writer { path: PathBuf::from(FILE), file, len: 0, syncing: Some(syncing), broken: false };
+        writer.append(&Entry::default()).unwrap();
+        while writer.unsynced().is_ok() {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -244,8 +244,8 @@ impl Store {
             let writer = lock(writer);
             let table = self.read_table();
             let all = TimeRange::ALL;
-            let rows = (table.logs_in(all), table.points_in(all), table.spans_in(all));
-            (writer.unsynced(), writer.len(), rows.0, rows.1, rows.2, table::stats_json(&table.stats))
+            let stats = table::stats_json(&table.stats);
+            (writer.unsynced()?, writer.len(), table.logs_in(all), table.points_in(all), table.spans_in(all), stats)
         };
         journal.sync()?;
         let segments = vec![
@@ -262,7 +262,7 @@ impl Store {
     /// When the store is read-only or the disk refuses.
     pub fn sync(&self) -> Result<(), StoreError> {
         // Whoever takes in meanwhile does not wait for it.
-        let journal = lock(self.writer.as_ref().ok_or(StoreError::ReadOnly)?).unsynced();
+        let journal = lock(self.writer.as_ref().ok_or(StoreError::ReadOnly)?).unsynced()?;
         journal.sync()
     }
 

@@ -144,7 +144,7 @@ impl Git {
     ) -> Result<Standing, Halt> {
         let base = self.borrow(origin, objects, &["merge-base", commit, head]).await.unwrap_or_default();
         if !base.is_empty() && base.starts_with(commit) {
-            return Ok(self.standing_of_ancestor(origin, objects, commit, heads).await);
+            return self.standing_of_ancestor(origin, objects, commit, heads).await;
         }
         // A commit that neither repository has (its branch was never shown to either) cannot have been merged.
         if base.is_empty() && self.borrow(origin, objects, &["cat-file", "-e", &format!("{commit}^{{commit}}")]).await.is_err() {
@@ -184,19 +184,23 @@ impl Git {
         if ended.code == Some(1) { ended.out().lines().skip(1).map(str::to_owned).collect() } else { Vec::new() }
     }
 
-    async fn standing_of_ancestor(&self, origin: &Path, objects: Option<&Path>, commit: &str, heads: &[String]) -> Standing {
+    async fn standing_of_ancestor(
+        &self,
+        origin: &Path,
+        objects: Option<&Path>,
+        commit: &str,
+        heads: &[String],
+    ) -> Result<Standing, Halt> {
         let mut own_commits = 0;
         for head in heads.iter().take_while(|head| !head.starts_with(commit)) {
-            let new = self.borrow(origin, objects, &["rev-list", "--count", &format!("{head}..{commit}")]).await;
-            // A head that nobody has any more tells nothing.
-            let Some(new) = new.ok().and_then(|new| new.parse().ok()) else { continue };
-            if new == 0 {
-                break;
+            let new = self.borrow(origin, objects, &["rev-list", "--count", &format!("{head}..{commit}")]).await?;
+            match new.parse().unwrap_or(0) {
+                0 => break,
+                count => own_commits = count,
             }
-            own_commits = new;
         }
         let merged_as = (own_commits > 0).then(|| (commit.to_owned(), "same commit"));
-        Standing { own_commits, merged_as, conflicts: Vec::new() }
+        Ok(Standing { own_commits, merged_as, conflicts: Vec::new() })
     }
 
     /// Patch ids of a range's commits with the commits, oldest first. Commits without a change have none.

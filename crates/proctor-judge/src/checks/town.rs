@@ -160,9 +160,9 @@ fn disorder(case: &Case<'_>) -> Vec<String> {
     wrong
 }
 
-/// Nobody ends the workers of a live town: one that rests waits for the next issue.
+/// Nobody ends the workers of a live town: one that rests waits for the next issue. One of whom the town says nothing is not known to.
 fn is_working(run: &Run, agent: &str) -> bool {
-    run.agents.rows.iter().all(|row| row.agent != agent || row.state == "working")
+    !run.agents.rows.iter().any(|row| row.agent == agent && row.state != "working")
 }
 
 pub(super) fn own_repository(case: &Case<'_>) -> Answer {

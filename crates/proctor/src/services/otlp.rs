@@ -62,7 +62,7 @@ async fn receive(store: Arc<Store>, signal: Signal, agent: Option<String>, heade
     let text = |name: HeaderName| Some(headers.get(name)?.to_str().ok()?.to_owned());
     let content_type = text(header::CONTENT_TYPE);
     let content_encoding = text(header::CONTENT_ENCODING).filter(|_| body.whole);
-    let is_small = body.bytes.len() <= AT_ONCE_BYTES && content_encoding.is_none();
+    let at_once = body.bytes.len() <= AT_ONCE_BYTES && content_encoding.is_none();
     let take = move || {
         store.ingest(
             signal,
@@ -73,7 +73,7 @@ async fn receive(store: Arc<Store>, signal: Signal, agent: Option<String>, heade
             chrono::Utc::now(),
         )
     };
-    let taken = if is_small { Ok(take()) } else { tokio::task::spawn_blocking(take).await };
+    let taken = if at_once { Ok(take()) } else { tokio::task::spawn_blocking(take).await };
     match taken {
         Ok(Ok(_)) => success(encoding),
         Ok(Err(error)) => refused(encoding, &error),
