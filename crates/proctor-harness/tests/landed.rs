@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -63,7 +64,11 @@ impl World {
     }
 
     async fn look(&self, state: &Snapshot) -> Look {
-        let git = Git::new("git".into(), self.env());
+        self.look_with(Path::new("git"), state).await
+    }
+
+    async fn look_with(&self, program: &Path, state: &Snapshot) -> Look {
+        let git = Git::new(program.to_owned(), self.env());
         let mut landed = Landed::new(git, &self.path("origins"), "Tales", &CLAUSES);
         let inside = self.path("clone/.git");
         landed.look(state, |_| Some(inside.clone()), Time::UNIX_EPOCH).await.unwrap()
@@ -94,6 +99,45 @@ async fn a_commit_that_was_pushed_as_it_is_has_landed() {
     assert!(look.landed, "{:?}", look.readings);
     assert_eq!(look.deliveries[0].how.as_deref(), Some("same commit"));
     assert_eq!(look.deliveries[0].own_commits, 1);
+}
+
+#[tokio::test]
+async fn a_commit_that_was_merged_with_others_has_landed_with_its_own_commits() {
+    let world = World::new();
+    world.clone_git(&["checkout", "-qb", "polecat/x"]);
+    world.commit("bob.py", "print(1)\n");
+    let commit = world.commit("bob.py", "print(2)\n");
+    world.clone_git(&["checkout", "-q", "--detach", "origin/main"]);
+    world.commit("other", "somebody else\n");
+    world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+    world.clone_git(&["merge", "-q", "--no-ff", "-m", "merge", "polecat/x"]);
+    world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+    // Merge requests of some towns name commits by a part of their name.
+    let look = world.look(&state(&commit[..10])).await;
+    assert!(look.landed, "{:?}", look.readings);
+    let delivery = &look.deliveries[0];
+    assert_eq!(
+        (delivery.own_commits, delivery.how.as_deref(), delivery.merged_as.as_ref()),
+        (2, Some("same commit"), Some(&commit))
+    );
+}
+
+#[tokio::test]
+async fn one_git_tells_how_a_commit_stands_that_is_ahead_or_merged() {
+    let world = World::new();
+    let calls = world.path("calls");
+    let program = world.path("counting-git");
+    std::fs::write(&program, format!("#!/bin/sh\necho \"$2\" >>'{}'\nexec git \"$@\"\n", calls.display())).unwrap();
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    world.clone_git(&["checkout", "-qb", "polecat/x"]);
+    let commit = world.commit("bob.py", "print(1)\n");
+    for landed in [false, true] {
+        let look = world.look_with(&program, &state(&commit)).await;
+        assert_eq!((look.landed, look.deliveries[0].own_commits), (landed, 1));
+        assert_eq!(std::fs::read_to_string(&calls).unwrap(), "rev-list\n", "landed: {landed}");
+        std::fs::remove_file(&calls).unwrap();
+        world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+    }
 }
 
 #[tokio::test]

@@ -4,15 +4,15 @@
 //! a file lock, so that two runs at once make it once and a killed run leaves none half made.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::sha256;
+use crate::file_lock::FileLock;
 use crate::halt::Halt;
 use crate::linux;
 use crate::process::{Ended, Program};
@@ -21,6 +21,8 @@ use crate::process::{Ended, Program};
 const ASK_LIMIT: Duration = Duration::from_secs(20);
 /// How long making an environment with its packages may take.
 const MAKE_LIMIT: Duration = Duration::from_secs(600);
+/// How long to wait before asking again whether another run still makes the environment.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// The file in an environment that says what is in it; written last.
 const CONTENTS: &str = "proctor.json";
 
@@ -175,14 +177,14 @@ fn contents(place: &Path) -> Option<Python> {
     python.program.exists().then_some(python)
 }
 
-async fn lock(path: &Path) -> Result<File, Halt> {
-    let path = path.to_owned();
-    let locked = tokio::task::spawn_blocking(move || {
-        let file = File::create(&path).map_err(|error| Halt::io("make", &path, &error))?;
-        rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(|error| Halt::io("lock", &path, &error.into()))?;
-        Ok(file)
-    });
-    locked.await.map_err(|error| Halt::harness(format!("waiting for a lock failed: {error}")))?
+/// Waits until no other run makes the same environment. A run that is cancelled meanwhile leaves at once.
+async fn lock(path: &Path) -> Result<FileLock, Halt> {
+    loop {
+        if let Some(lock) = FileLock::take(path).map_err(|error| Halt::io("lock", path, &error))? {
+            return Ok(lock);
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
 }
 
 async fn make(about: &About, wanted: &Wanted, place: &Path) -> Result<Python, Halt> {

@@ -1,4 +1,4 @@
-//! What git says: heads of origins, whether a submitted commit or its twin is on a target branch, bundles and trees.
+//! What git says: heads of origins, what they hold, bundles and trees.
 //!
 //! Only plumbing with stable output. The base directory's `.gitconfig` keeps reflogs in bare repositories, so that every head
 //! that an origin's branch ever had is known even when nobody looked at that moment.
@@ -26,23 +26,12 @@ const NO_REFLOG: &str = "core.logAllRefUpdates=false";
 #[derive(Clone, Debug)]
 pub struct Git {
     program: PathBuf,
-    env: BTreeMap<String, String>,
+    pub(super) env: BTreeMap<String, String>,
 }
 
 /// What `.gitconfig` in the base directory's home says. Without a template no repository gets git's sample hooks, which are most
 /// of a fresh one's files and all have to be removed again.
 pub const GITCONFIG: &str = "[user]\n\tname = Proctor\n\temail = proctor@localhost\n[init]\n\tdefaultBranch = main\n\ttemplateDir =\n[core]\n\tlogAllRefUpdates = always\n\tfsync = none\n[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[protocol \"file\"]\n\tallow = always\n";
-
-/// How a submitted commit stands to a target branch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// Commits of the submission's own, above what the target branch had.
-    pub own_commits: u32,
-    /// The commit on the target branch that stands for it, and how it was recognised.
-    pub merged_as: Option<(String, &'static str)>,
-    /// The files in which it conflicts with the target branch.
-    pub conflicts: Vec<String>,
-}
 
 impl Git {
     /// Git at `program`, with this environment and nothing else.
@@ -50,7 +39,7 @@ impl Git {
         Self { program, env }
     }
 
-    fn command(&self, repository: &Path, args: &[&str]) -> Program {
+    pub(super) fn command(&self, repository: &Path, args: &[&str]) -> Program {
         let place = format!("--git-dir={}", repository.display());
         let mut all = vec![place.as_str()];
         all.extend(args);
@@ -59,7 +48,7 @@ impl Git {
         program
     }
 
-    async fn bytes(&self, program: Program) -> Result<Vec<u8>, Halt> {
+    pub(super) async fn bytes(&self, program: Program) -> Result<Vec<u8>, Halt> {
         let what = format!("git {}", program.args.get(1..).unwrap_or(&[]).join(" "));
         let ended = program.run().await.map_err(|error| Halt::environment(format!("git cannot be started: {error}")))?;
         if ended.ok() {
@@ -112,7 +101,7 @@ impl Git {
         program.run().await.is_ok_and(|ended| ended.ok())
     }
 
-    async fn borrow(&self, repository: &Path, objects: Option<&Path>, args: &[&str]) -> Result<String, Halt> {
+    pub(super) async fn borrow(&self, repository: &Path, objects: Option<&Path>, args: &[&str]) -> Result<String, Halt> {
         let mut program = self.command(repository, args);
         lend(&mut program, objects);
         Ok(String::from_utf8_lossy(&self.bytes(program).await?).trim_end().to_owned())
@@ -124,112 +113,6 @@ impl Git {
     /// When git cannot be run or the repository cannot be written.
     pub async fn keep_reflog(&self, origin: &Path) -> Result<(), Halt> {
         self.run(origin, &["config", "core.logAllRefUpdates", "always"]).await.map(drop)
-    }
-
-    /// How `commit` stands to a target branch with this `head` and these earlier heads (oldest first). `objects` is the
-    /// repository that has the commit while the origin does not have it yet.
-    ///
-    /// A commit that was on the branch before anybody could have submitted it is no work of its own: otherwise "done without a
-    /// commit" would look merged.
-    ///
-    /// # Errors
-    /// When git cannot read the repositories.
-    pub async fn standing(
-        &self,
-        origin: &Path,
-        objects: Option<&Path>,
-        commit: &str,
-        head: &str,
-        heads: &[String],
-    ) -> Result<Standing, Halt> {
-        let base = self.borrow(origin, objects, &["merge-base", commit, head]).await.unwrap_or_default();
-        if !base.is_empty() && base.starts_with(commit) {
-            return self.standing_of_ancestor(origin, objects, commit, heads).await;
-        }
-        // A commit that neither repository has (its branch was never shown to either) cannot have been merged.
-        if base.is_empty() && self.borrow(origin, objects, &["cat-file", "-e", &format!("{commit}^{{commit}}")]).await.is_err() {
-            return Ok(Standing::default());
-        }
-        let range = |tip: &str| if base.is_empty() { tip.to_owned() } else { format!("{base}..{tip}") };
-        let count = self.borrow(origin, objects, &["rev-list", "--count", "--no-merges", &range(commit)]).await?;
-        // Nothing came to the target branch since: most of the time, and each git that is not asked is a change that is told sooner.
-        if base == head {
-            return Ok(Standing { own_commits: count.parse().unwrap_or(0), ..Standing::default() });
-        }
-        let own = self.patch_ids(origin, objects, &range(commit)).await?;
-        let there = self.patch_ids(origin, objects, &range(head)).await?;
-        let mut twin = own.last().and_then(|(id, _)| find(&there, id));
-        if !own.iter().all(|(id, _)| find(&there, id).is_some()) {
-            twin = self.whole_change(origin, objects, &base, commit).await?.and_then(|id| find(&there, &id));
-        }
-        let conflicts = if twin.is_some() { Vec::new() } else { self.conflicts(origin, objects, head, commit).await };
-        let merged_as = twin.map(|sha| (sha, "same change (patch id)"));
-        Ok(Standing { own_commits: count.parse().unwrap_or(0), merged_as, conflicts })
-    }
-
-    /// The files in which two commits conflict; none when they do not, or when git is older than 2.38. The trees that git makes to find out
-    /// lie in the run's temporary folder: no repository is written to.
-    async fn conflicts(&self, origin: &Path, objects: Option<&Path>, head: &str, commit: &str) -> Vec<String> {
-        let Some(folder) = self.env.get("TMPDIR").map(|folder| format!("{folder}/merge-objects")) else { return Vec::new() };
-        if fs::create_dir_all(&folder).is_err() {
-            return Vec::new();
-        }
-        let mut program = self.command(origin, &["merge-tree", "--write-tree", "--name-only", "--no-messages", head, commit]);
-        let read: Vec<String> =
-            [Some(origin), objects].into_iter().flatten().map(|at| at.join("objects").display().to_string()).collect();
-        program.env.insert("GIT_OBJECT_DIRECTORY".into(), folder);
-        program.env.insert("GIT_ALTERNATE_OBJECT_DIRECTORIES".into(), read.join(":"));
-        let Ok(ended) = program.run().await else { return Vec::new() };
-        // Its first line is the tree.
-        if ended.code == Some(1) { ended.out().lines().skip(1).map(str::to_owned).collect() } else { Vec::new() }
-    }
-
-    async fn standing_of_ancestor(
-        &self,
-        origin: &Path,
-        objects: Option<&Path>,
-        commit: &str,
-        heads: &[String],
-    ) -> Result<Standing, Halt> {
-        let mut own_commits = 0;
-        for head in heads.iter().take_while(|head| !head.starts_with(commit)) {
-            let new = self.borrow(origin, objects, &["rev-list", "--count", &format!("{head}..{commit}")]).await?;
-            match new.parse().unwrap_or(0) {
-                0 => break,
-                count => own_commits = count,
-            }
-        }
-        let merged_as = (own_commits > 0).then(|| (commit.to_owned(), "same commit"));
-        Ok(Standing { own_commits, merged_as, conflicts: Vec::new() })
-    }
-
-    /// Patch ids of a range's commits with the commits, oldest first. Commits without a change have none.
-    async fn patch_ids(&self, repository: &Path, objects: Option<&Path>, range: &str) -> Result<Vec<(String, String)>, Halt> {
-        let log = self.borrow(repository, objects, &["log", "-p", "--reverse", "--no-merges", "--no-color", range]).await?;
-        self.ids_of(repository, log).await
-    }
-
-    async fn whole_change(
-        &self,
-        repository: &Path,
-        objects: Option<&Path>,
-        base: &str,
-        commit: &str,
-    ) -> Result<Option<String>, Halt> {
-        if base.is_empty() {
-            return Ok(None);
-        }
-        let diff = self.borrow(repository, objects, &["diff", "--no-color", base, commit]).await?;
-        Ok(self.ids_of(repository, diff).await?.into_iter().next().map(|(id, _)| id))
-    }
-
-    async fn ids_of(&self, repository: &Path, mut patch: String) -> Result<Vec<(String, String)>, Halt> {
-        patch.push('\n');
-        let mut program = self.command(repository, &["patch-id", "--stable"]);
-        program.stdin = Some(patch.into_bytes());
-        let out = self.bytes(program).await?;
-        let text = String::from_utf8_lossy(&out).into_owned();
-        Ok(text.lines().filter_map(|line| line.split_once(' ')).map(|(id, sha)| (id.to_owned(), sha.to_owned())).collect())
     }
 
     /// The commit that a branch or hash names, in a repository or the one that lends its objects.
@@ -359,10 +242,6 @@ fn lend(program: &mut Program, objects: Option<&Path>) {
     if let Some(repository) = objects {
         program.env.insert("GIT_ALTERNATE_OBJECT_DIRECTORIES".into(), repository.join("objects").display().to_string());
     }
-}
-
-fn find(there: &[(String, String)], id: &str) -> Option<String> {
-    there.iter().rev().find(|(other, _)| other == id).map(|(_, sha)| sha.clone())
 }
 
 fn parse_commit(entry: &str) -> Option<Commit> {

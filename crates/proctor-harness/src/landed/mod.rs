@@ -2,8 +2,10 @@
 //!
 //! The town's word is taken for what only the town knows (issues, convoy, sessions); what is merged and pushed, git decides.
 
+mod ancestry;
 pub mod git;
 pub mod signs;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,8 +15,9 @@ use proctor_judge::plan::Clause;
 
 use crate::halt::Halt;
 use crate::town::Snapshot;
-use git::{Git, Standing};
+use git::Git;
 use signs::{Reading, SignLog};
+use standing::Standing;
 
 /// The branch that work is merged to.
 pub const TARGET: &str = "main";

@@ -10,7 +10,7 @@ mod requests;
 mod start;
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{FlockOperation, flock};
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -78,9 +77,10 @@ pub(crate) fn run(town: Town) -> Result<()> {
 fn take_lock(root: &Path) -> Result<File> {
     let path = file(root, "daemon.lock");
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(TownError::io(&path))?;
-    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+    match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(_) => refused("daemon already running"),
+        Err(TryLockError::WouldBlock) => refused("daemon already running"),
+        Err(TryLockError::Error(error)) => Err(TownError::io(&path)(error)),
     }
 }
 
