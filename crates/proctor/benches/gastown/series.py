@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -140,7 +141,7 @@ class Series:
             (self.work / f"trace-{number}.json").write_text(json.dumps(kept, indent=1))
             text = f"of {seen['calls']} calls of {seen['processes']} threads, {seen['signals']} of them signals,"
             for kind in ["written", "signalled", "connected"]:
-                self.expect(not seen[kind], f"traced run {number}: {text} {len(seen[kind])} have {kind} to the live town" )
+                self.expect(not seen[kind], f"traced run {number}: {text} {len(seen[kind])} have {kind} to the live town")
             print(f"  opened for reading there: {len(seen['opened for reading'])}")
             self.passed("traced", number)
 
@@ -177,6 +178,8 @@ def main():
     if args.figures:
         series.print_figures()
         return 0
+    # Ended from outside, the live town and the processes beside the runs must end too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     print(f"{time.strftime('%F %T')}, load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores, {series.proctor}", flush=True)
     return series.whole()
 

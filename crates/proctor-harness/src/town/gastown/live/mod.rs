@@ -41,7 +41,10 @@ pub struct LiveTown {
     /// Name and path of the tmux socket.
     socket: (String, PathBuf),
     calls: Arc<Calls>,
-    reader: Mutex<StateReader>,
+    /// Since the town was prepared.
+    reader: OnceLock<Mutex<StateReader>>,
+    /// What was read last, and what of it is the run's.
+    seen: StdMutex<Option<(Arc<Snapshot>, Arc<Snapshot>)>>,
     tending: Tending,
     programs: BTreeMap<String, Program>,
     /// The town's tmux server, once the mayor runs.
@@ -79,7 +82,6 @@ impl LiveTown {
         let calls = Arc::new(Calls::new(site.base.root(), env, &site.raw, Arc::clone(&site.clock)).in_town(&town));
         let socket = (name.clone(), tmux::socket_path(&name));
         let server = Arc::new(OnceLock::new());
-        let reader = Mutex::new(reader(&site, &town, port, (Panes::default(), BTreeSet::new())));
         let (telemetry, is_taken) = (StdMutex::default(), AtomicBool::new(false));
         let tending = Tending::default();
         Ok(Self {
@@ -88,7 +90,8 @@ impl LiveTown {
             port,
             socket,
             calls,
-            reader,
+            reader: OnceLock::new(),
+            seen: StdMutex::default(),
             tending,
             programs,
             server,
@@ -182,15 +185,21 @@ impl LiveTown {
         Ok(())
     }
 
-    /// What of a state is the run's: nothing, as long as it is not known what was there before.
-    fn own(&self, state: Snapshot) -> Snapshot {
-        self.found.get().map(|found| found.before.without(state)).unwrap_or_default()
+    fn reader(&self) -> Result<&Mutex<StateReader>, Halt> {
+        self.reader.get().ok_or_else(|| Halt::harness("the town was not prepared"))
     }
-}
 
-fn reader(site: &Site, town: &Path, port: u16, (panes, except): (Panes, BTreeSet<String>)) -> StateReader {
-    let clock = Arc::clone(&site.clock);
-    StateReader::of_live_town(town, port, panes, except).with_clock(move || clock())
+    /// What of a state is the run's: nothing, as long as it is not known what was there before.
+    fn own(&self, state: Arc<Snapshot>) -> Arc<Snapshot> {
+        let Some(found) = self.found.get() else { return Arc::default() };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, own)) = seen.as_ref().filter(|(of, _)| Arc::ptr_eq(of, &state)) {
+            return Arc::clone(own);
+        }
+        let own = Arc::new(found.before.without(Snapshot::clone(&state)));
+        *seen = Some((state, Arc::clone(&own)));
+        own
+    }
 }
 
 #[async_trait]
@@ -237,8 +246,8 @@ impl Town for LiveTown {
             None => BTreeSet::new(),
         };
         let panes = Panes::new(Arc::clone(&self.server), panes_before);
-        let mut reader = self.reader.lock().await;
-        *reader = self::reader(&self.site, &self.town, self.port, (panes, except));
+        let clock = Arc::clone(&self.site.clock);
+        let mut reader = StateReader::of_live_town(&self.town, self.port, panes, except).with_clock(move || clock());
         let state = reader.read().await.map_err(|halt| {
             Halt::environment(halt.message)
                 .hint(format!("start the town first: `gt up` (or `gt dolt start`) in {}", self.town.display()))
@@ -246,7 +255,7 @@ impl Town for LiveTown {
         let before = Before::new(&state, &rigs);
         let mayor = self.mayor_runs().await?;
         let events = std::fs::metadata(self.events_file()).map_or(0, |file| file.len());
-        if self.found.set(Found { before, mayor, events }).is_err() {
+        if self.found.set(Found { before, mayor, events }).is_err() || self.reader.set(Mutex::new(reader)).is_err() {
             return Err(Halt::harness("the town was prepared twice"));
         }
         let daemon = if self.daemon_runs() { "runs, the town's own" } else { "does not run" };
@@ -279,7 +288,7 @@ impl Town for LiveTown {
     }
 
     async fn observe(&self) -> Result<Arc<Snapshot>, Halt> {
-        self.reader.lock().await.read().await.map(|state| Arc::new(self.own(Arc::unwrap_or_clone(state))))
+        Ok(self.own(self.reader()?.lock().await.read().await?))
     }
 
     fn tend(&self, state: &Snapshot) -> Result<(), Halt> {
@@ -324,7 +333,7 @@ impl Town for LiveTown {
     }
 
     async fn reading_cost(&self) -> Option<String> {
-        Some(self.reader.lock().await.cost().to_string())
+        Some(self.reader().ok()?.lock().await.cost().to_string())
     }
 
     /// Of the town's own files nothing is copied, and of its databases only those of rigs that the run made: the rest is its owner's.
@@ -334,7 +343,7 @@ impl Town for LiveTown {
         collect::transcripts(&self.site.raw, &self.site.base.path("transcripts"), &sessions, transcripts)?;
         let mut except = found.before.rigs().clone();
         except.insert("hq".to_owned());
-        self.reader.lock().await.dump_but(&self.site.raw, &except).await
+        self.reader()?.lock().await.dump_but(&self.site.raw, &except).await
     }
 
     async fn end(&self) -> Result<(), Halt> {
