@@ -7,6 +7,11 @@ use super::ancestry::Ancestry;
 use super::git::Git;
 use crate::halt::Halt;
 
+/// How a commit was recognised on a branch: by itself,
+const SAME_COMMIT: &str = "same commit";
+/// or by one that changes the same.
+const SAME_CHANGE: &str = "same change (patch id)";
+
 /// How a submitted commit stands to a target branch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
@@ -76,7 +81,7 @@ impl Git {
             twin = self.whole_change(origin, objects, &base, commit).await?.and_then(|id| find(&there, &id));
         }
         let conflicts = if twin.is_some() { Vec::new() } else { self.conflicts(origin, objects, head, commit).await };
-        let merged_as = twin.map(|sha| (sha, "same change (patch id)"));
+        let merged_as = twin.map(|sha| (sha, SAME_CHANGE));
         Ok(Standing { own_commits: count.parse().unwrap_or(0), merged_as, conflicts })
     }
 
@@ -94,7 +99,8 @@ impl Git {
         let mut question = vec!["rev-list", "--parents", &but_oldest, commit, head];
         question.extend(later.iter().map(String::as_str));
         let listed = self.borrow(origin, objects, &question).await.ok()?;
-        Ancestry::read(oldest, &listed).standing(commit, head, heads)
+        let (own_commits, reached) = Ancestry::read(oldest, &listed).own(commit, head, heads)?;
+        Some(Standing { own_commits, merged_as: reached.map(|commit| (commit, SAME_COMMIT)), conflicts: Vec::new() })
     }
 
     /// The files in which two commits conflict; none when they do not, or when git is older than 2.38. The trees that git makes to find out
@@ -129,7 +135,7 @@ impl Git {
                 count => own_commits = count,
             }
         }
-        let merged_as = (own_commits > 0).then(|| (commit.to_owned(), "same commit"));
+        let merged_as = (own_commits > 0).then(|| (commit.to_owned(), SAME_COMMIT));
         Ok(Standing { own_commits, merged_as, conflicts: Vec::new() })
     }
 
