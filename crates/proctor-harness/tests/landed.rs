@@ -141,6 +141,19 @@ async fn one_git_tells_how_a_commit_stands_that_is_ahead_or_merged() {
 }
 
 #[tokio::test]
+async fn an_origin_that_kept_no_heads_until_now_tells_as_much() {
+    let world = World::new();
+    std::fs::remove_dir_all(world.path("origins/bob.git/logs")).unwrap();
+    world.clone_git(&["checkout", "-qb", "polecat/x"]);
+    let commit = world.commit("bob.py", "print(1)\n");
+    let look = world.look(&state(&commit)).await;
+    assert_eq!((look.landed, look.deliveries[0].own_commits), (false, 1));
+    world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+    let look = world.look(&state(&commit)).await;
+    assert_eq!((look.landed, look.deliveries[0].own_commits), (true, 1));
+}
+
+#[tokio::test]
 async fn a_rebased_twin_has_landed() {
     let world = World::new();
     world.clone_git(&["checkout", "-qb", "polecat/x"]);

@@ -17,7 +17,7 @@ use crate::halt::Halt;
 use crate::town::Snapshot;
 use git::Git;
 use signs::{Reading, SignLog};
-use standing::Standing;
+use standing::{Standing, Submitted};
 
 /// The branch that work is merged to.
 pub const TARGET: &str = "main";
@@ -202,7 +202,9 @@ impl Landed {
         if let Some(known) = self.known.get(&key) {
             return Ok(known.clone());
         }
-        let standing = self.git.standing(origin, inside, commit, head, &git::heads(origin, TARGET)).await?;
+        let heads = git::heads(origin, TARGET);
+        let submitted = Submitted { git: &self.git, origin, objects: inside, commit, head, heads: &heads };
+        let standing = submitted.standing().await?;
         self.known.insert(key, standing.clone());
         Ok(standing)
     }

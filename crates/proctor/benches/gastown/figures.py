@@ -83,7 +83,11 @@ def table(found, moments_file, cpu):
     for index, label in enumerate(["statements to dolt", "waiting for dolt's answers, s", "a statement, ms"], 1):
         values = [float(read[index]) for read in reads if read]
         lines.append(f"| {label} | {len(values)} | {spread(values, '{:.1f}')} |")
-    return "\n".join(lines + notice_lines(single, moments)) + "\n"
+    lines += notice_lines(single, moments)
+    for label, pattern in [("two towns at once", "at-once"), ("under strace", "traced")]:
+        values = [late for one in found if re.search(pattern, one["folder"]) for part in notices(one["folder"], [])[0].values() for late in part]
+        lines.append(f"| {label}: a change noticed at most so late, ms | {len(values)} changes | {spread(values)} |")
+    return "\n".join(lines) + "\n"
 
 
 def notice_lines(found, moments):

@@ -41,14 +41,11 @@ pub struct LiveTown {
     /// Name and path of the tmux socket.
     socket: (String, PathBuf),
     calls: Arc<Calls>,
-    /// Since the town was prepared.
-    reader: OnceLock<Mutex<StateReader>>,
-    /// What was read last, and what of it is the run's.
-    seen: StdMutex<Option<(Arc<Snapshot>, Arc<Snapshot>)>>,
     tending: Tending,
     programs: BTreeMap<String, Program>,
     /// The town's tmux server, once the mayor runs.
     server: Arc<OnceLock<u32>>,
+    /// Since the town was prepared.
     found: OnceLock<Found>,
     telemetry: StdMutex<Vec<(String, String)>>,
     /// Whether the mayor was stopped for the run.
@@ -63,6 +60,27 @@ struct Found {
     mayor: bool,
     /// How long the file of events was.
     events: u64,
+    /// Leaves out what cannot be the run's.
+    reader: Mutex<StateReader>,
+    /// What was read last, and what of it is the run's.
+    seen: StdMutex<Option<(Arc<Snapshot>, Arc<Snapshot>)>>,
+}
+
+impl Found {
+    async fn state(&self) -> Result<Arc<Snapshot>, Halt> {
+        Ok(self.own(self.reader.lock().await.read().await?))
+    }
+
+    /// What of a state is the run's.
+    fn own(&self, state: Arc<Snapshot>) -> Arc<Snapshot> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, own)) = seen.as_ref().filter(|(of, _)| Arc::ptr_eq(of, &state)) {
+            return Arc::clone(own);
+        }
+        let own = Arc::new(self.before.without(Snapshot::clone(&state)));
+        *seen = Some((state, Arc::clone(&own)));
+        own
+    }
 }
 
 impl LiveTown {
@@ -90,8 +108,6 @@ impl LiveTown {
             port,
             socket,
             calls,
-            reader: OnceLock::new(),
-            seen: StdMutex::default(),
             tending,
             programs,
             server,
@@ -184,22 +200,6 @@ impl LiveTown {
         }
         Ok(())
     }
-
-    fn reader(&self) -> Result<&Mutex<StateReader>, Halt> {
-        self.reader.get().ok_or_else(|| Halt::harness("the town was not prepared"))
-    }
-
-    /// What of a state is the run's: nothing, as long as it is not known what was there before.
-    fn own(&self, state: Arc<Snapshot>) -> Arc<Snapshot> {
-        let Some(found) = self.found.get() else { return Arc::default() };
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, own)) = seen.as_ref().filter(|(of, _)| Arc::ptr_eq(of, &state)) {
-            return Arc::clone(own);
-        }
-        let own = Arc::new(found.before.without(Snapshot::clone(&state)));
-        *seen = Some((state, Arc::clone(&own)));
-        own
-    }
 }
 
 #[async_trait]
@@ -255,7 +255,8 @@ impl Town for LiveTown {
         let before = Before::new(&state, &rigs);
         let mayor = self.mayor_runs().await?;
         let events = std::fs::metadata(self.events_file()).map_or(0, |file| file.len());
-        if self.found.set(Found { before, mayor, events }).is_err() || self.reader.set(Mutex::new(reader)).is_err() {
+        let found = Found { before, mayor, events, reader: Mutex::new(reader), seen: StdMutex::default() };
+        if self.found.set(found).is_err() {
             return Err(Halt::harness("the town was prepared twice"));
         }
         let daemon = if self.daemon_runs() { "runs, the town's own" } else { "does not run" };
@@ -288,7 +289,7 @@ impl Town for LiveTown {
     }
 
     async fn observe(&self) -> Result<Arc<Snapshot>, Halt> {
-        Ok(self.own(self.reader()?.lock().await.read().await?))
+        self.found.get().ok_or_else(|| Halt::harness("the town was not prepared"))?.state().await
     }
 
     fn tend(&self, state: &Snapshot) -> Result<(), Halt> {
@@ -333,7 +334,7 @@ impl Town for LiveTown {
     }
 
     async fn reading_cost(&self) -> Option<String> {
-        Some(self.reader().ok()?.lock().await.cost().to_string())
+        Some(self.found.get()?.reader.lock().await.cost().to_string())
     }
 
     /// Of the town's own files nothing is copied, and of its databases only those of rigs that the run made: the rest is its owner's.
@@ -343,7 +344,7 @@ impl Town for LiveTown {
         collect::transcripts(&self.site.raw, &self.site.base.path("transcripts"), &sessions, transcripts)?;
         let mut except = found.before.rigs().clone();
         except.insert("hq".to_owned());
-        self.reader()?.lock().await.dump_but(&self.site.raw, &except).await
+        found.reader.lock().await.dump_but(&self.site.raw, &except).await
     }
 
     async fn end(&self) -> Result<(), Halt> {
