@@ -13,6 +13,7 @@ use proctor_harness::town::TownKind;
 use proctor_judge::summary::{Level, Summary};
 
 use super::parse_span;
+use super::run::quoted;
 use super::town::TownChoice;
 use crate::failure::{Failure, code};
 use crate::namespace::{self, Place};
@@ -41,7 +42,7 @@ pub(crate) struct Args {
     #[arg(value_name = "CASE")]
     cases: Vec<String>,
     /// Name of a shipped scenario, or path of a scenario's folder
-    #[arg(long, value_name = "SCENARIO", default_value = "crypto-tales")]
+    #[arg(long, value_name = "SCENARIO", default_value = DEFAULT_SCENARIO)]
     scenario: String,
     /// Play the unchanged scenario so many times instead; every run must pass
     #[arg(long, value_name = "N", conflicts_with = "cases")]
@@ -65,8 +66,19 @@ pub(crate) struct Args {
     json: bool,
 }
 
+const DEFAULT_SCENARIO: &str = "crypto-tales";
 /// The least time that a case gets for landing in the real Gas Town, where a run on a quiet machine lands after a minute and a half.
 const GASTOWN_LANDING: Duration = Duration::from_secs(240);
+
+impl Args {
+    /// A command with everything else that decides what happens in a case.
+    fn repeating(&self, command: &str) -> String {
+        let timeout = self.timeout.as_ref().map(|timeout| format!("--timeout {timeout}"));
+        let python = self.python.as_ref().map(|python| format!("--python {}", quoted(&python.display().to_string())));
+        let words = std::iter::once(command.to_owned()).chain(self.town.words()).chain(timeout).chain(python);
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
 
 /// One run to play and what must come of it.
 #[derive(Clone, Debug)]
@@ -78,6 +90,8 @@ struct Case {
     seed: u64,
     /// How long landing may take.
     landing: Duration,
+    /// The command that repeats it.
+    command: String,
 }
 
 /// A case that says nothing in the town under test.
@@ -161,6 +175,7 @@ fn clean_cases(scenario: &Scenario, times: u32, args: &Args) -> Vec<Case> {
             expect: expect.clone(),
             seed: u64::from(number),
             landing: landing(args, scenario),
+            command: args.repeating(&format!("proctor run {} --seed {number}", quoted(&args.scenario))),
         })
         .collect()
 }
@@ -198,8 +213,12 @@ fn sabotage_case(scenario: &Scenario, name: &str, args: &Args) -> Result<Result<
     laid_over.spec.daemon = scenario.spec.daemon;
     let (name, title) = (name.to_owned(), spec.title.clone());
     let landing = landing(args, &laid_over);
+    let command = args.repeating(&match named.as_str() {
+        DEFAULT_SCENARIO => format!("proctor selftest {name}"),
+        _ => format!("proctor selftest {name} --scenario {}", quoted(named)),
+    });
     Ok(match spec.expected_in(args.town.kind(), scenario.spec.merge) {
-        Ok(expect) => Ok(Case { name, title, scenario: laid_over, expect: expect.clone(), seed: 42, landing }),
+        Ok(expect) => Ok(Case { name, title, scenario: laid_over, expect: expect.clone(), seed: 42, landing, command }),
         Err(why) => Err(NotPlayed { name, title, why: why.to_owned() }),
     })
 }
@@ -249,7 +268,7 @@ async fn play_case(
 ) -> Answer {
     let began = std::time::Instant::now();
     let choice = Choice {
-        command: std::iter::once(format!("proctor selftest {}", case.name)).chain(town.words()).collect::<Vec<_>>().join(" "),
+        command: case.command,
         timeout: Some(case.landing),
         scenario: case.scenario,
         town: town.kind(),
@@ -356,4 +375,43 @@ fn as_json(answer: &Answer) -> serde_json::Value {
         "seconds": answer.seconds,
         "folder": answer.folder,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn args(line: &str) -> Args {
+        match Cli::try_parse_from(line.split(' ')).unwrap().command {
+            Command::Selftest(args) => args,
+            other => panic!("{line} is {other:?}"),
+        }
+    }
+
+    fn commands(line: &str) -> Vec<String> {
+        let args = args(line);
+        let mut scenario = scenarios::load(&args.scenario).unwrap();
+        args.town.settle(&mut scenario).unwrap();
+        let cases = match args.clean {
+            Some(times) => clean_cases(&scenario, times, &args),
+            None => sabotage_cases(&scenario, &args).unwrap().0,
+        };
+        cases.into_iter().map(|case| case.command).collect()
+    }
+
+    #[test]
+    fn what_repeats_a_case_is_a_command_line_with_everything_that_decides() {
+        let clean = commands("proctor selftest --clean 2 --town gastown --merge queue --timeout 5m");
+        let of = |seed| format!("proctor run crypto-tales --seed {seed} --town gastown --merge queue --timeout 5m");
+        assert_eq!(clean, [of(1), of(2)]);
+        let case = commands("proctor selftest bob-constant --town gastown --merge direct --python /opt/python3");
+        assert_eq!(case, ["proctor selftest bob-constant --town gastown --merge direct --python /opt/python3"]);
+        for command in clean.iter().chain(&case).chain(&commands("proctor selftest")) {
+            Cli::try_parse_from(command.split(' ')).unwrap();
+        }
+    }
 }
