@@ -1,7 +1,8 @@
 //! From OTLP messages to rows.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Write;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use base64::Engine;
@@ -21,7 +22,7 @@ const NO_RECORDED_VALUE: u32 = 1;
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     names: HashSet<Arc<str>>,
-    resources: HashMap<String, Arc<Attributes>>,
+    resources: HashSet<Resource>,
 }
 
 impl Names {
@@ -35,10 +36,46 @@ impl Names {
     }
 
     fn resource(&mut self, attributes: Attributes) -> Arc<Attributes> {
-        let key = attributes.to_json().to_string();
-        Arc::clone(self.resources.entry(key).or_insert_with(|| Arc::new(attributes)))
+        let new = Resource(Arc::new(attributes));
+        if let Some(known) = self.resources.get(&new) {
+            return Arc::clone(&known.0);
+        }
+        let resource = Arc::clone(&new.0);
+        self.resources.insert(new);
+        resource
     }
 }
+
+/// A resource as the key of itself: floating-point numbers are the same when their bits are, so that every resource equals itself.
+#[derive(Debug)]
+struct Resource(Arc<Attributes>);
+
+impl Resource {
+    /// What two resources must have in common: each attribute's name, the kind of its value, its text and its number.
+    fn parts(&self) -> impl Iterator<Item = (&str, u8, &str, u64)> {
+        self.0.iter().map(|(name, value)| match value {
+            Value::Text(text) => (name, 0, &**text, 0),
+            Value::Int(number) => (name, 1, "", number.cast_unsigned()),
+            Value::Double(number) => (name, 2, "", number.to_bits()),
+            Value::Bool(truth) => (name, 3, "", u64::from(*truth)),
+            Value::Json(text) => (name, 4, &**text, 0),
+        })
+    }
+}
+
+impl Hash for Resource {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.parts().for_each(|part| part.hash(hasher));
+    }
+}
+
+impl PartialEq for Resource {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts().eq(other.parts())
+    }
+}
+
+impl Eq for Resource {}
 
 /// What one request holds, not yet numbered.
 #[derive(Debug, Default)]
@@ -380,4 +417,32 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_is_kept_once_and_every_difference_makes_another() {
+        let mut names = Names::default();
+        let name: Arc<str> = "key".into();
+        let mut keep = |value: Value| names.resource(Attributes::new(vec![(Arc::clone(&name), value)]));
+        let values = || {
+            [
+                Value::Text("1".into()),
+                Value::Json("1".into()),
+                Value::Int(1),
+                Value::Double(1.0),
+                Value::Double(f64::NAN),
+                Value::Double(0.0),
+                Value::Double(-0.0),
+                Value::Bool(true),
+            ]
+        };
+        let kept = values().map(&mut keep);
+        let again = values().map(&mut keep);
+        assert!(kept.iter().zip(&again).all(|(one, other)| Arc::ptr_eq(one, other)));
+        assert_eq!(names.resources.len(), kept.len());
+    }
 }
