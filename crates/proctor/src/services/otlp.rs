@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use proctor_store::{IngestError, Signal, Store};
@@ -24,17 +24,23 @@ const PATHS: [(&str, Signal); 6] = [
     ("/v1/logs", Signal::Logs),
     ("/v1/metrics", Signal::Metrics),
     ("/v1/traces", Signal::Traces),
-    ("/opentelemetry/api/v1/push", Signal::Metrics),
+    (GASTOWN_METRICS, Signal::Metrics),
     ("/opentelemetry/v1/metrics", Signal::Metrics),
-    ("/insert/opentelemetry/v1/logs", Signal::Logs),
+    (GASTOWN_LOGS, Signal::Logs),
 ];
+/// Where `gt` sends by itself.
+pub(crate) const GASTOWN_METRICS: &str = "/opentelemetry/api/v1/push";
+/// Where `gt` sends by itself.
+pub(crate) const GASTOWN_LOGS: &str = "/insert/opentelemetry/v1/logs";
 
 /// The receiver's routes: each path, and the same below `/agents/<agent>`.
 pub(crate) fn routes(store: Arc<Store>) -> Router {
     let mut router = Router::new();
     for (path, signal) in PATHS {
-        let plain =
-            move |State(store): State<Arc<Store>>, headers: HeaderMap, body: Body| receive(store, signal, None, headers, body);
+        let plain = move |State(store): State<Arc<Store>>, headers: HeaderMap, body: Body| async move {
+            let answer = receive(store, signal, None, headers, body).await;
+            if [GASTOWN_METRICS, GASTOWN_LOGS].contains(&path) { last(answer) } else { answer }
+        };
         router = router.route(path, post(plain));
     }
     router.route("/agents/{*rest}", post(own)).with_state(store)
@@ -43,9 +49,16 @@ pub(crate) fn routes(store: Arc<Store>) -> Router {
 /// Below an agent's address. Go's exporters send the address with its slashes bare, whatever the address that they were given.
 async fn own(State(store): State<Arc<Store>>, Path(rest): Path<String>, headers: HeaderMap, body: Body) -> Response {
     match addressed(&rest) {
-        Some((agent, signal)) => receive(store, signal, Some(agent.to_owned()), headers, body).await,
+        Some((agent, signal)) => last(receive(store, signal, Some(agent.to_owned()), headers, body).await),
         None => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// Ends the connection with its answer. `gt`, `bd` and most of what an agent starts send once, as they end: kept open, every one of those
+/// connections would wake the listener again to be closed.
+fn last(mut answer: Response) -> Response {
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 /// The agent and the signal of `alice/polecats/furiosa/v1/logs`: the longest path that it ends in is the receiver's.
@@ -239,6 +252,34 @@ mod tests {
         let furiosa = Some("alice/polecats/furiosa");
         let expected = [None, None, furiosa, Some("mayor"), Some("alice/refinery"), furiosa];
         assert_eq!(agents, expected.map(|agent| agent.map(str::to_owned)));
+    }
+
+    #[tokio::test]
+    async fn only_senders_on_paths_of_otlp_itself_keep_their_connection() {
+        let receiver = Receiver::start().await;
+        let address = receiver.listener.url().replace("http://", "");
+        for (path, is_kept) in [("/v1/logs", true), (GASTOWN_LOGS, false), ("/agents/mayor/v1/logs", false)] {
+            let request = format!(
+                "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{RECORD}",
+                RECORD.len()
+            );
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.write_all(request.as_bytes()).unwrap();
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"{}") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                answer.push(byte[0]);
+            }
+            let says_close = String::from_utf8_lossy(&answer).contains("connection: close");
+            assert_eq!(says_close, !is_kept, "{path}");
+            if is_kept {
+                stream.write_all(request.as_bytes()).unwrap();
+                assert_eq!(stream.read(&mut [0]).unwrap(), 1, "{path}: the second answer");
+            } else {
+                assert_eq!(stream.read(&mut [0]).unwrap(), 0, "{path}: the end");
+            }
+        }
     }
 
     #[test]

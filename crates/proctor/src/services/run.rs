@@ -94,8 +94,8 @@ impl Services for RunServices {
         state.store = Some(store);
         state.listeners.push(listener);
         Ok(TelemetryAddresses {
-            metrics: format!("{otlp}/opentelemetry/api/v1/push"),
-            logs: format!("{otlp}/insert/opentelemetry/v1/logs"),
+            metrics: format!("{otlp}{}", otlp::GASTOWN_METRICS),
+            logs: format!("{otlp}{}", otlp::GASTOWN_LOGS),
             otlp,
         })
     }
