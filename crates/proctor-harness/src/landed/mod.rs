@@ -34,7 +34,7 @@ pub struct Landed {
     log: SignLog,
     known: BTreeMap<StandingKey, Standing>,
     commits: BTreeMap<String, (String, String)>,
-    /// Origins that were made to keep a reflog.
+    /// Origins that keep a reflog, by themselves or since they were made to.
     logging: BTreeSet<PathBuf>,
 }
 
@@ -104,14 +104,12 @@ impl Landed {
     /// The next line of the log names the head before it, too.
     async fn keep_reflogs(&mut self) -> Result<(), Halt> {
         let entries = std::fs::read_dir(&self.origins).into_iter().flatten().flatten();
-        let without: Vec<PathBuf> = entries
-            .map(|entry| entry.path())
-            .filter(|origin| {
-                !self.logging.contains(origin) && git::head(origin, TARGET).is_some() && !origin.join("logs").is_dir()
-            })
-            .collect();
-        for origin in without {
-            self.git.keep_reflog(&origin).await?;
+        let is_new = |origin: &PathBuf| !self.logging.contains(origin) && git::head(origin, TARGET).is_some();
+        let new: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_new).collect();
+        for origin in new {
+            if !origin.join("logs").is_dir() {
+                self.git.keep_reflog(&origin).await?;
+            }
             self.logging.insert(origin);
         }
         Ok(())
