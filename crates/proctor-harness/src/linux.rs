@@ -195,11 +195,20 @@ pub fn process(pid: u32) -> Option<Process> {
     })
 }
 
-/// The name of a process as in [`Process::name`], for much less work; absent when it is gone.
-pub fn process_name(pid: u32) -> Option<String> {
-    let mut name = short_file::read::<64>(Path::new(&format!("/proc/{pid}/comm")))?;
-    name.truncate(name.trim_end_matches('\n').len());
-    Some(name)
+/// The name of a process as in [`Process::name`], for much less work, and for next to none when it is asked again.
+#[derive(Debug)]
+pub struct ProcessName(fs::File);
+
+impl ProcessName {
+    /// Where the name of a process stands; absent when it is gone.
+    pub fn of(pid: u32) -> Option<Self> {
+        fs::File::open(format!("/proc/{pid}/comm")).ok().map(Self)
+    }
+
+    /// What it is called now; absent when it is gone, also when another process has its id.
+    pub fn now(&self) -> Option<String> {
+        short_file::again::<64>(&self.0).map(|name| name.trim_end_matches('\n').to_owned())
+    }
 }
 
 /// One process, also when another one has its id later. Whether it lives is asked of the kernel for much less work than `/proc` takes.
@@ -228,9 +237,32 @@ pub fn working_directory(pid: u32) -> Option<PathBuf> {
 
 /// A process's environment as it was when its program began; empty when it may not be read.
 pub fn environment(pid: u32) -> BTreeMap<String, String> {
-    let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    text.split('\0').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    Variables::of(pid).all().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// The environment as in [`environment`], for whoever asks for one or two variables of many processes.
+#[derive(Debug)]
+pub struct Variables(String);
+
+impl Variables {
+    /// Reads them; there are none when the process is gone, is just becoming another program, or may not be read.
+    pub fn of(pid: u32) -> Self {
+        Self(short_file::whole(Path::new(&format!("/proc/{pid}/environ"))).unwrap_or_default())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value of one.
+    pub fn get(&self, wanted: &str) -> Option<&str> {
+        self.all().find(|(key, _)| *key == wanted).map(|(_, value)| value)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.split('\0').filter_map(|pair| pair.split_once('='))
+    }
 }
 
 /// A process's command line, its arguments separated by spaces.
@@ -240,8 +272,7 @@ pub fn command_line(pid: u32) -> String {
 
 /// A process's program and arguments; none when it is gone or dead.
 pub fn arguments(pid: u32) -> Vec<String> {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let text = short_file::whole(Path::new(&format!("/proc/{pid}/cmdline"))).unwrap_or_default();
     let text = text.trim_end_matches('\0');
     if text.is_empty() { Vec::new() } else { text.split('\0').map(str::to_owned).collect() }
 }
@@ -302,11 +333,21 @@ fn known_pid(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().filter(|pid| *pid > 1).and_then(Pid::from_raw)
 }
 
-/// Whether a child of this process is dead and not collected, which stays so. Reading the whole process table for it ten times a second
-/// would be a large part of what a run costs.
+/// Whether a child of this process is dead and not collected, which stays so. Looking at all of them for it would be a large part of what a
+/// run costs.
 fn has_dead_children() -> bool {
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     matches!(rustix::process::waitid(WaitId::All, look), Ok(Some(_)))
+}
+
+/// The ids of this process's children; where the kernel does not list them by parent (`CONFIG_PROC_CHILDREN`), of all processes.
+fn children() -> Vec<u32> {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let lists: Vec<String> = threads.filter_map(|thread| short_file::whole(&thread.path().join("children"))).collect();
+    if lists.is_empty() {
+        return process_ids();
+    }
+    lists.iter().flat_map(|list| list.split_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// Collects orphans that ended: without it their ids stay taken, and whoever waits for them to be gone waits for ever.
@@ -323,8 +364,8 @@ impl Reaper {
             return;
         }
         let me = std::process::id();
-        let dead = processes().into_iter().filter(|p| p.parent == me && p.state == 'Z' && !own.contains(&p.pid)).map(|p| p.pid);
-        let dead: BTreeSet<u32> = dead.collect();
+        let orphans = children().into_iter().filter(|pid| !own.contains(pid)).filter_map(process);
+        let dead: BTreeSet<u32> = orphans.filter(|p| p.parent == me && p.state == 'Z').map(|p| p.pid).collect();
         for pid in dead.intersection(&self.before) {
             _ = rustix::process::waitpid(known_pid(*pid), WaitOptions::NOHANG);
         }
@@ -427,7 +468,8 @@ mod tests {
     #[test]
     fn a_process_is_known_by_name_and_age_and_its_handle_tells_that_it_ended_before_it_is_collected() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        while process_name(child.id()).as_deref() != Some("sleep") {
+        let name = ProcessName::of(child.id()).unwrap();
+        while name.now().as_deref() != Some("sleep") {
             std::thread::yield_now();
         }
         let found = process(child.id()).unwrap();
@@ -442,6 +484,7 @@ mod tests {
         }
         assert_eq!(process(child.id()).map(|process| process.state), Some('Z'));
         child.wait().unwrap();
-        assert!(!handle.lives() && ProcessHandle::of(&found).is_none() && process_name(child.id()).is_none());
+        assert!(!handle.lives() && ProcessHandle::of(&found).is_none());
+        assert!(name.now().is_none() && ProcessName::of(child.id()).is_none());
     }
 }

@@ -4,19 +4,19 @@
 //! end is known to one look; one that came and went between two looks is not seen. Commands that other commands of the town started are
 //! part of those.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use chrono::TimeDelta;
 use proctor_judge::evidence::{AgentId, Time};
 use serde::Serialize;
 
 use super::Clock;
-use crate::linux::{self, Newcomers, Process, ProcessHandle};
+use super::ticks::{TICK, tick};
+use crate::linux::{self, Newcomers, Process, ProcessHandle, ProcessName, Variables};
 
-/// How often the process table is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+/// The variable that every process of a run carries, and its short id in it.
+const RUN: &str = "PROCTOR_RUN_ID";
 /// The programs whose calls are commands of the town.
 const PROGRAMS: [&str; 2] = ["gt", "bd"];
 /// At how many looks a process must have been the same program to stay it: it was forked two looks ago, or earlier.
@@ -59,7 +59,7 @@ impl Watching {
         let task = tokio::spawn(async move {
             loop {
                 lock(&table).look(&id, clock());
-                tokio::time::sleep(LOOK).await;
+                tick().await;
             }
         });
         Self { seen, task }
@@ -86,14 +86,55 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 #[derive(Default)]
 struct Seen {
     newcomers: Newcomers,
-    /// Processes that are not yet decided about.
-    undecided: BTreeSet<u32>,
-    /// Those of them that were a shell at the last look.
-    shells: BTreeSet<u32>,
-    /// How often each of the others was looked at.
-    young: BTreeMap<u32, u8>,
+    undecided: BTreeMap<u32, Undecided>,
     running: BTreeMap<u32, Running>,
     ended: Vec<Command>,
+}
+
+/// A process that may still become a command.
+struct Undecided {
+    name: ProcessName,
+    /// How often it was looked at and no shell.
+    looks: u8,
+    /// Whether it was a shell at the last look.
+    is_shell: bool,
+}
+
+impl Undecided {
+    fn new(pid: u32) -> Option<Self> {
+        ProcessName::of(pid).map(|name| Self { name, looks: 0, is_shell: false })
+    }
+
+    /// What it is at this look. Its name alone is asked first: most are no commands.
+    fn kind(&mut self, pid: u32, run: &str) -> Kind {
+        let Some(name) = self.name.now() else { return Kind::Other };
+        let was_shell = std::mem::replace(&mut self.is_shell, SHELLS.contains(&name.as_str()));
+        if PROGRAMS.contains(&name.as_str()) {
+            return Kind::Command { was_shell };
+        }
+        if self.is_shell {
+            return if !was_shell && is_of_others(pid, run) { Kind::Other } else { Kind::Open };
+        }
+        // A process that was just forked is not yet the program that it becomes.
+        self.looks += 1;
+        if self.looks >= GROWN { Kind::Other } else { Kind::Open }
+    }
+}
+
+/// Whether a process belongs to no run or to another one, which its children inherit.
+fn is_of_others(pid: u32, run: &str) -> bool {
+    let variables = Variables::of(pid);
+    !variables.is_empty() && variables.get(RUN) != Some(run)
+}
+
+/// What a process is.
+enum Kind {
+    /// Whatever it does, it will not be a command.
+    Other,
+    /// That cannot be told yet.
+    Open,
+    /// A command; whether it was a shell at the look before.
+    Command { was_shell: bool },
 }
 
 /// A command that has not ended.
@@ -127,75 +168,68 @@ impl Seen {
             let wall_s = (now - command.at).as_seconds_f64().max(0.0);
             self.ended.push(Command { wall_s, ..command });
         }
-        // A process that was just forked is not yet the program that it becomes: it is looked at once more.
-        let mut undecided = std::mem::take(&mut self.undecided);
-        undecided.extend(self.newcomers.take());
+        let newcomers = self.newcomers.take();
+        self.undecided.extend(newcomers.into_iter().filter_map(|pid| Some((pid, Undecided::new(pid)?))));
         let look = Look { run, now, uptime: linux::uptime() };
-        undecided.retain(|pid| !self.take(*pid, look));
-        self.shells.retain(|pid| undecided.contains(pid));
-        self.young.retain(|pid, _| undecided.contains(pid));
+        let mut undecided = std::mem::take(&mut self.undecided);
+        undecided.retain(|pid, process| match process.kind(*pid, run) {
+            Kind::Other => false,
+            Kind::Open => true,
+            Kind::Command { was_shell } => {
+                self.take(*pid, was_shell, look);
+                false
+            }
+        });
         self.undecided = undecided;
     }
 
-    /// Takes a new process when it is a command; `false` when that cannot be told yet. Its name alone is asked first: most are none.
-    fn take(&mut self, pid: u32, look: Look<'_>) -> bool {
-        let Some(name) = linux::process_name(pid) else { return true };
-        if SHELLS.contains(&name.as_str()) {
-            self.shells.insert(pid);
-            return false;
-        }
-        if !PROGRAMS.contains(&name.as_str()) {
-            return self.is_grown(pid);
-        }
-        let Some(process) = linux::process(pid) else { return true };
+    /// Takes a command unless it is part of another one.
+    fn take(&mut self, pid: u32, was_shell: bool, look: Look<'_>) {
+        let Some(process) = linux::process(pid).filter(|process| !self.running.contains_key(&process.parent)) else { return };
         let age = process.age_at(look.uptime);
-        let age = if self.shells.remove(&pid) { LOOK.as_secs_f64().min(age) } else { age };
-        if !self.running.contains_key(&process.parent) {
-            self.begin(process, age, look);
-        }
-        true
+        let age = if was_shell { TICK.as_secs_f64().min(age) } else { age };
+        self.begin(process, age, look);
     }
 
     /// Takes a command of the run's; those that last for as long as the town are none.
     fn begin(&mut self, process: Process, age: f64, look: Look<'_>) {
-        let (arguments, env) = (linux::arguments(process.pid), linux::environment(process.pid));
+        let variables = Variables::of(process.pid);
+        if variables.get(RUN) != Some(look.run) {
+            return;
+        }
+        let arguments = linux::arguments(process.pid);
         let lasts = ["nudge-poller", "daemon"].iter().any(|word| arguments.iter().any(|argument| argument.contains(word)));
-        if lasts || env.get("PROCTOR_RUN_ID").is_none_or(|own| own != look.run) {
+        if lasts {
             return;
         }
         let words = std::iter::once(process.name.as_str()).chain(arguments.iter().skip(1).map(String::as_str));
         let command = Command {
             at: look.now - TimeDelta::milliseconds((age * 1000.0) as i64),
             wall_s: 0.0,
-            agent: env.get("GT_ROLE").cloned().unwrap_or_default(),
+            agent: variables.get("GT_ROLE").unwrap_or_default().to_owned(),
             command: super::live::one_line(&words.collect::<Vec<_>>().join(" ")),
         };
         self.running.insert(process.pid, Running { command, handle: ProcessHandle::of(&process), process });
     }
-
-    /// Whether a process has had the time to become another program.
-    fn is_grown(&mut self, pid: u32) -> bool {
-        let looks = self.young.entry(pid).or_default();
-        *looks += 1;
-        *looks >= GROWN
-    }
 }
 
-/// What the landing waited for, from the beginning: going backwards from `landed`, always the command that ended last.
+/// What the landing waited for, from the beginning: going backwards from `landed`, always the command that ended last. Each with the time
+/// until the next one began at most: no moment counts twice.
 pub(crate) fn critical_path(commands: &[Command], begun: Time, landed: Time) -> Vec<Command> {
     let mut path = Vec::new();
     let mut until = landed;
     let counts = |command: &&Command| !WAITING.iter().any(|waiting| command.command.starts_with(waiting));
     // One look of tolerance: an end is seen that much later than it was.
-    let slack = TimeDelta::from_std(LOOK).unwrap_or_default() * 2;
+    let slack = TimeDelta::from_std(TICK).unwrap_or_default() * 2;
     while let Some(last) = commands
         .iter()
         .filter(counts)
         .filter(|command| command.at >= begun && command.at < until && command.end() <= until + slack)
         .max_by_key(|command| command.end())
     {
+        let counted = (until - last.at).as_seconds_f64().min(last.wall_s);
         until = last.at;
-        path.push(last.clone());
+        path.push(Command { wall_s: counted, ..last.clone() });
     }
     path.reverse();
     path
@@ -258,5 +292,9 @@ mod tests {
         let lines: Vec<&str> = path.iter().map(|c| c.command.as_str()).collect();
         assert_eq!(lines, ["gt install", "gt mayor start", "gt sling al-1 alice", "gt sling bo-1 bob", "gt done"]);
         assert_eq!(path.iter().map(|c| c.wall_s).sum::<f64>(), 19.0);
+        // Its end was seen a look later than it was, and the next one had begun.
+        let late = Command { wall_s: 4.0 + TICK.as_secs_f64(), ..command(3, 7, "mayor", "gt sling al-1 alice") };
+        let path = critical_path(&[late, command(7, 11, "mayor", "gt sling bo-1 bob")], at(0), at(11));
+        assert_eq!(path.iter().map(|c| c.wall_s).collect::<Vec<_>>(), [4.0, 4.0]);
     }
 }

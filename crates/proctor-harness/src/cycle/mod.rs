@@ -18,6 +18,7 @@ mod services;
 mod setup;
 mod stalled;
 mod strikes;
+mod ticks;
 mod wait;
 
 use std::collections::BTreeMap;
@@ -39,9 +40,6 @@ use crate::town::TownKind;
 use crate::{clean, linux, process};
 use recorder::Recorder;
 use run::Run;
-
-/// How often orphans are collected.
-const REAP_EVERY: Duration = Duration::from_millis(200);
 
 /// The number of the phase after the harness's own.
 const JUDGE: u8 = 8;
@@ -247,7 +245,7 @@ impl Reaping {
         Self(tokio::spawn(async {
             let mut reaper = linux::Reaper::default();
             loop {
-                tokio::time::sleep(REAP_EVERY).await;
+                ticks::tick().await;
                 reaper.collect(&process::own());
             }
         }))

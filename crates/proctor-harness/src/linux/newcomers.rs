@@ -10,7 +10,7 @@ use super::{known_pid, process_ids};
 use crate::short_file;
 
 /// After so many questions all processes are listed.
-const LIST_EVERY: u32 = 20;
+const LIST_EVERY: u32 = 50;
 /// So many ids at most are asked about one by one: to list all processes is cheaper then.
 const ASKED_AT_MOST: u32 = 2000;
 /// A busy machine can leave a process half made for longer than two questions. More than so many are no chance.

@@ -96,7 +96,7 @@ mod tests {
         let mut panes = Panes::new(Arc::clone(&server), known);
         let mut agent = pane("alice/polecats/nux");
         // Between fork and exec the process has this test's own environment.
-        while linux::process_name(agent.id()).as_deref() != Some("sleep") {
+        while linux::process(agent.id()).is_none_or(|process| process.name != "sleep") {
             std::thread::yield_now();
         }
         assert!(panes.begun(Time::UNIX_EPOCH).is_empty(), "no server is known");
