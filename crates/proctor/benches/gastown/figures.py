@@ -79,6 +79,9 @@ def table(found, moments_file, cpu):
     notes = [float(one["run"]["notes"]["proctor_cpu_s"]) for one in single if "proctor_cpu_s" in one["run"]["notes"]]
     lines.append(f"| CPU of proctor in phases 1 to 7, s (limit 2) | {len(notes)} | {spread(notes, '{:.2f}')} |")
     lines += [f"| CPU of the whole process, judging included, s a run: {name} | {count} | {value / count:.2f} |" for name, value, count in cpu if count]
+    steps = [re.match(r"([\d.]+) s of commands in ([\d.]+) s", one["run"]["notes"].get("critical_path", "")) for one in single if "daemon" not in one["folder"]]
+    ratios = [float(step[2]) / float(step[1]) for step in steps if step]
+    lines.append(f"| from empty base to landed / commands on the critical path, without the daemon (limit 1.2) | {len(ratios)} | {spread(ratios, '{:.2f}')} |")
     reads = [re.match(r"(\d+) .*?, ([\d.]+) s .*?, ([\d.]+) ms", one["run"]["notes"].get("state_reads", "")) for one in single]
     for index, label in enumerate(["statements to dolt", "waiting for dolt's answers, s", "a statement, ms"], 1):
         values = [float(read[index]) for read in reads if read]
