@@ -165,6 +165,9 @@ pub fn registry(root: &Path) -> io::Result<Vec<Entry>> {
     Ok(lines.map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()).collect())
 }
 
+/// The variable that every process of a run carries, with the run's short id: what ends, counts or clears away processes knows them by it.
+pub const RUN_ID: &str = "PROCTOR_RUN_ID";
+
 /// The environment of everything in the town, but for the addresses of telemetry. See `docs/seams.md`.
 pub fn town_environment(root: &Path, id: &str, seed: u64) -> BTreeMap<String, String> {
     let below = |name: &str| root.join(name).display().to_string();
@@ -175,7 +178,7 @@ pub fn town_environment(root: &Path, id: &str, seed: u64) -> BTreeMap<String, St
         ("TERM", "xterm-256color"),
         ("NO_COLOR", "1"),
         ("BD_NON_INTERACTIVE", "1"),
-        ("PROCTOR_RUN_ID", id),
+        (RUN_ID, id),
     ];
     let mut env: BTreeMap<String, String> = fixed.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     env.insert("PATH".into(), format!("{}:/usr/local/bin:/usr/bin:/bin", below("bin")));

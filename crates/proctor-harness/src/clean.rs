@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use walkdir::WalkDir;
 
-use crate::base::{self, RUNS};
+use crate::base::{self, RUN_ID, RUNS};
 use crate::halt::Halt;
 use crate::linux::{self, Process};
 use crate::tmux_variables;
@@ -97,7 +97,7 @@ pub fn processes_of(id: &str, base: &Path, named: &BTreeSet<u32>, roots: &BTreeS
     let place = base.display().to_string();
     let carries = |pid: u32| {
         let env = linux::environment(pid);
-        env.get("PROCTOR_RUN_ID").is_some_and(|own| own == id) && env.values().any(|value| value.contains(&place))
+        env.get(RUN_ID).is_some_and(|own| own == id) && env.values().any(|value| value.contains(&place))
     };
     // A person's shell that stands there has a terminal, and is none of the run's.
     let stands = |p: &Process| !p.has_terminal && linux::working_directory(p.pid).is_some_and(|cwd| cwd.starts_with(base));

@@ -12,7 +12,7 @@ use futures::FutureExt;
 use proctor_judge::evidence::{Leftover, RigGit, Time, path};
 use tokio::time::{Instant, sleep};
 
-use super::commands::critical_path;
+use super::critical_path::critical_path;
 use super::hashes::Hashes;
 use super::lock::Lock;
 use super::recorder::{Done, Tell, write_json, write_rows};

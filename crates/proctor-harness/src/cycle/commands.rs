@@ -1,4 +1,4 @@
-//! Which commands of the town ran when, and which of them the landing waited for.
+//! Which commands of the town ran when.
 //!
 //! The town's programs are not changed for it: the process table is looked at while the run goes on. A command's beginning is exact, its
 //! end is known to one look; one that came and went between two looks is not seen. Commands that other commands of the town started are
@@ -13,20 +13,15 @@ use serde::Serialize;
 
 use super::Clock;
 use super::ticks::{TICK, tick};
+use crate::base::RUN_ID;
 use crate::linux::{self, Newcomers, Process, ProcessHandle, ProcessName, Variables};
 
-/// The variable that every process of a run carries, and its short id in it.
-const RUN: &str = "PROCTOR_RUN_ID";
 /// The programs whose calls are commands of the town.
 const PROGRAMS: [&str; 2] = ["gt", "bd"];
 /// At how many looks a process must have been the same program to stay it: it was forked two looks ago, or earlier.
 const GROWN: u8 = 3;
 /// Programs that become another one without a new process, at any time.
 const SHELLS: [&str; 3] = ["sh", "bash", "dash"];
-/// Commands by which agents wait instead of working: nothing waits for them, but for the last one, which its agent goes on from.
-const WAITING: [&str; 1] = ["gt refinery ready"];
-/// So long after its last command an agent gives the next one, unless it waited for somebody: it asks its model in between.
-const THINKING: TimeDelta = TimeDelta::seconds(1);
 
 /// One command.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,7 +37,8 @@ pub(crate) struct Command {
 }
 
 impl Command {
-    fn end(&self) -> Time {
+    /// When it ended.
+    pub(super) fn end(&self) -> Time {
         self.at + TimeDelta::milliseconds((self.wall_s * 1000.0) as i64)
     }
 }
@@ -126,7 +122,7 @@ impl Undecided {
 /// Whether a process belongs to no run or to another one, which its children inherit.
 fn is_of_others(pid: u32, run: &str) -> bool {
     let variables = Variables::of(pid);
-    !variables.is_empty() && variables.get(RUN) != Some(run)
+    !variables.is_empty() && variables.get(RUN_ID) != Some(run)
 }
 
 /// What a process is.
@@ -196,7 +192,7 @@ impl Seen {
     /// Takes a command of the run's; those that last for as long as the town are none.
     fn begin(&mut self, process: Process, age: f64, look: Look<'_>) {
         let variables = Variables::of(process.pid);
-        if variables.get(RUN) != Some(look.run) {
+        if variables.get(RUN_ID) != Some(look.run) {
             return;
         }
         let arguments = linux::arguments(process.pid);
@@ -215,44 +211,6 @@ impl Seen {
     }
 }
 
-/// What the landing waited for, from the beginning: going backwards from `landed`, always the command that the next one waited for. Each with
-/// the time until the next one began at most: no moment counts twice.
-pub(crate) fn critical_path(commands: &[Command], begun: Time, landed: Time) -> Vec<Command> {
-    let given: Vec<&Command> = commands.iter().filter(|command| command.at >= begun && !is_part(command, commands)).collect();
-    let mut path: Vec<Command> = Vec::new();
-    let mut until = landed;
-    while let Some(last) = awaited(&given, path.last(), until) {
-        let counted = (until - last.at).as_seconds_f64().min(last.wall_s);
-        until = last.at;
-        path.push(Command { wall_s: counted, ..last.clone() });
-    }
-    path.reverse();
-    path
-}
-
-/// Whether another command of the same agent began before a command and ended after it: an agent gives one after the other.
-fn is_part(command: &Command, commands: &[Command]) -> bool {
-    let holds = |other: &Command| other.at < command.at && command.end() <= other.end();
-    commands.iter().any(|other| other.agent == command.agent && holds(other))
-}
-
-/// What a command that began at `until` waited for: the one that its agent gave just before, which may have been the look that found what
-/// the agent was waiting for; else, as where an agent was woken, whichever ended last.
-fn awaited<'a>(given: &[&'a Command], next: Option<&Command>, until: Time) -> Option<&'a Command> {
-    // One look of tolerance: an end is seen that much later than it was.
-    let slack = TimeDelta::from_std(TICK).unwrap_or_default() * 2;
-    let ended = || given.iter().copied().filter(move |command| command.at < until && command.end() <= until + slack);
-    let own = next.filter(|next| !is_waiting(next)).and_then(|next| {
-        let just_before = |command: &&Command| command.agent == next.agent && command.end() + THINKING >= until;
-        ended().filter(just_before).max_by_key(|command| command.end())
-    });
-    own.or_else(|| ended().filter(|command| !is_waiting(command)).max_by_key(|command| command.end()))
-}
-
-fn is_waiting(command: &Command) -> bool {
-    WAITING.iter().any(|waiting| command.command.starts_with(waiting))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -265,7 +223,7 @@ mod tests {
         std::os::unix::fs::symlink(sleep, bin.path().join("gt")).unwrap();
         let start = |run: &str| {
             let mut command = std::process::Command::new(bin.path().join("gt"));
-            command.arg("600").env_clear().env("PROCTOR_RUN_ID", run).env("GT_ROLE", "mayor").spawn().unwrap()
+            command.arg("600").env_clear().env(RUN_ID, run).env("GT_ROLE", "mayor").spawn().unwrap()
         };
         let (mut own, mut other) = (start("7k3f"), start("aaaa"));
         let mut seen = Seen::default();
@@ -286,57 +244,5 @@ mod tests {
         assert_eq!((ended.command.as_str(), ended.agent.as_str()), ("gt 600", "mayor"));
         other.kill().unwrap();
         other.wait().unwrap();
-    }
-
-    fn command(begin: i64, end: i64, agent: &str, line: &str) -> Command {
-        let at = Time::UNIX_EPOCH + TimeDelta::seconds(begin);
-        Command { at, wall_s: (end - begin) as f64, agent: agent.into(), command: line.into() }
-    }
-
-    #[test]
-    fn the_path_goes_back_over_what_ended_last() {
-        let commands = [
-            command(0, 2, "", "gt install"),
-            command(2, 3, "", "gt mayor start"),
-            command(3, 7, "mayor", "gt sling al-1 alice"),
-            command(7, 11, "mayor", "gt sling bo-1 bob"),
-            command(8, 12, "alice/polecats/x", "gt done"),
-            command(11, 19, "bob/polecats/y", "gt done"),
-            command(13, 18, "bob/refinery", "gt refinery ready bob --json"),
-            command(19, 25, "bob/refinery", "gt mq post-merge"),
-        ];
-        let at = |second: i64| Time::UNIX_EPOCH + TimeDelta::seconds(second);
-        let path = critical_path(&commands, at(0), at(20));
-        let lines: Vec<&str> = path.iter().map(|c| c.command.as_str()).collect();
-        assert_eq!(lines, ["gt install", "gt mayor start", "gt sling al-1 alice", "gt sling bo-1 bob", "gt done"]);
-        assert_eq!(path.iter().map(|c| c.wall_s).sum::<f64>(), 19.0);
-    }
-
-    #[test]
-    fn an_agents_next_command_waited_for_its_last_one_and_not_for_what_others_did_meanwhile() {
-        let at = |second: i64| Time::UNIX_EPOCH + TimeDelta::seconds(second);
-        let commands = [
-            command(0, 20, "mayor", "gt sling al-1 alice"),
-            command(4, 6, "mayor", "bd show al-1"),
-            command(19, 20, "alice/polecats/x", "bd list"),
-            command(20, 30, "mayor", "gt mail send alice/x"),
-            command(20, 29, "bob/refinery", "gt refinery ready bob --json"),
-            command(31, 34, "bob/refinery", "gt refinery ready bob --json"),
-            command(34, 40, "bob/refinery", "gt refinery claim bo-1"),
-        ];
-        let path = critical_path(&commands, at(0), at(40));
-        let lines: Vec<&str> = path.iter().map(|c| c.command.as_str()).collect();
-        let expected = ["gt sling al-1 alice", "gt mail send alice/x", "gt refinery ready bob --json", "gt refinery claim bo-1"];
-        assert_eq!(lines, expected);
-        assert_eq!(path.iter().map(|c| c.wall_s).sum::<f64>(), 39.0);
-    }
-
-    #[test]
-    fn no_moment_of_the_path_counts_twice() {
-        let at = |second: i64| Time::UNIX_EPOCH + TimeDelta::seconds(second);
-        // Its end was seen a look later than it was, and the next one had begun.
-        let late = Command { wall_s: 4.0 + TICK.as_secs_f64(), ..command(3, 7, "mayor", "gt sling al-1 alice") };
-        let path = critical_path(&[late, command(7, 11, "mayor", "gt sling bo-1 bob")], at(0), at(11));
-        assert_eq!(path.iter().map(|c| c.wall_s).collect::<Vec<_>>(), [4.0, 4.0]);
     }
 }

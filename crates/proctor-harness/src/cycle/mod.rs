@@ -6,6 +6,7 @@
 mod agents;
 mod collect;
 mod commands;
+mod critical_path;
 mod disk;
 mod hashes;
 mod live;

@@ -19,7 +19,7 @@ use super::recorder::{Done, Recorder};
 use super::stalled::StalledCollector;
 use super::strikes::Strikes;
 use super::{Cancel, Request, Services};
-use crate::base::{Base, RUNS};
+use crate::base::{Base, RUN_ID, RUNS};
 use crate::exercise::python::{self, Python, Wanted};
 use crate::halt::Halt;
 use crate::landed::Landed;
@@ -225,7 +225,7 @@ impl RuntimeInTheMaking {
 /// The user's environment, and what `proctor clean` knows the run's own processes by.
 fn making_environment(request: &Request) -> BTreeMap<String, String> {
     let mut environment = request.environment.clone();
-    environment.insert("PROCTOR_RUN_ID".into(), request.id.clone());
+    environment.insert(RUN_ID.into(), request.id.clone());
     environment.insert("PROCTOR_RUN_BASE".into(), request.cache.join(RUNS).join(&request.id).display().to_string());
     environment
 }

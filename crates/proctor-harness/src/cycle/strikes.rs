@@ -15,6 +15,7 @@ use proctor_judge::evidence::{AgentId, Exchange, Time};
 use tokio::task::JoinHandle;
 
 use super::agents::is_meant;
+use crate::base::RUN_ID;
 use crate::launch::AgentTable;
 use crate::linux;
 use crate::scenario::{Fault, FaultKind};
@@ -200,9 +201,7 @@ fn process_of(agent: &str, run: &str, table: Option<&AgentTable>) -> Option<linu
         let is = |key: &str, value: &str| env.get(key).is_some_and(|own| own == value);
         // A script's command line begins with its interpreter.
         let line = linux::command_line(process.pid);
-        is("PROCTOR_RUN_ID", run)
-            && is("GT_ROLE", agent)
-            && line.split(' ').take(2).any(|word| word.rsplit('/').next() == Some(&program))
+        is(RUN_ID, run) && is("GT_ROLE", agent) && line.split(' ').take(2).any(|word| word.rsplit('/').next() == Some(&program))
     };
     linux::processes().into_iter().filter(|process| process.state != 'Z').find(plays)
 }

@@ -28,9 +28,9 @@ const PATHS: [(&str, Signal); 6] = [
     ("/opentelemetry/v1/metrics", Signal::Metrics),
     (GASTOWN_LOGS, Signal::Logs),
 ];
-/// Where `gt` sends by itself.
+/// The path that `gt` and `bd` are given for their metrics.
 pub(crate) const GASTOWN_METRICS: &str = "/opentelemetry/api/v1/push";
-/// Where `gt` sends by itself.
+/// The path that `gt` and `bd` are given for their logs.
 pub(crate) const GASTOWN_LOGS: &str = "/insert/opentelemetry/v1/logs";
 
 /// The receiver's routes: each path, and the same below `/agents/<agent>`.
