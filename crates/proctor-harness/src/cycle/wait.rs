@@ -47,12 +47,13 @@ impl<S: Services> Run<S> {
                 self.watch(&watcher)?;
                 watched = Some(Instant::now());
             }
+            let begun = Instant::now();
             let look = self.look().await?;
             if let Some(look) = look.filter(|look| look.landed) {
                 self.landed_at = Some(self.rec.now());
                 return Ok(landed(&look));
             }
-            if !self.hint(&mut watcher, until).await? {
+            if !self.hint(&mut watcher, begun, until).await? {
                 return Err(self.timed_out(limit));
             }
         }
@@ -74,10 +75,11 @@ impl<S: Services> Run<S> {
         places.iter().try_for_each(|place| watch(place))
     }
 
-    /// Waits for the next reason to look; `false` when time is up.
-    async fn hint(&mut self, watcher: &mut Watcher, until: Instant) -> Result<bool, Halt> {
+    /// Waits for the next reason to look, since the last look that began at `begun`; `false` when time is up.
+    async fn hint(&mut self, watcher: &mut Watcher, begun: Instant, until: Instant) -> Result<bool, Halt> {
         let Tempo { poll, settle, .. } = self.town()?.tempo();
-        let mut look_at = Instant::now() + poll;
+        // A look that took long, because the machine is busy, must not put off the next one as well.
+        let mut look_at = (begun + poll).max(Instant::now() + settle);
         let mut told = false;
         let unwatched = |error| Halt::environment(format!("the town cannot be watched: {error}"));
         loop {
