@@ -310,7 +310,7 @@ pub fn session_start(env: &BTreeMap<String, String>, launch: &Launch, birth: Bir
         started: birth.started,
         command: std::iter::once(launch.program.display().to_string()).chain(command.iter().cloned()).collect(),
         started_at: birth.at.trunc_subsecs(6),
-        issue: issue_of_resource(env).or_else(|| issue_of_branch(branch.as_deref()?)),
+        issue: issue_of_resource(env).or_else(|| issue_of_branch(branch.as_deref()?).map(str::to_owned)),
         branch,
         agent,
     }
@@ -327,17 +327,23 @@ fn issue_of_resource(env: &BTreeMap<String, String>) -> Option<String> {
     (!issue.is_empty()).then(|| issue.to_owned())
 }
 
-/// `polecat/furiosa/al-k3x@mwwopefg`.
-fn issue_of_branch(branch: &str) -> Option<String> {
-    let (_, last) = branch.rsplit_once('/')?;
-    let (issue, _) = last.split_once('@')?;
-    Some(issue.to_owned())
+/// The issue that a polecat's branch is for: `al-k3x` of `polecat/furiosa/al-k3x@mwwopefg`.
+pub(crate) fn issue_of_branch(branch: &str) -> Option<&str> {
+    let last = branch.strip_prefix("polecat/")?.split_once('/')?.1;
+    Some(last.split('@').next().unwrap_or(last)).filter(|issue| !issue.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+
+    #[test]
+    fn a_polecats_branch_names_its_issue() {
+        assert_eq!(issue_of_branch("polecat/rust/bob-7om@mwwp2vwy"), Some("bob-7om"));
+        assert_eq!(issue_of_branch("polecat/rust-mwwp2vwy"), None);
+        assert_eq!(issue_of_branch("main"), None);
+    }
 
     fn entry(program: &str, telemetry: bool) -> AgentEntry {
         AgentEntry {

@@ -196,8 +196,10 @@ impl Seen {
             return;
         }
         let arguments = linux::arguments(process.pid);
+        // A command that is just starting another program still bears its own name, with the other one's arguments.
+        let called = arguments.first().and_then(|path| path.rsplit('/').next());
         let lasts = ["nudge-poller", "daemon"].iter().any(|word| arguments.iter().any(|argument| argument.contains(word)));
-        if lasts {
+        if lasts || called != Some(process.name.as_str()) {
             return;
         }
         let words = std::iter::once(process.name.as_str()).chain(arguments.iter().skip(1).map(String::as_str));

@@ -129,6 +129,8 @@ async fn ask(program: &Path, argument: &str, home: &Path) -> String {
         ("PATH", "/usr/bin:/bin"),
         ("GIT_CONFIG_NOSYSTEM", "1"),
         ("BD_NON_INTERACTIVE", "1"),
+        // Nor may one start a process that outlives it.
+        ("DOLT_DISABLE_EVENT_FLUSH", "1"),
     ];
     let env = env.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     let asked = Program::new(program, &[argument]).env(&env).cwd(&home).timeout(SAYING).run().await;

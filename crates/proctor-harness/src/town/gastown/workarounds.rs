@@ -60,7 +60,7 @@ pub enum Step {
 const FIRST: Version = Version(0, 0, 0);
 
 /// All workarounds.
-pub const TABLE: [Workaround; 22] = [
+pub const TABLE: [Workaround; 23] = [
     Workaround {
         name: "overlay-files",
         defect: "`gt done` refuses: its ignore list lies where git never reads it, so that `.beads/`, `.runtime/` and `CLAUDE.md` look uncommitted",
@@ -115,13 +115,23 @@ pub const TABLE: [Workaround; 22] = [
         step: Step::SilentDolt,
     },
     Workaround {
+        name: "no-sender",
+        defect: "every call of dolt starts a `dolt send-metrics` that outlives it, even where the settings switch the sending off",
+        program: "dolt",
+        from: FIRST,
+        mended: None,
+        what: "`DOLT_DISABLE_EVENT_FLUSH=1` in the town's environment",
+        test: "workarounds::tests::a_town_knows_its_own_port_only_and_sends_nothing",
+        step: Step::Environment(&[("DOLT_DISABLE_EVENT_FLUSH", "1")]),
+    },
+    Workaround {
         name: "one-dolt",
         defect: "`bd` starts a second server on a random port when it does not reach the town's",
         program: "bd",
         from: FIRST,
         mended: None,
         what: "`BEADS_DOLT_AUTO_START=0` in the town's environment",
-        test: "workarounds::tests::a_town_knows_its_own_port_only",
+        test: "workarounds::tests::a_town_knows_its_own_port_only_and_sends_nothing",
         step: Step::Environment(&[("BEADS_DOLT_AUTO_START", "0")]),
     },
     Workaround {
@@ -131,7 +141,7 @@ pub const TABLE: [Workaround; 22] = [
         from: FIRST,
         mended: None,
         what: "a port under a lock, named at the installation and in the environment",
-        test: "workarounds::tests::a_town_knows_its_own_port_only",
+        test: "workarounds::tests::a_town_knows_its_own_port_only_and_sends_nothing",
         step: Step::PortEnvironment(&["GT_DOLT_PORT", "BEADS_DOLT_PORT"]),
     },
     Workaround {
@@ -400,6 +410,28 @@ mod tests {
     }
 
     #[test]
+    fn the_test_that_a_row_names_is_there() {
+        fn gather(folder: &Path, text: &mut String) {
+            for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if entry.is_dir() {
+                    gather(&entry, text);
+                } else if entry.extension().is_some_and(|end| end == "rs") {
+                    text.push_str(&fs::read_to_string(entry).unwrap());
+                }
+            }
+        }
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut text = String::new();
+        for folder in ["proctor-harness/src", "proctor-harness/tests", "proctor/tests"] {
+            gather(&crates.join(folder), &mut text);
+        }
+        for row in TABLE {
+            let name = row.test.rsplit("::").next().unwrap();
+            assert!(text.contains(&format!("fn {name}(")), "{}: there is no test {name}", row.name);
+        }
+    }
+
+    #[test]
     fn the_documentation_lists_every_row() {
         let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/gastown.md");
         let text = fs::read_to_string(page).unwrap();
@@ -445,10 +477,10 @@ mod tests {
     }
 
     #[test]
-    fn a_town_knows_its_own_port_only() {
+    fn a_town_knows_its_own_port_only_and_sends_nothing() {
         let env = environment(&all(), 21_077);
         assert_eq!((env["GT_DOLT_PORT"].as_str(), env["BEADS_DOLT_PORT"].as_str()), ("21077", "21077"));
-        assert_eq!(env["BEADS_DOLT_AUTO_START"], "0");
+        assert_eq!((env["BEADS_DOLT_AUTO_START"].as_str(), env["DOLT_DISABLE_EVENT_FLUSH"].as_str()), ("0", "1"));
     }
 
     #[test]

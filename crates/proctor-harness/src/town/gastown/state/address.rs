@@ -39,12 +39,6 @@ pub(super) fn name(agent: &str) -> &str {
     agent.rsplit('/').next().unwrap_or(agent)
 }
 
-/// The issue that a polecat's branch is for: `polecat/rust/al-k3x@m4x`.
-pub(super) fn issue_of_branch(branch: &str) -> Option<&str> {
-    let last = branch.strip_prefix("polecat/")?.split_once('/')?.1;
-    Some(last.split('@').next().unwrap_or(last)).filter(|issue| !issue.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,12 +70,5 @@ mod tests {
         ] {
             assert_eq!(of_bead(id, role, rig).as_deref(), address, "{id}");
         }
-    }
-
-    #[test]
-    fn a_polecats_branch_names_its_issue() {
-        assert_eq!(issue_of_branch("polecat/rust/bob-7om@mwwp2vwy"), Some("bob-7om"));
-        assert_eq!(issue_of_branch("polecat/rust-mwwp2vwy"), None);
-        assert_eq!(issue_of_branch("main"), None);
     }
 }

@@ -6,6 +6,7 @@ use proctor_judge::evidence::{AgentId, AgentRow, Bead, Session};
 
 use super::address;
 use super::row::{self, Rows};
+use crate::launch::issue_of_branch;
 
 /// What the town itself says of one agent.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +39,7 @@ fn said(bead: &row::Bead) -> Option<(AgentId, Stated)> {
         rig: field("rig"),
         state: field("agent_state").unwrap_or_default(),
         hook: field("hook_bead"),
-        issue: bead.field("branch").and_then(address::issue_of_branch).map(str::to_owned),
+        issue: bead.field("branch").and_then(issue_of_branch).map(str::to_owned),
     };
     Some((address::of_bead(&bead.id, &stated.role, stated.rig.as_deref())?, stated))
 }

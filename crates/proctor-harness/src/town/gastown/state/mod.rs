@@ -52,7 +52,7 @@ pub(super) const EVENTS: &str = ".events.jsonl";
 /// How fast a real town is, and when it is read. Dolt writes a change to its journal, and waits for the disk, before others can read it; the end of a process, which no
 /// file tells of, is seen by the poll.
 pub(super) const TEMPO: Tempo = Tempo {
-    poll: Duration::from_millis(170),
+    poll: Duration::from_millis(120),
     settle: Duration::from_millis(40),
     // Each question is a tmux for every terminal.
     rest: Duration::from_millis(150),

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use proctor_judge::evidence::{Bead, Session, Time};
 
-use super::address;
 use super::panes::Panes;
 use crate::halt::Halt;
 use crate::launch::SessionStart;
@@ -118,9 +117,8 @@ impl Life {
 
     fn row(&self) -> Session {
         let launched = self.launched.clone();
-        let of_branch = launched.branch.as_deref().and_then(address::issue_of_branch).map(str::to_owned);
         Session {
-            issue: launched.issue.or(of_branch).or_else(|| self.issue.clone()),
+            issue: launched.issue.or_else(|| self.issue.clone()),
             session: launched.session.unwrap_or_default(),
             run_id: launched.run_id.unwrap_or_default(),
             role: launched.role,
