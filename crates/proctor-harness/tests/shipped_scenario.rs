@@ -37,9 +37,10 @@ fn a_finding_that_a_case_expects_is_a_check_or_one_that_the_judge_makes() {
         .iter()
         .flat_map(|(name, case)| std::iter::once(case.expect.clone()).chain(elsewhere(case)).map(move |expect| (name, expect)));
     for (name, expect) in expected {
-        let Some(finding) = expect.finding.as_deref() else { continue };
-        let known = checks.contains(finding) || made_by_judge.iter().any(|family| finding.starts_with(family));
-        assert!(known, "{name} expects {finding}, which nothing makes");
+        for finding in expect.findings() {
+            let known = checks.contains(finding) || made_by_judge.iter().any(|family| finding.starts_with(family));
+            assert!(known, "{name} expects {finding}, which nothing makes");
+        }
     }
 }
 
@@ -74,6 +75,7 @@ fn in_town(own: &CaseTown) -> String {
 
 fn outcome(expect: &Expect) -> String {
     let only = if expect.only { " *only*" } else { "" };
-    let finding = expect.finding.as_ref().map(|finding| format!(" · `{finding}`{only}")).unwrap_or_default();
-    format!("`{}`{finding}", expect.outcome)
+    let findings: Vec<String> = expect.findings().map(|finding| format!("`{finding}`")).collect();
+    let findings = if findings.is_empty() { String::new() } else { format!(" · {}{only}", findings.join(", ")) };
+    format!("`{}`{findings}", expect.outcome)
 }

@@ -324,9 +324,19 @@ pub struct Expect {
     /// Id of a finding that must be there.
     #[serde(default)]
     pub finding: Option<String>,
+    /// Ids of further findings that must be there.
+    #[serde(default)]
+    pub also: Vec<String>,
     /// Whether no other finding of level `problem` may be there.
     #[serde(default)]
     pub only: bool,
+}
+
+impl Expect {
+    /// Every finding that must be there.
+    pub fn findings(&self) -> impl Iterator<Item = &str> {
+        self.finding.iter().chain(&self.also).map(String::as_str)
+    }
 }
 
 /// [`Timeouts`] of which only what is given replaces the scenario's.

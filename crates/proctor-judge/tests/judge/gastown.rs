@@ -175,11 +175,11 @@ const SHOWN: &[(&str, &str, Bend)] = &[
         (second.started_at, second.issue) = (t(4.5), None);
         w.sessions.as_mut().unwrap().push(second);
     }),
-    ("gastown.error_exit_0", "Error: exit 0", |w| {
-        runs(w, "mayor", 3.0, "gt mail check", "Error: exit 0\nUsage:\n  gt mail check [flags]\n")
+    ("gastown.error_exit", "Error: exit 1", |w| {
+        runs(w, "mayor", 3.0, "gt mail check", "No new mail\nError: exit 1\nUsage:\n  gt mail check [flags]\n")
     }),
-    ("gastown.stale_locks", "stale (dead PID)", |w| {
-        runs(w, "mayor", 3.0, "gt agents check", "bob/rust: stale (dead PID) 4711\n")
+    ("gastown.stale_locks", "Stale lock (dead PID", |w| {
+        runs(w, "mayor", 3.0, "gt agents check --json", "      \"message\": \"Stale lock (dead PID 4711)\",\n")
     }),
     ("gastown.run_id_of_spawner", "has the run.id of mayor (life-of-mayor); derived: it is told of bob/rust", |w| {
         let attributes =
@@ -309,7 +309,7 @@ fn an_output_that_the_journal_cut_is_read_whole() {
     last.body = Some("bodies/000009".into());
     let request = json!({"messages": [{"role": "user", "content": [{"type": "tool_result", "content": "a long beginning\nError: exit 0\n"}]}]});
     world.files.insert("gateway/bodies/000009/request.json".into(), request.to_string());
-    finding(&world.judged(), "gastown.error_exit_0");
+    finding(&world.judged(), "gastown.error_exit");
 }
 
 #[test]
@@ -318,7 +318,7 @@ fn the_bug_report_of_a_defect_has_its_cause_and_way_round() {
     runs(&mut world, "mayor", 3.0, "gt mail check", "Error: exit 0\n");
     let dir = world.write();
     let judgement = judge(dir.path(), &Options::default()).unwrap();
-    let found = judgement.summary.finding("gastown.error_exit_0").unwrap();
+    let found = judgement.summary.finding("gastown.error_exit").unwrap();
     let text = bug_report(dir.path(), &judgement, found).unwrap();
     for part in [
         "## Likely cause\n\nan end without a message",

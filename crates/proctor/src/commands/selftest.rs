@@ -165,7 +165,7 @@ fn needs_namespace(args: &Args, cases: &[Case]) -> Result<bool, Failure> {
 }
 
 fn clean_cases(scenario: &Scenario, times: u32, args: &Args) -> Vec<Case> {
-    let expect = Expect { outcome: "passed".to_owned(), finding: None, only: true };
+    let expect = Expect { outcome: "passed".to_owned(), finding: None, also: Vec::new(), only: true };
     let digits = times.to_string().len();
     (1..=times)
         .map(|number| Case {
@@ -298,10 +298,8 @@ fn landing(args: &Args, scenario: &Scenario) -> Duration {
 }
 
 fn expected(expect: &Expect) -> String {
-    match &expect.finding {
-        Some(finding) => format!("{} · {finding}", expect.outcome),
-        None => expect.outcome.clone(),
-    }
+    let findings: Vec<&str> = expect.findings().collect();
+    if findings.is_empty() { expect.outcome.clone() } else { format!("{} · {}", expect.outcome, findings.join(", ")) }
 }
 
 /// What was got, what of it is wrong, and where it lies.
@@ -321,13 +319,11 @@ fn mismatch(expect: &Expect, summary: &Summary) -> Option<String> {
         return Some(format!("the outcome is `{got}`: {}", summary.headline));
     }
     let problems = || summary.findings.iter().filter(|finding| finding.level == Level::Problem);
-    if let Some(finding) = &expect.finding
-        && !summary.findings.iter().any(|found| found.id == *finding)
-    {
+    if let Some(missing) = expect.findings().find(|id| summary.findings.iter().all(|found| found.id != *id)) {
         let ids: Vec<&str> = problems().map(|found| found.id.as_str()).collect();
-        return Some(format!("there is no finding `{finding}` (problems: {})", ids.join(", ")));
+        return Some(format!("there is no finding `{missing}` (problems: {})", ids.join(", ")));
     }
-    let other = problems().find(|found| Some(&found.id) != expect.finding.as_ref());
+    let other = problems().find(|found| expect.findings().all(|id| found.id != id));
     match other {
         Some(other) if expect.only => Some(format!("there is another problem: {}", other.id)),
         _ => None,

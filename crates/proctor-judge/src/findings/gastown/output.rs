@@ -54,9 +54,15 @@ pub(super) fn worktree_busy(clues: &Clues<'_>) -> Vec<Occurrence> {
     clues.lines("could not checkout").map(|(said, line)| heard(said, quoted(line, LINE))).collect()
 }
 
-/// An error is printed that is none.
-pub(super) fn error_exit_0(clues: &Clues<'_>) -> Vec<Occurrence> {
-    clues.lines("Error: exit 0").map(|(said, line)| heard(said, quoted(line, LINE))).collect()
+/// What `gt` prints of an end without a message: `gt mail check` ends with 1 where there is no new mail, and with 0 where there is.
+const EXITS: [&str; 2] = ["Error: exit 0", "Error: exit 1"];
+
+/// An exit code is printed as an error.
+pub(super) fn error_exit(clues: &Clues<'_>) -> Vec<Occurrence> {
+    let printed =
+        |said: &Said<'_>| said.output.lines().map(str::trim).find(|line| EXITS.contains(line)).map(|line| quoted(line, LINE));
+    let of_gt = clues.said.iter().filter(|said| said.command.contains("gt "));
+    of_gt.filter_map(|said| Some(heard(said, printed(said)?))).collect()
 }
 
 /// The database server does not answer.
@@ -73,7 +79,7 @@ pub(super) fn start_timeout(clues: &Clues<'_>) -> Vec<Occurrence> {
 
 /// Every polecat's lock is said to be stale.
 pub(super) fn stale_locks(clues: &Clues<'_>) -> Vec<Occurrence> {
-    clues.lines("stale (dead PID)").map(|(said, line)| heard(said, quoted(line, LINE))).collect()
+    clues.lines("(dead PID").map(|(said, line)| heard(said, quoted(line, LINE))).collect()
 }
 
 /// `gt done` ends with 0 and closes the issue although there is no commit.

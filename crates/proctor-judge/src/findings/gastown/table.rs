@@ -199,14 +199,14 @@ pub(super) const DEFECTS: &[Defect] = &[
         seen: workers::second_worker,
     },
     Defect {
-        id: "gastown.error_exit_0",
+        id: "gastown.error_exit",
         level: Level::Note,
-        title: "an error was printed that is none: \"Error: exit 0\"",
+        title: "an exit code was printed as an error, with the usage text",
         expected: "nothing on standard error when a command did what was asked",
         cause: "an end without a message is carried as an error and printed as one, with the usage text",
         versions: GT,
         way_round: "gt mail check with --json or --inject",
-        seen: output::error_exit_0,
+        seen: output::error_exit,
     },
     Defect {
         id: "gastown.stale_locks",
