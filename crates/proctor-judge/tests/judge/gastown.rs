@@ -302,6 +302,16 @@ fn what_shows_often_is_one_finding_that_counts() {
 }
 
 #[test]
+fn an_issue_that_is_being_slung_has_two_slingers_too() {
+    let mut world = town();
+    let said = "Error: bead ev-1 is already being slung; retry after the current assignment completes\n[exit 1]";
+    runs(&mut world, "mayor", 3.0, "gt sling ev-1 eve", said);
+    let judgement = world.judged();
+    let saw = finding(&judgement, "gastown.two_slingers").saw.as_deref().unwrap();
+    assert!(saw.starts_with("ev-1 was being slung by somebody else when it was slung"), "{saw}");
+}
+
+#[test]
 fn an_output_that_the_journal_cut_is_read_whole() {
     let mut world = town();
     runs(&mut world, "mayor", 3.0, "gt mail check", "a long beginning… (+90 bytes)");

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Match, Regex};
 
 use super::Occurrence;
 use super::clues::{Clues, DAEMON, Said};
@@ -11,7 +11,7 @@ use crate::wording::{after, at_path, quoted};
 
 #[allow(clippy::unwrap_used, reason = "a constant pattern, tried by every test")]
 static HOOKED: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"[Bb]ead (\S+) is already (?:hooked|pinned|in_progress) to ([^\s,]+)").unwrap());
+    LazyLock::new(|| Regex::new(r"[Bb]ead (\S+) is already (?:being slung|(?:hooked|pinned|in_progress) to ([^\s,]+))").unwrap());
 #[allow(clippy::unwrap_used, reason = "a constant pattern, tried by every test")]
 static FED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"Convoy (\S+): feeding (\S+) to (\S+)").unwrap());
 #[allow(clippy::unwrap_used, reason = "a constant pattern, tried by every test")]
@@ -50,7 +50,7 @@ pub(super) fn two_slingers(clues: &Clues<'_>) -> Vec<Occurrence> {
         .said
         .iter()
         .flat_map(|said| {
-            HOOKED.captures_iter(&said.output).map(|words| late(clues, said, &words[1], &words[2])).collect::<Vec<_>>()
+            HOOKED.captures_iter(&said.output).map(|words| late(clues, said, &words[1], words.get(2))).collect::<Vec<_>>()
         })
         .collect()
 }
@@ -75,11 +75,12 @@ pub(super) fn daemon_slung(clues: &Clues<'_>) -> Vec<Occurrence> {
     fed.collect()
 }
 
-fn late(clues: &Clues<'_>, said: &Said<'_>, issue: &str, holder: &str) -> Occurrence {
+fn late(clues: &Clues<'_>, said: &Said<'_>, issue: &str, holder: Option<Match<'_>>) -> Occurrence {
     let fed = clues.daemon.iter().find(|(_, line)| FED.captures(line).is_some_and(|words| &words[2] == issue));
     let events = clues.events.iter().filter(|e| e.kind == "sling" && e.payload.to_string().contains(&format!("\"{issue}\"")));
     let actors: Vec<String> = events.clone().map(|e| e.actor.clone()).collect();
-    let mut text = format!("{issue} was hooked to {holder} when it was slung");
+    let how = holder.map_or_else(|| "being slung by somebody else".to_owned(), |holder| format!("hooked to {}", holder.as_str()));
+    let mut text = format!("{issue} was {how} when it was slung");
     if let Some((number, _)) = fed {
         text += &format!("; the daemon had fed it (line {number} of its log)");
     }
