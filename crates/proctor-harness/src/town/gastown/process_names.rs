@@ -1,7 +1,7 @@
 //! The names under which the programs that play roles are seen in the process table.
 //!
 //! `gt` looks for the name of the command that it starts, which is `agent-launch`; that one becomes another program at once. An
-//! agent that is not seen is restarted by a daemon, in the middle of its work.
+//! agent that is not seen counts as stalled, and a daemon restarts it in the middle of its work.
 
 use std::collections::BTreeSet;
 use std::fs::File;

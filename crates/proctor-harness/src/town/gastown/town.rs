@@ -105,7 +105,7 @@ impl Gastown {
         Ok(())
     }
 
-    /// Lets the daemon recognise agents.
+    /// Lets gt recognise agents.
     fn name_processes(&self) -> Result<(), Halt> {
         let table = AgentTable::read(&self.site.base.path("agents.json")).map_err(|error| Halt::harness(error.to_string()))?;
         settings::write_process_names(&self.site.town(), &self.site.base.path("bin/agent-launch"), &process_names::of(&table))
@@ -180,9 +180,7 @@ impl Town for Gastown {
     }
 
     async fn start(&self, limit: Duration) -> Result<(), Halt> {
-        if self.site.spec.daemon {
-            self.name_processes()?;
-        }
+        self.name_processes()?;
         self.calls.must(self.calls.program("gt", &["mayor", "start"]).timeout(limit)).await?;
         if !self.socket.1.exists() {
             let said = self.calls.gt(&["status", "--json", "--fast"]).await?.out();

@@ -209,11 +209,11 @@ pub const TABLE: [Workaround; 23] = [
     },
     Workaround {
         name: "process-names",
-        defect: "`gt` looks for agents under the name of their command, whatever the town's settings say of `process_names`; a daemon restarts those that it does not see",
+        defect: "`gt` looks for agents under the name of their command, whatever the town's settings say of `process_names`: it calls those that it does not see stalled, and a daemon restarts them",
         program: "gt",
         from: FIRST,
         mended: None,
-        what: "where the daemon runs, `settings/agents.json` names the programs that `agent-launch` becomes",
+        what: "`settings/agents.json` names the programs that `agent-launch` becomes",
         test: "process_names::tests::a_program_is_known_by_its_name_and_a_script_also_by_what_runs_it",
         step: Step::Elsewhere,
     },
