@@ -113,7 +113,7 @@ impl NotPlayed {
 struct Answer {
     name: String,
     title: String,
-    expected: String,
+    expect: Expect,
     got: String,
     /// What is not as it must be; empty when all is.
     wrong: Option<String>,
@@ -286,7 +286,7 @@ async fn play_case(
     let played = play(choice, display, cancel.clone()).await;
     let seconds = began.elapsed().as_secs_f64();
     let (got, wrong, folder) = compare(&case.expect, played);
-    Answer { name: case.name, title: case.title, expected: expected(&case.expect), got, wrong, seconds, folder }
+    Answer { name: case.name, title: case.title, expect: case.expect, got, wrong, seconds, folder }
 }
 
 /// Cases that never land have limits that suit the built-in town; the real one needs longer to get as far. The command line has the last
@@ -300,6 +300,15 @@ fn landing(args: &Args, scenario: &Scenario) -> Duration {
 fn expected(expect: &Expect) -> String {
     let findings: Vec<&str> = expect.findings().collect();
     if findings.is_empty() { expect.outcome.clone() } else { format!("{} · {}", expect.outcome, findings.join(", ")) }
+}
+
+/// As [`expected`], with the first finding only: for a table that must fit into a terminal.
+fn brief(expect: &Expect) -> String {
+    let mut findings = expect.findings();
+    let Some(first) = findings.next() else { return expect.outcome.clone() };
+    let more = findings.count();
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{} · {first}{more}", expect.outcome)
 }
 
 /// What was got, what of it is wrong, and where it lies.
@@ -335,7 +344,11 @@ fn line(answer: &Answer, width: usize) -> String {
     let mut text =
         format!("{mark} {:<width$}  {:<18}  {:>9}  {}\n", answer.name, answer.got, duration(answer.seconds), answer.title);
     if let Some(wrong) = &answer.wrong {
-        text.push_str(&format!("    expected  {}\n    saw       {wrong}\n    evidence  {}\n", answer.expected, answer.folder));
+        text.push_str(&format!(
+            "    expected  {}\n    saw       {wrong}\n    evidence  {}\n",
+            expected(&answer.expect),
+            answer.folder
+        ));
     }
     text
 }
@@ -347,7 +360,7 @@ fn conclusion(answers: &[Answer], not_played: &[NotPlayed]) -> String {
         table.row(vec![
             mark.to_owned(),
             answer.name.clone(),
-            answer.expected.clone(),
+            brief(&answer.expect),
             answer.got.clone(),
             duration(answer.seconds),
         ]);
@@ -364,7 +377,7 @@ fn as_json(answer: &Answer) -> serde_json::Value {
     serde_json::json!({
         "case": answer.name,
         "title": answer.title,
-        "expected": answer.expected,
+        "expected": expected(&answer.expect),
         "got": answer.got,
         "ok": answer.wrong.is_none(),
         "wrong": answer.wrong,
