@@ -16,6 +16,8 @@ const HANDING_IN: &str = "gt done";
 const THINKING: TimeDelta = TimeDelta::seconds(1);
 /// One look of tolerance: an end is seen that much later than it was.
 const SLACK: TimeDelta = TimeDelta::milliseconds(2 * TICK.as_millis() as i64);
+/// Ends that lie closer together than a third of a tick were seen at one look.
+const SAME_LOOK: TimeDelta = TimeDelta::milliseconds(TICK.as_millis() as i64 / 3);
 
 /// What the landing waited for, from the beginning: going backwards from `landed`, always the command that the next one waited for. Each with
 /// the time until the next one began at most: no moment counts twice.
@@ -35,8 +37,7 @@ pub(crate) fn critical_path(commands: &[Command], begun: Time, landed: Time) -> 
 /// Whether another command of the same agent began before a command and ended after it, or was seen to end at the same look: an agent gives
 /// one after the other.
 fn is_part(command: &Command, commands: &[Command]) -> bool {
-    let same_look = TimeDelta::milliseconds(TICK.as_millis() as i64 / 3);
-    let holds = |other: &Command| other.at < command.at && command.at < other.end() && command.end() <= other.end() + same_look;
+    let holds = |other: &Command| other.at < command.at && command.at < other.end() && command.end() <= other.end() + SAME_LOOK;
     commands.iter().any(|other| other.agent == command.agent && holds(other))
 }
 
@@ -79,9 +80,12 @@ fn is_waiting(command: &Command) -> bool {
 mod tests {
     use super::*;
 
+    fn at(second: i64) -> Time {
+        Time::UNIX_EPOCH + TimeDelta::seconds(second)
+    }
+
     fn command(begin: i64, end: i64, agent: &str, line: &str) -> Command {
-        let at = Time::UNIX_EPOCH + TimeDelta::seconds(begin);
-        Command { at, wall_s: (end - begin) as f64, agent: agent.into(), command: line.into() }
+        Command { at: at(begin), wall_s: (end - begin) as f64, agent: agent.into(), command: line.into() }
     }
 
     #[test]
@@ -96,7 +100,6 @@ mod tests {
             command(13, 18, "bob/refinery", "gt refinery ready bob --json"),
             command(19, 25, "bob/refinery", "gt mq post-merge"),
         ];
-        let at = |second: i64| Time::UNIX_EPOCH + TimeDelta::seconds(second);
         let path = critical_path(&commands, at(0), at(20));
         let lines: Vec<&str> = path.iter().map(|c| c.command.as_str()).collect();
         assert_eq!(lines, ["gt install", "gt mayor start", "gt sling al-1 alice", "gt sling bo-1 bob", "gt done"]);
@@ -105,7 +108,6 @@ mod tests {
 
     #[test]
     fn an_agents_next_command_waited_for_its_last_one_and_not_for_what_others_did_meanwhile() {
-        let at = |second: i64| Time::UNIX_EPOCH + TimeDelta::seconds(second);
         let commands = [
             command(0, 20, "mayor", "gt sling al-1 alice"),
             command(4, 6, "mayor", "bd show al-1"),
@@ -124,7 +126,6 @@ mod tests {
 
     #[test]
     fn an_agents_first_command_waited_for_the_one_that_woke_it_and_that_still_runs() {
-        let at = |second: i64| Time::UNIX_EPOCH + TimeDelta::seconds(second);
         let commands = [
             command(0, 4, "", "gt nudge mayor --mode immediate --stdin"),
             command(2, 6, "mayor", "gt sling al-1 alice --no-boot"),
@@ -162,7 +163,6 @@ mod tests {
 
     #[test]
     fn no_moment_of_the_path_counts_twice() {
-        let at = |second: i64| Time::UNIX_EPOCH + TimeDelta::seconds(second);
         // Its end was seen a look later than it was, and the next one had begun.
         let late = Command { wall_s: 4.0 + TICK.as_secs_f64(), ..command(3, 7, "mayor", "gt sling al-1 alice") };
         let path = critical_path(&[late, command(7, 11, "mayor", "gt sling bo-1 bob")], at(0), at(11));

@@ -169,7 +169,10 @@ class Series:
                 print(f"  {one['outcome']}: {one['headline']} ({one['folder']})", flush=True)
 
     def print_figures(self):
-        print("\n" + figures.table(figures.runs(self.reports), self.work / "moments.ndjson", figures.rows(self.work / "cpu.ndjson")))
+        text, above = figures.table(figures.runs(self.reports), self.work / "moments.ndjson", figures.rows(self.work / "cpu.ndjson"))
+        print("\n" + text)
+        for figure in above:
+            self.expect(False, figure)
 
 
 def main():
@@ -177,7 +180,7 @@ def main():
     series = Series(args)
     if args.figures:
         series.print_figures()
-        return 0
+        return 1 if series.failures else 0
     # Ended from outside, the live town and the processes beside the runs must end too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     print(f"{time.strftime('%F %T')}, load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores, {series.proctor}", flush=True)
