@@ -2,6 +2,8 @@
 //!
 //! [`resolve`] is pure, so that what an agent is started with can be stated in a test. Format: `docs/seams.md`.
 
+mod token;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,8 @@ use chrono::SubsecRound;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proctor_judge::evidence::{AgentId, Time};
 use serde::{Deserialize, Serialize};
+
+pub use token::token;
 
 /// Version of `agents.json`.
 pub const AGENTS_SCHEMA: u32 = 1;
@@ -35,6 +39,8 @@ pub struct AgentTable {
     pub gateway: String,
     /// Base address of the OTLP listener.
     pub otlp: String,
+    /// What each agent's [`token`] is made with: the run's own, known to nobody but harness and town.
+    pub secret: String,
     /// What plays `mayor`, `polecat`, `polecat:<rig>`, …; the most specific key wins, [`ANY_ROLE`] is the least specific.
     pub roles: BTreeMap<String, AgentEntry>,
 }
@@ -358,7 +364,7 @@ mod tests {
     fn table() -> AgentTable {
         let roles = [("mayor", entry("m", true)), ("polecat", entry("p", true)), ("polecat:eve", entry("e", false))];
         let roles = roles.map(|(key, entry)| (key.to_owned(), entry)).into();
-        AgentTable { schema: 1, gateway: "http://g".into(), otlp: "http://o".into(), roles }
+        AgentTable { schema: 1, gateway: "http://g".into(), otlp: "http://o".into(), secret: "s".into(), roles }
     }
 
     fn launch(role: &str) -> Launch {

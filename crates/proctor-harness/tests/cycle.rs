@@ -124,6 +124,7 @@ impl World {
         Request {
             id: id.into(),
             run_id: format!("run-{id}"),
+            secret: "s".into(),
             scenario: load(&template("t")).unwrap(),
             town: TownKind::Builtin,
             seed: 42,

@@ -81,6 +81,13 @@ pub(crate) fn fresh_id(cache: &Path, reports: &Path) -> Result<String, Failure> 
     Err(Failure::environment("no free short id was found in 64 tries").hint("proctor clean"))
 }
 
+/// What the tokens of a run's agents are made with: 64 random hexadecimal digits.
+fn fresh_secret() -> Result<String, Failure> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|error| Failure::environment(format!("the system gives no random numbers: {error}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Plays a run and judges it.
 pub(crate) async fn play(choice: Choice, display: Arc<Mutex<RunDisplay>>, cancel: Cancel) -> Result<Played, Failure> {
     let request = request(choice.clone())?;
@@ -116,6 +123,7 @@ fn request(choice: Choice) -> Result<Request, Failure> {
     Ok(Request {
         id,
         run_id: uuid::Uuid::new_v4().to_string(),
+        secret: fresh_secret()?,
         scenario: choice.scenario,
         town: choice.town,
         seed: choice.seed,

@@ -28,6 +28,8 @@ pub(crate) struct Addresses<'a> {
     pub(crate) otlp: &'a str,
     /// Of the collector that stalls, when a fault wants one.
     pub(crate) stalled: Option<&'a str>,
+    /// What their tokens are made with.
+    pub(crate) secret: &'a str,
 }
 
 /// Makes the table. `town_roles` are those that the town starts agents for; `base` is the base directory, which holds `bin` and `scenario`; `path` the user's search path.
@@ -58,7 +60,13 @@ pub(crate) fn table(
             _ => {}
         }
     }
-    Ok(AgentTable { schema: AGENTS_SCHEMA, gateway: addresses.gateway.into(), otlp: addresses.otlp.into(), roles })
+    Ok(AgentTable {
+        schema: AGENTS_SCHEMA,
+        gateway: addresses.gateway.into(),
+        otlp: addresses.otlp.into(),
+        secret: addresses.secret.into(),
+        roles,
+    })
 }
 
 fn builtin(base: &Path, env: &BTreeMap<String, String>) -> AgentEntry {
@@ -178,7 +186,7 @@ mod tests {
     use super::*;
     use crate::scenario::{load, template};
 
-    const AT: Addresses<'_> = Addresses { gateway: "g", otlp: "o", stalled: Some("s") };
+    const AT: Addresses<'_> = Addresses { gateway: "g", otlp: "o", stalled: Some("s"), secret: "secret" };
 
     fn spec() -> Spec {
         load(&template("t")).unwrap().spec

@@ -55,6 +55,8 @@ pub struct Request {
     pub id: String,
     /// Value of `proctor.run.id`: unique among all runs of all machines.
     pub run_id: String,
+    /// What the tokens of the run's agents are made with (see [`crate::launch::token`]): random, and never shown.
+    pub secret: String,
     /// What is played.
     pub scenario: Scenario,
     /// The orchestrator under test.

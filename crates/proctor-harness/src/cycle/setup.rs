@@ -142,7 +142,7 @@ impl<S: Services> Run<S> {
             self.stalled = Some(StalledCollector::begin(Arc::clone(&self.rec.clock)).await?);
         }
         let stalled = self.stalled.as_ref().map(|collector| collector.address.as_str());
-        let at = agents::Addresses { gateway: &gateway, otlp: &addresses.otlp, stalled };
+        let at = agents::Addresses { gateway: &gateway, otlp: &addresses.otlp, stalled, secret: &self.request.secret };
         let table = agents::table(&spec, &self.request.agents, self.town()?.roles(), &root, &search, at)?;
         write_json(&root.join("agents.json"), &table)?;
         self.table = Some(table);

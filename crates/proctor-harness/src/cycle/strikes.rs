@@ -216,7 +216,7 @@ mod tests {
     use crate::scenario::Span;
 
     fn table() -> AgentTable {
-        serde_json::from_value(serde_json::json!({"schema": 1, "gateway": "g", "otlp": "o",
+        serde_json::from_value(serde_json::json!({"schema": 1, "gateway": "g", "otlp": "o", "secret": "s",
             "roles": {"polecat": {"program": "sleep", "command": ["/bin/sleep"], "env": {}, "telemetry": true}}}))
         .unwrap()
     }

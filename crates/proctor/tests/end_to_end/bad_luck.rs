@@ -135,7 +135,7 @@ fn agent_launch_without_a_table_or_a_role_says_so() {
         Ran::of(command.output().unwrap()).expect_code(2).stderr
     };
     assert!(run(Some("mayor")).contains("agents.json"));
-    let table = r#"{"schema":1,"gateway":"http://g","otlp":"http://o","roles":{}}"#;
+    let table = r#"{"schema":1,"gateway":"http://g","otlp":"http://o","secret":"s","roles":{}}"#;
     fs::write(sandbox.work().join("base/agents.json"), table).unwrap();
     assert!(run(None).contains("GT_ROLE"));
     assert!(run(Some("alice/polecats/rust")).contains("polecat:alice"));
@@ -145,7 +145,7 @@ fn agent_launch_without_a_table_or_a_role_says_so() {
 fn agent_launch_becomes_the_program_with_its_own_addresses() {
     let sandbox = Sandbox::new();
     let launch = personality(&sandbox, "agent-launch");
-    let table = r#"{"schema":1,"gateway":"http://g","otlp":"http://o","roles":{"polecat":
+    let table = r#"{"schema":1,"gateway":"http://g","otlp":"http://o","secret":"s","roles":{"polecat":
         {"program":"env","command":["/usr/bin/env"],"env":{"EXTRA":"1"},"telemetry":true}}}"#;
     fs::write(sandbox.work().join("base/agents.json"), table).unwrap();
     let mut command = std::process::Command::new(launch);

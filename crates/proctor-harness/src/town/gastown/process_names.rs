@@ -66,7 +66,13 @@ mod tests {
             otlp: None,
         };
         let roles = [("mayor".to_owned(), entry(Path::new("/b/bin/proctor-agent"))), ("polecat".to_owned(), entry(&script))];
-        let table = AgentTable { schema: AGENTS_SCHEMA, gateway: String::new(), otlp: String::new(), roles: roles.into() };
+        let table = AgentTable {
+            schema: AGENTS_SCHEMA,
+            gateway: String::new(),
+            otlp: String::new(),
+            secret: String::new(),
+            roles: roles.into(),
+        };
         let names: Vec<String> = of(&table).into_iter().collect();
         assert_eq!(names, ["agent-launch", "my-agent-with-a", "my-agent-with-a-long-name", "proctor-agent", "python3"]);
     }
