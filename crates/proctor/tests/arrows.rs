@@ -9,23 +9,37 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Every arrow that exists: crate, and the crates of this workspace that it may link.
-const ARROWS: [(&str, &[&str]); 7] = [
-    ("proctor", &["proctor-agent", "proctor-gateway", "proctor-harness", "proctor-judge", "proctor-store", "proctor-town"]),
-    ("proctor-harness", &["proctor-judge"]),
+const ARROWS: [(&str, &[&str]); 8] = [
+    (
+        "proctor",
+        &[
+            "proctor-agent",
+            "proctor-fence",
+            "proctor-gateway",
+            "proctor-harness",
+            "proctor-judge",
+            "proctor-store",
+            "proctor-town",
+        ],
+    ),
+    ("proctor-harness", &["proctor-fence", "proctor-judge"]),
     ("proctor-judge", &["proctor-store"]),
     ("proctor-store", &[]),
     ("proctor-gateway", &[]),
     ("proctor-town", &[]),
     ("proctor-agent", &[]),
+    ("proctor-fence", &[]),
 ];
 
 /// Crates of others that a room must not link, directly: who it must not see is enforced by what it cannot do.
-const FORBIDDEN: [(&str, &[&str]); 5] = [
+const FORBIDDEN: [(&str, &[&str]); 6] = [
     ("proctor-judge", &["tokio", "axum", "ureq", "portable-pty", "signal-hook", "rusqlite"]),
     ("proctor-store", &["tokio", "axum", "clap", "ureq"]),
     ("proctor-town", &["axum", "clap", "indicatif"]),
     ("proctor-harness", &["axum", "clap", "indicatif", "ureq"]),
     ("proctor-agent", &["axum", "clap", "tokio"]),
+    // A process that forks must have one thread.
+    ("proctor-fence", &["axum", "clap", "tokio"]),
 ];
 
 type Graph = BTreeMap<String, BTreeSet<String>>;

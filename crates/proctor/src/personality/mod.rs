@@ -1,6 +1,7 @@
 //! The programs that this binary plays, chosen by the name it is called by.
 
 mod agent;
+mod fence;
 mod launch;
 mod town;
 
@@ -17,6 +18,7 @@ pub(crate) fn run(name: &str) -> Option<ExitCode> {
         "bd" => Some(town::run(town::Program::Bd)),
         "proctor-agent" => Some(agent::run()),
         "agent-launch" => Some(launch::run()),
+        "proctor-fence" => Some(fence::run()),
         _ => None,
     }
 }

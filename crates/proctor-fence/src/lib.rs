@@ -1,0 +1,29 @@
+//! The fence: what a program that is judged may read, write, reach, signal and use up.
+//!
+//! [`Fence`] states it, [`run()`] starts a program inside it and stays outside as its parent, [`support()`] says what this
+//! kernel has of it. What each part closes, and on which kernel: `docs/fence.md`.
+//!
+//! Linux only. [`run()`] forks, so its process must have one thread; it is what the personality `proctor-fence`
+//! and `agent-launch` are made of. The harness, which has threads, starts those as programs.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("the fence is made of Linux's Landlock, seccomp and namespaces");
+
+mod capabilities;
+mod descendants;
+mod enter;
+mod filter;
+mod limits;
+mod paths;
+mod process;
+mod run;
+mod spec;
+mod support;
+#[allow(unsafe_code, reason = "the one place for system calls that no crate wraps")]
+mod sys;
+
+pub use process::{Command, Ended, Leftover, Status};
+pub use run::run;
+pub use spec::{Fence, FenceError, Limits, Mode, Namespaces};
+pub use support::{Missing, Support, support};
+pub use sys::end_by;
