@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 
 use crate::Telemetry;
 use crate::caller::Caller;
+use crate::emission::Outlet;
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -45,7 +46,9 @@ impl Call {
             cwd: self.cwd.clone(),
             clock: Arc::clone(&self.clock),
             run_ids: Arc::clone(&self.run_ids),
-            telemetry: self.telemetry.clone(),
+            telemetry: Outlet::Own(self.telemetry.clone()),
+            merge_token: None,
+            daemon: None,
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::{Clock, RunIds, Telemetry};
+use crate::daemon::Daemon;
+use crate::emission::Outlet;
+use crate::{Clock, RunIds};
 
 /// The surroundings of a command, cheap to clone.
 #[derive(Clone)]
@@ -19,7 +22,11 @@ pub(crate) struct Caller {
     /// Ids of sessions.
     pub(crate) run_ids: RunIds,
     /// Events and metrics.
-    pub(crate) telemetry: Telemetry,
+    pub(crate) telemetry: Outlet,
+    /// The daemon's token for the origins; nobody else has one.
+    pub(crate) merge_token: Option<Arc<str>>,
+    /// The daemon that runs the command for its caller; absent when the command runs in the process that was called.
+    pub(crate) daemon: Option<Arc<Daemon>>,
 }
 
 impl Caller {
@@ -45,12 +52,7 @@ impl Caller {
     }
 
     fn agent_of_env(&self) -> Option<String> {
-        let role = self.var("GT_ROLE")?;
-        match (role, self.var("GT_RIG"), self.var("GT_POLECAT")) {
-            ("polecat", Some(rig), Some(name)) => Some(format!("{rig}/polecats/{name}")),
-            ("witness" | "refinery", Some(rig), _) => Some(format!("{rig}/{role}")),
-            _ => Some(long_address(role)),
-        }
+        role_address(&|name| self.var(name))
     }
 
     fn agent_of_cwd(&self, town: &Path) -> Option<String> {
@@ -62,6 +64,16 @@ impl Caller {
             [rig, "refinery", ..] => Some(format!("{rig}/refinery")),
             _ => None,
         }
+    }
+}
+
+/// The agent that an environment's `GT_ROLE` names, with `GT_RIG` and `GT_POLECAT` where it names a role only.
+pub(crate) fn role_address<'v>(var: &dyn Fn(&str) -> Option<&'v str>) -> Option<String> {
+    let role = var("GT_ROLE")?;
+    match (role, var("GT_RIG"), var("GT_POLECAT")) {
+        ("polecat", Some(rig), Some(name)) => Some(format!("{rig}/polecats/{name}")),
+        ("witness" | "refinery", Some(rig), _) => Some(format!("{rig}/{role}")),
+        _ => Some(long_address(role)),
     }
 }
 

@@ -7,6 +7,8 @@ use serde::Serialize;
 use crate::args::{Asked, Parsed, Program};
 use crate::caller::Caller;
 use crate::error::{Result, TownError, refused};
+use crate::front;
+use crate::gt::{HandIn, Work};
 use crate::town::Town;
 use crate::{Call, Output};
 
@@ -16,10 +18,25 @@ pub(crate) struct Invocation {
     pub(crate) caller: Caller,
     /// What for.
     pub(crate) args: Parsed,
+    /// What a worker hands in, once its own git has pushed it.
+    pub(crate) hand_in: Option<HandIn>,
+    /// What a worker is to hand in; filled in by `gt done` for the process that asked.
+    pub(crate) work: Option<Work>,
     stdin: Box<dyn Read + Send>,
+    file: Option<String>,
 }
 
 impl Invocation {
+    /// A command with its standard input, and the text of its `--body-file` when that was read where it was typed.
+    pub(crate) fn new(caller: Caller, args: Parsed, stdin: Box<dyn Read + Send>, file: Option<String>) -> Self {
+        Self { caller, args, hand_in: None, work: None, stdin, file }
+    }
+
+    /// Another standard input.
+    pub(crate) fn set_stdin(&mut self, stdin: Box<dyn Read + Send>) {
+        self.stdin = stdin;
+    }
+
     /// Opens the caller's town.
     pub(crate) fn town(&self) -> Result<Town> {
         Town::open(&self.caller)
@@ -31,6 +48,22 @@ impl Invocation {
         let path = std::path::Path::new("standard input");
         self.stdin.read_to_string(&mut text).map_err(TownError::io(path))?;
         Ok(text)
+    }
+
+    /// The text of `--body-file`; `-` is standard input.
+    pub(crate) fn body_file(&mut self) -> Result<Option<String>> {
+        if self.file.is_some() {
+            return Ok(self.file.clone());
+        }
+        self.file = match self.args.value("body-file") {
+            Some("-") => Some(self.read_stdin()?),
+            Some(name) => {
+                let path = self.caller.cwd.join(name);
+                Some(std::fs::read_to_string(&path).map_err(TownError::io(&path))?)
+            }
+            None => None,
+        };
+        Ok(self.file.clone())
     }
 
     /// The `n`th word, or an error that says what is missing.
@@ -50,25 +83,26 @@ impl Invocation {
     }
 }
 
-/// Understands a call and runs it.
-pub(crate) fn run(program: &Program, call: Call) -> Output {
-    run_named(program, call).0
-}
-
-/// [`run`], with the path of the verb that ran.
-pub(crate) fn run_named(program: &Program, call: Call) -> (Output, Option<&'static str>) {
+/// Understands a call and runs it; gives the path of the verb that ran, too.
+pub(crate) fn run(program: &Program, call: Call) -> (Output, Option<&'static str>) {
     let (verb, args) = match program.understand(&call.args) {
         Ok(Asked::Verb(verb, parsed)) => (verb, parsed),
         Ok(Asked::Help(text)) => return (say(text), None),
         Err(error) => return (failure(&error), None),
     };
     let wants_json = args.has("json") && program.name == "bd";
-    let output = match (verb.run)(&mut Invocation { caller: call.caller(), args, stdin: call.stdin }) {
+    let mut invocation = Invocation::new(call.caller(), args, call.stdin, None);
+    let result = front::run(program.name, verb, &call.args, &mut invocation);
+    (output(result, wants_json), Some(verb.path))
+}
+
+/// What is printed of a result.
+pub(crate) fn output(result: Result<Output>, wants_json: bool) -> Output {
+    match result {
         Ok(output) => output,
         Err(error) if wants_json => json_failure(&error),
         Err(error) => failure(&error),
-    };
-    (output, Some(verb.path))
+    }
 }
 
 /// Text for standard output.

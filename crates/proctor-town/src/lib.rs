@@ -11,9 +11,12 @@ mod beads;
 mod call;
 mod caller;
 mod convoys;
+mod credentials;
 mod daemon;
+mod emission;
 mod error;
 mod events;
+mod front;
 mod git;
 mod gt;
 mod ids;
@@ -35,14 +38,14 @@ pub use telemetry::Telemetry;
 /// `gt daemon run` is the one long call: it returns when the daemon is told to stop, by `gt daemon stop`, `gt down`, SIGTERM
 /// or SIGINT. It writes to the town's log, transcripts and socket only.
 pub fn gt(call: Call) -> Output {
-    invocation::run(&gt::PROGRAM, call)
+    invocation::run(&gt::PROGRAM, call).0
 }
 
 /// Runs one `bd` command line and says what to print and with which code to exit.
 pub fn bd(call: Call) -> Output {
     let caller = call.caller();
     let began = std::time::Instant::now();
-    let (output, verb) = invocation::run_named(&bd::PROGRAM, call);
+    let (output, verb) = invocation::run(&bd::PROGRAM, call);
     if let Some(verb) = verb {
         caller.bd_storage(verb, began.elapsed(), output.code != 0);
     }

@@ -7,12 +7,12 @@
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
-use opentelemetry::metrics::MeterProvider;
+use opentelemetry::logs::AnyValue;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 
 use crate::caller::Caller;
+use crate::emission::{Emission, Meter, pairs, plain};
 use crate::mail::{self, Message};
 
 /// Where a command's events and measurements go. The default goes nowhere.
@@ -23,11 +23,6 @@ pub struct Telemetry {
     /// Metrics; absent when `GT_OTEL_METRICS_URL` (for `bd`: `BD_OTEL_METRICS_URL`) is not set.
     pub metrics: Option<SdkMeterProvider>,
 }
-
-const LOGGER: &str = "gastown";
-const METER: &str = "github.com/steveyegge/gastown";
-const DAEMON_METER: &str = "github.com/steveyegge/gastown/daemon";
-const BD_METER: &str = "github.com/steveyegge/beads/storage";
 
 /// How an operation ended, for events that say so.
 pub(crate) type Outcome<'a> = Result<(), &'a str>;
@@ -73,38 +68,41 @@ pub(crate) fn status(outcome: &Outcome<'_>) -> &'static str {
 impl Caller {
     /// Emits a log event.
     pub(crate) fn emit(&self, event: Record<'_>) {
-        let Some(provider) = &self.telemetry.logs else { return };
-        let logger = provider.logger(LOGGER);
-        let mut record = logger.create_log_record();
-        record.set_body(AnyValue::from(event.body));
+        if !self.telemetry.wants_logs() {
+            return;
+        }
         let failed = matches!(event.outcome, Some(Err(_)));
-        record.set_severity_number(if failed { Severity::Error } else { Severity::Info });
+        let mut attributes = Vec::new();
         if let Some(run_id) = event.run_id.or_else(|| self.var("GT_RUN")) {
-            record.add_attribute("run.id", run_id.to_string());
+            attributes.push(("run.id".to_string(), run_id.into()));
         }
-        for (key, value) in event.attributes {
-            record.add_attribute(key, value);
-        }
+        attributes.extend(event.attributes.into_iter().map(|(key, value)| (key.to_string(), plain(value))));
         if let Some(outcome) = event.outcome {
-            record.add_attribute("status", status(&outcome));
-            record.add_attribute("error", outcome.err().unwrap_or_default().to_string());
+            attributes.push(("status".to_string(), status(&outcome).into()));
+            attributes.push(("error".to_string(), outcome.err().unwrap_or_default().into()));
         }
-        logger.emit(record);
+        self.telemetry.take(Emission::Log { at: None, body: event.body.to_string(), failed, attributes });
     }
 
     /// Adds one to a counter of `gt`.
     pub(crate) fn count(&self, name: &'static str, labels: &[KeyValue]) {
-        self.count_on(METER, name, labels);
+        self.count_on(Meter::Gt, name, labels);
     }
 
     /// Adds one to a counter of the daemon.
     pub(crate) fn count_daemon(&self, name: &'static str, labels: &[KeyValue]) {
-        self.count_on(DAEMON_METER, name, labels);
+        self.count_on(Meter::Daemon, name, labels);
     }
 
-    fn count_on(&self, meter: &'static str, name: &'static str, labels: &[KeyValue]) {
-        if let Some(provider) = &self.telemetry.metrics {
-            provider.meter(meter).u64_counter(name).build().add(1, labels);
+    fn count_on(&self, meter: Meter, name: &str, labels: &[KeyValue]) {
+        if self.telemetry.wants_metrics() {
+            self.telemetry.take(Emission::Count { meter, name: name.to_string(), labels: pairs(labels) });
+        }
+    }
+
+    fn measure(&self, meter: Meter, name: &str, value: f64, labels: &[KeyValue]) {
+        if self.telemetry.wants_metrics() {
+            self.telemetry.take(Emission::Milliseconds { meter, name: name.to_string(), value, labels: pairs(labels) });
         }
     }
 
@@ -156,30 +154,24 @@ impl Caller {
         self.emit(event.with("duration_ms", milliseconds).ended(outcome));
         let labels = [KeyValue::new("status", status(&outcome)), KeyValue::new("subcommand", subcommand.to_string())];
         self.count("gastown.bd.calls.total", &labels);
-        if let Some(provider) = &self.telemetry.metrics {
-            let histogram = provider.meter(METER).f64_histogram("gastown.bd.duration_ms").with_unit("ms").build();
-            histogram.record(milliseconds, &labels);
-        }
+        self.measure(Meter::Gt, "gastown.bd.duration_ms", milliseconds, &labels);
     }
 
     /// A `bd` command that used the store: `bd.storage.operations` and its duration.
     pub(crate) fn bd_storage(&self, operation: &'static str, took: Duration, failed: bool) {
-        let Some(provider) = &self.telemetry.metrics else { return };
-        let meter = provider.meter(BD_METER);
         let labels = [KeyValue::new("db.operation", operation)];
-        meter.u64_counter("bd.storage.operations").build().add(1, &labels);
-        let histogram = meter.f64_histogram("bd.storage.operation.duration").with_unit("ms").build();
-        histogram.record(took.as_secs_f64() * 1000.0, &labels);
+        self.count_on(Meter::Bd, "bd.storage.operations", &labels);
+        self.measure(Meter::Bd, "bd.storage.operation.duration", took.as_secs_f64() * 1000.0, &labels);
         if failed {
-            meter.u64_counter("bd.storage.errors").build().add(1, &labels);
+            self.count_on(Meter::Bd, "bd.storage.errors", &labels);
         }
     }
 
     /// How many issues have each status: gauge `bd.issue.count`.
     pub(crate) fn bd_issue_count(&self, status: &str, count: u64) {
-        if let Some(provider) = &self.telemetry.metrics {
-            let gauge = provider.meter(BD_METER).u64_gauge("bd.issue.count").build();
-            gauge.record(count, &[KeyValue::new("status", status.to_string())]);
+        if self.telemetry.wants_metrics() {
+            let labels = pairs(&[KeyValue::new("status", status.to_string())]);
+            self.telemetry.take(Emission::Gauge { meter: Meter::Bd, name: "bd.issue.count".to_string(), value: count, labels });
         }
     }
 }

@@ -17,6 +17,9 @@ use crate::mail::Message;
 /// Waiting for another process's transaction; transactions take milliseconds.
 const BUSY: Duration = Duration::from_secs(30);
 
+/// The store of beads, below the town's root.
+pub(crate) const STORE: &str = ".beads/beads.db";
+
 /// An open town.
 pub(crate) struct Town {
     /// Its root (`GT_TOWN_ROOT`).
@@ -66,6 +69,11 @@ pub(crate) fn is_town(path: &Path) -> bool {
     path.join("mayor/town.json").is_file()
 }
 
+/// The error of a command outside every town.
+pub(crate) fn nowhere<T>() -> Result<T> {
+    refused_hint("not in a Gas Town workspace", "run it below a town, or set GT_TOWN_ROOT")
+}
+
 fn connect(path: &Path) -> Result<Connection> {
     let db = Connection::open(path)?;
     db.busy_timeout(BUSY)?;
@@ -79,13 +87,13 @@ impl Town {
     pub(crate) fn open(caller: &Caller) -> Result<Self> {
         match find(caller) {
             Some(root) => Self::at(root, caller),
-            None => refused_hint("not in a Gas Town workspace", "run it below a town, or set GT_TOWN_ROOT"),
+            None => nowhere(),
         }
     }
 
     /// Opens the town at `root`.
     pub(crate) fn at(root: PathBuf, caller: &Caller) -> Result<Self> {
-        let path = root.join(".beads/beads.db");
+        let path = root.join(STORE);
         if !path.is_file() {
             return refused(format!("{}: no bead store", path.display()));
         }

@@ -3,7 +3,7 @@
 use crate::Output;
 use crate::args::Verb;
 use crate::beads::{self, NewBead};
-use crate::error::{Result, TownError, refused};
+use crate::error::{Result, refused};
 use crate::invocation::{Invocation, say, say_json};
 use crate::render;
 use crate::town::{Town, config};
@@ -88,13 +88,8 @@ fn title(call: &Invocation) -> Result<String> {
 }
 
 fn description(call: &mut Invocation) -> Result<String> {
-    let file = call.args.value("body-file").map(str::to_string);
-    match file.as_deref() {
-        Some("-") => call.read_stdin(),
-        Some(name) => {
-            let path = call.caller.cwd.join(name);
-            std::fs::read_to_string(&path).map_err(TownError::io(&path))
-        }
+    match call.body_file()? {
+        Some(text) => Ok(text),
         None => Ok(call.text("description")?.unwrap_or_default()),
     }
 }

@@ -133,7 +133,7 @@ fn named(call: &Invocation, town: &Town) -> Result<(Vec<Bead>, String)> {
 
 /// Reports how many issues have each status, after a change.
 fn report_counts(town: &Town) -> Result<()> {
-    if town.caller.telemetry.metrics.is_none() {
+    if !town.caller.telemetry.wants_metrics() {
         return Ok(());
     }
     let mut query = town.db.prepare("SELECT status, count(*) FROM issues WHERE issue_type <> 'convoy' GROUP BY status")?;

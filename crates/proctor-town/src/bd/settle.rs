@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::Output;
 use crate::args::Verb;
 use crate::beads::{self, Bead};
-use crate::error::{Result, TownError, refused, refused_hint};
+use crate::error::{Result, refused, refused_hint};
 use crate::invocation::{Invocation, say, say_json};
 use crate::render;
 use crate::town::{Change, Town, config};
@@ -71,9 +71,8 @@ fn each(
 }
 
 fn update(call: &mut Invocation) -> Result<Output> {
-    let file = call.args.value("body-file").map(|name| call.caller.cwd.join(name));
-    let description = match file {
-        Some(path) => Some(std::fs::read_to_string(&path).map_err(TownError::io(&path))?),
+    let description = match call.body_file()? {
+        Some(text) => Some(text),
         None => call.text("description")?,
     };
     let mut town = call.town()?;

@@ -11,6 +11,7 @@ use opentelemetry::KeyValue;
 use portable_pty::{Child, MasterPty};
 use serde_json::json;
 
+use super::identity::Agent;
 use super::{Daemon, locked};
 use crate::agents::{self, Birth};
 use crate::error::{Result, TownError, refused};
@@ -278,6 +279,12 @@ impl Life {
         let exit = processes::wait_for_end(self.pid);
         let left = processes::end_leftovers(self.pid, &format!("GT_RUN={}", self.run_id));
         let _ = child.wait();
+        locked(&daemon.roots).leave(self.pid, &self.run_id);
+        let refused = daemon.door.refused(&self.session);
+        if refused > 0 {
+            let (agent, session, run_id) = (self.agent.clone(), self.session.clone(), self.run_id.clone());
+            daemon.note_flood(&Agent { agent, session, run_id }, refused);
+        }
         // What it printed last may still lie in the terminal; a process that could not be ended may keep it open.
         let state = locked(&self.state);
         let waited = self.changed.wait_timeout_while(state, GRACE, |state| !state.drained);

@@ -4,8 +4,13 @@
 //! thread. Everything is driven by events: a request, output, a process's end.
 
 pub(crate) mod client;
+mod door;
+mod identity;
 mod life;
+pub(crate) mod order;
+mod peer;
 mod queue;
+mod rebase;
 mod requests;
 mod start;
 
@@ -17,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::json;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -24,12 +30,22 @@ use signal_hook::iterator::Signals;
 
 use crate::agents;
 use crate::caller::Caller;
+use crate::credentials::MERGE_TOKEN;
 use crate::error::{Result, TownError, refused};
 use crate::launch::without_identity;
 use crate::processes;
 use crate::town::Town;
 
+use door::{Door, Visit};
+use identity::{Agent, Roots, Who};
 use life::Life;
+use peer::Peer;
+
+/// How often, and after what time, a lock that somebody holds for a moment is tried again.
+const LOCK_TRIES: (u32, Duration) = (20, Duration::from_millis(5));
+
+/// Between two connections that could not be accepted: for want of descriptors, as a rule, which only time frees.
+const BREATH: Duration = Duration::from_millis(10);
 
 /// A running daemon.
 pub(crate) struct Daemon {
@@ -37,6 +53,8 @@ pub(crate) struct Daemon {
     pub(crate) caller: Caller,
     lives: Mutex<HashMap<String, Arc<Life>>>,
     queues: Mutex<HashMap<String, Sender<()>>>,
+    roots: Mutex<Roots>,
+    door: Arc<Door>,
     stopping: AtomicBool,
     log: Mutex<File>,
 }
@@ -56,7 +74,10 @@ pub(crate) fn run(town: Town) -> Result<()> {
     let Town { root, db, mut caller } = town;
     drop(db);
     caller.env = without_identity(&caller.env);
+    // Whatever the daemon starts inherits its environment, and must not merge in its name.
+    caller.merge_token = caller.env.remove(MERGE_TOKEN).filter(|token| !token.is_empty()).map(Arc::from);
     let lock = take_lock(&root)?;
+    tell_of_lost(&root, &caller)?;
     let log = file(&root, "daemon.log");
     let log = OpenOptions::new().create(true).append(true).open(&log).map_err(TownError::io(&log))?;
     let daemon = Arc::new(Daemon {
@@ -64,6 +85,8 @@ pub(crate) fn run(town: Town) -> Result<()> {
         caller,
         lives: Mutex::default(),
         queues: Mutex::default(),
+        roots: Mutex::default(),
+        door: Arc::default(),
         stopping: AtomicBool::new(false),
         log: Mutex::new(log),
     });
@@ -75,13 +98,47 @@ pub(crate) fn run(town: Town) -> Result<()> {
 }
 
 fn take_lock(root: &Path) -> Result<File> {
+    for _ in 0..LOCK_TRIES.0 {
+        if let Some(lock) = try_lock(root)? {
+            return Ok(lock);
+        }
+        std::thread::sleep(LOCK_TRIES.1);
+    }
+    refused("daemon already running")
+}
+
+fn try_lock(root: &Path) -> Result<Option<File>> {
     let path = file(root, "daemon.lock");
     let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(TownError::io(&path))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => refused("daemon already running"),
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(TownError::io(&path)(error)),
     }
+}
+
+/// Says that the daemon was killed, once, when it was: it left its number behind and holds its lock no more.
+pub(crate) fn note_lost(root: &Path, caller: &Caller) -> Result<()> {
+    if !file(root, "daemon.pid").exists() {
+        return Ok(());
+    }
+    match try_lock(root)? {
+        Some(_lock) => tell_of_lost(root, caller),
+        None => Ok(()),
+    }
+}
+
+/// [`note_lost`], with the lock in hand.
+fn tell_of_lost(root: &Path, caller: &Caller) -> Result<()> {
+    let path = file(root, "daemon.pid");
+    let Ok(pid) = std::fs::read_to_string(&path) else { return Ok(()) };
+    std::fs::remove_file(&path).map_err(TownError::io(&path))?;
+    let _ = std::fs::remove_file(file(root, "daemon.sock"));
+    let pid: Option<u32> = pid.trim().parse().ok();
+    Town::at(root.to_path_buf(), caller)?.change_as("daemon", "gt", |change| {
+        change.event("daemon_lost", json!({ "pid": pid }));
+        Ok(())
+    })
 }
 
 impl Daemon {
@@ -101,7 +158,10 @@ impl Daemon {
             }
             match stream {
                 Ok(stream) => self.answer(stream),
-                Err(error) => self.log(&format!("accept: {error}")),
+                Err(error) => {
+                    self.log(&format!("accept: {error}"));
+                    std::thread::sleep(BREATH);
+                }
             }
         }
         signals.close();
@@ -112,12 +172,49 @@ impl Daemon {
     }
 
     fn answer(self: &Arc<Self>, stream: UnixStream) {
+        let visit = match self.admit(&stream) {
+            Ok(visit) => visit,
+            Err(why) => return door::turn_away(&stream, &why),
+        };
         let daemon = Arc::clone(self);
-        std::thread::spawn(move || {
-            if let Err(error) = requests::answer(&daemon, &stream) {
-                daemon.log(&format!("request: {error}"));
+        let serve = move || {
+            if let Err(error) = requests::answer(&daemon, &stream, &visit) {
+                daemon.log(&format!("request of {}: {error}", visit.name()));
             }
+        };
+        if let Err(error) = std::thread::Builder::new().spawn(serve) {
+            self.log(&format!("no thread for a request: {error}"));
+        }
+    }
+
+    /// Whoever cannot be recognised stays out, as does whoever has too many connections open.
+    fn admit(&self, stream: &UnixStream) -> std::result::Result<Visit, String> {
+        let known = Peer::of(stream).and_then(|peer| self.who(&peer).map(|who| (peer, who)));
+        let (peer, who) = known.map_err(|unknown| format!("{unknown}; try again"))?;
+        self.door.admit(who.clone(), &peer).map_err(|first| {
+            if let (Who::Agent(agent), true) = (&who, first) {
+                self.note_flood(agent, 1);
+            }
+            format!("too many commands at once: {} are being run for this agent; wait for one to end", door::OPEN)
+        })
+    }
+
+    /// Tells that an agent's requests were refused for their number.
+    pub(crate) fn note_flood(&self, agent: &Agent, count: u64) {
+        self.log(&format!("{}: {count} request(s) refused, too many at once", agent.session));
+        let told = self.town().and_then(|mut town| {
+            town.change_as("daemon", "gt", |change| {
+                let why = format!("more than {} at once", door::OPEN);
+                change.event(
+                    "requests_refused",
+                    json!({ "agent": agent.agent, "session": agent.session, "count": count, "why": why }),
+                );
+                Ok(())
+            })
         });
+        if let Err(error) = told {
+            self.log(&format!("{}: {error}", agent.session));
+        }
     }
 
     fn stop_on_signals(self: &Arc<Self>) -> Result<signal_hook::iterator::Handle> {
@@ -167,7 +264,12 @@ impl Daemon {
     /// Sessions whose daemon was killed have no end in the store: end what still lives of them, and write it down.
     fn forget_lost_sessions(&self) -> Result<()> {
         let mut town = self.town()?;
-        for session in agents::sessions(&town.db)?.into_iter().filter(|session| session.ended_at.is_none()) {
+        for session in agents::sessions(&town.db)? {
+            let (agent, run_id) = (session.agent.clone(), session.run_id.clone());
+            locked(&self.roots).remember(Agent { agent, session: session.session.clone(), run_id });
+            if session.ended_at.is_some() {
+                continue;
+            }
             let leader = session.pid.unwrap_or_default();
             let left = processes::end_leftovers(leader, &format!("GT_RUN={}", session.run_id));
             let left: Vec<_> = left.iter().map(|p| json!({ "pid": p.pid, "command": p.command })).collect();

@@ -1,16 +1,17 @@
 //! The merge queue of a rig: one request at a time is rebased, pushed, verified and recorded; only then its issue closes.
 //!
-//! All of it happens in the refinery's worktree, on a detached head, with the identity of the rig's refinery.
+//! All of it happens in the rig's bare repository, which no agent can write, with the identity of the rig's refinery.
 
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
+use super::rebase::{self, Rebased};
 use super::{Daemon, locked};
 use crate::agents;
 use crate::caller::short_address;
 use crate::error::{Result, TownError};
-use crate::git::Git;
+use crate::git::{self, Git};
 use crate::mail::Letter;
 use crate::merges::{self, MergeRequest};
 use crate::town::Town;
@@ -73,23 +74,19 @@ impl Daemon {
     }
 
     fn merge(&self, town: &Town, mr: &MergeRequest) -> Result<Merged> {
-        let dir: PathBuf = town.rig_dir(&mr.rig).join("refinery/rig");
+        let dir: PathBuf = town.rig_repo(&mr.rig);
         let name = format!("{}/refinery", mr.rig);
-        let git = Git::new(&self.caller, &dir, &name);
-        let upstream = format!("origin/{}", mr.target);
+        let git = Git::of_daemon(&self.caller, &dir, &name);
+        let upstream = format!("refs/remotes/origin/{}", mr.target);
+        let committer = format!("{name} <{}> {} +0000", git::email(&name), (self.caller.clock)().timestamp());
         let mut last = String::new();
         for _ in 0..PUSHES {
-            git.run(&["fetch", "--quiet", "origin"])?;
-            git.run(&["checkout", "--quiet", "--force", "--detach", &mr.commit])?;
-            if let Err(error) = git.run(&["rebase", "--quiet", &upstream]) {
-                let files = git.run(&["diff", "--name-only", "--diff-filter=U"]).unwrap_or_default();
-                git.run(&["rebase", "--abort"])?;
-                let files = files.lines().collect::<Vec<_>>().join(", ");
-                let reason = if files.is_empty() { error.to_string() } else { format!("conflict in {files}") };
-                return Ok(Merged::Conflict(reason));
-            }
-            let head = git.run(&["rev-parse", "HEAD"])?;
-            match git.run(&["push", "--quiet", "origin", &format!("HEAD:refs/heads/{}", mr.target)]) {
+            git.run(&["fetch", "--quiet", "--no-tags", "origin", &format!("+refs/heads/{}:{upstream}", mr.target)])?;
+            let head = match rebase::rebase(&git, &upstream, &mr.commit, &committer)? {
+                Rebased::Onto(head) => head,
+                Rebased::Conflict(files) => return Ok(Merged::Conflict(format!("conflict in {}", files.join(", ")))),
+            };
+            match git.run(&["push", "--quiet", "origin", &format!("{head}:refs/heads/{}", mr.target)]) {
                 Ok(_) => return self.verify(&git, mr, head),
                 Err(error) => last = error.to_string(),
             }
@@ -101,8 +98,9 @@ impl Daemon {
     fn verify(&self, git: &Git<'_>, mr: &MergeRequest, head: String) -> Result<Merged> {
         let there = git.run(&["ls-remote", "origin", &format!("refs/heads/{}", mr.target)])?;
         if there.split_whitespace().next() != Some(head.as_str()) {
-            git.run(&["fetch", "--quiet", "origin"])?;
-            git.run(&["merge-base", "--is-ancestor", &head, &format!("origin/{}", mr.target)])?;
+            let kept = format!("refs/remotes/origin/{}", mr.target);
+            git.run(&["fetch", "--quiet", "--no-tags", "origin", &format!("+refs/heads/{}:{kept}", mr.target)])?;
+            git.run(&["merge-base", "--is-ancestor", &head, &kept])?;
         }
         Ok(Merged::As(head))
     }
@@ -116,12 +114,13 @@ impl Daemon {
         }
         self.log(&format!("merged {} ({}) as {commit}", mr.id, mr.issue));
         let dir = town.rig_repo(&mr.rig);
-        let git = Git::new(&self.caller, &dir, &refinery);
+        let git = Git::of_daemon(&self.caller, &dir, &refinery);
         // The work is on the target now; its own branch is only kept when somebody pushed more to it meanwhile.
         let lease = format!("--force-with-lease=refs/heads/{}:{}", mr.branch, mr.commit);
         if let Err(error) = git.run(&["push", "--quiet", &lease, "origin", &format!(":refs/heads/{}", mr.branch)]) {
             self.log(&format!("branch {} stays: {error}", mr.branch));
         }
+        let _ = git.run(&["update-ref", "-d", &git::submitted_ref(&mr.commit)]);
         Ok(())
     }
 

@@ -1,6 +1,5 @@
 //! What the daemon is asked on its socket: one JSON line each way.
 
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,16 +8,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Daemon;
+use super::door::{self, Visit};
+use super::identity::Who;
 use super::life::Typed;
-use crate::error::{Result, TownError, refused};
+use super::order::Order;
+use crate::caller::short_address;
+use crate::error::{Result, TownError, refused, refused_hint};
 use crate::launch::Launch;
 
-/// A request.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A request. An agent may have a command run and ask whether somebody is there; the rest is for the daemon itself and for
+/// whoever owns the town.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub(crate) enum Request {
     /// Whether somebody is there.
     Ping,
+    /// Run a command.
+    Run(Box<Order>),
     /// Start a session and answer when it is ready.
     Start(Launch),
     /// End a session.
@@ -55,49 +61,83 @@ pub(crate) enum Request {
 }
 
 /// Reads one request and answers it.
-pub(super) fn answer(daemon: &Arc<Daemon>, stream: &UnixStream) -> Result<()> {
-    let mut line = String::new();
-    let here = Path::new("daemon.sock");
-    BufReader::new(stream).read_line(&mut line).map_err(TownError::io(here))?;
-    if line.is_empty() {
-        return Ok(());
-    }
-    let request: Request = serde_json::from_str(&line).map_err(TownError::json("request"))?;
-    let last = matches!(request, Request::Shutdown { .. });
-    let reply = match handle(daemon, request) {
-        Ok(value) => json!({ "ok": value }),
-        Err(error) => json!({ "error": error.to_string() }),
+pub(super) fn answer(daemon: &Arc<Daemon>, stream: &UnixStream, visit: &Visit) -> Result<()> {
+    let line = match door::request(stream) {
+        Ok(line) if line.is_empty() => return Ok(()),
+        Ok(line) => line,
+        // Nobody waits for an answer to a request that its sender gave up.
+        Err(door::Unread::CutOff) => return Ok(()),
+        Err(error) => {
+            door::turn_away(stream, &error.to_string());
+            return refused(error.to_string());
+        }
     };
-    let mut out = stream;
-    let sent = writeln!(out, "{reply}").map_err(TownError::io(here));
-    if last {
+    let request = match serde_json::from_slice::<Request>(&line) {
+        Ok(request) => request,
+        Err(error) => {
+            door::turn_away(stream, &format!("request: {error}"));
+            return Err(TownError::json("request")(error));
+        }
+    };
+    let last = matches!(request, Request::Shutdown { .. });
+    let result = allowed(&visit.who, &request).and_then(|()| handle_for(daemon, request, visit));
+    let stops = last && result.is_ok();
+    let reply = match result {
+        Ok(value) => json!({ "ok": value }),
+        Err(error) => json!({ "error": error.to_string(), "hint": error.hint() }),
+    };
+    let sent = door::reply(stream, &reply.to_string()).map_err(TownError::io(Path::new("daemon.sock")));
+    if stops {
         daemon.stop();
     }
     sent
 }
 
-fn handle(daemon: &Arc<Daemon>, request: Request) -> Result<Value> {
+fn allowed(who: &Who, request: &Request) -> Result<()> {
+    match (who, request) {
+        (Who::Operator, _) | (_, Request::Ping | Request::Run(_)) => Ok(()),
+        (Who::Agent(agent), Request::Shutdown { .. }) => refused_hint(
+            format!("agents cannot end the town (you are {})", short_address(&agent.agent)),
+            "end your own work: gt done, then exit",
+        ),
+        (Who::Agent(agent), _) => refused(format!("{} may only have commands run", short_address(&agent.agent))),
+    }
+}
+
+fn handle_for(daemon: &Arc<Daemon>, request: Request, visit: &Visit) -> Result<Value> {
+    match request {
+        Request::Run(order) => {
+            let answer = daemon.run(&visit.who, visit.pid, *order);
+            serde_json::to_value(answer).map_err(TownError::json("answer"))
+        }
+        request => handle(daemon, &request),
+    }
+}
+
+/// Does what the daemon itself, or its owner, asks for.
+pub(super) fn handle(daemon: &Arc<Daemon>, request: &Request) -> Result<Value> {
     match request {
         Request::Ping => Ok(json!({ "pid": std::process::id() })),
-        Request::Start(launch) => daemon.start(&launch),
-        Request::End { session, reason } => match daemon.life(&session) {
+        Request::Run(_) => refused("a command does not run commands"),
+        Request::Start(launch) => daemon.start(launch),
+        Request::End { session, reason } => match daemon.life(session) {
             Some(life) => {
-                life.end(&reason);
+                life.end(reason);
                 Ok(json!({}))
             }
             None => refused(format!("session {session} is not running")),
         },
-        Request::Type { session, text, when_idle } => daemon.type_into(&session, &text, when_idle),
+        Request::Type { session, text, when_idle } => daemon.type_into(session, text, *when_idle),
         Request::Drain { session } => {
-            let texts = daemon.life(&session).map(|life| life.drain()).unwrap_or_default();
+            let texts = daemon.life(session).map(|life| life.drain()).unwrap_or_default();
             Ok(json!({ "texts": texts }))
         }
         Request::Merge { rig } => {
-            daemon.wake_queue(&rig);
+            daemon.wake_queue(rig);
             Ok(json!({}))
         }
         Request::Shutdown { reason } => {
-            daemon.end_all(&reason);
+            daemon.end_all(reason);
             Ok(json!({}))
         }
     }

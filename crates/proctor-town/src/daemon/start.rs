@@ -8,6 +8,7 @@ use opentelemetry::KeyValue;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use serde_json::{Value, json};
 
+use super::identity::Agent;
 use super::life::{Life, Readiness};
 use super::{Daemon, locked};
 use crate::agents::Birth;
@@ -84,7 +85,7 @@ impl Daemon {
     fn begin(self: &Arc<Self>, launch: &Launch, preset: &Preset, birth: &Birth) -> Result<Arc<Life>> {
         let mut town = self.town()?;
         let (n, transcript) = town.change_as("daemon", "gt", |change| change.begin_session(birth))?;
-        let started = match self.spawn(launch, preset, birth) {
+        let started = match self.spawn_known(launch, preset, birth) {
             Ok(started) => started,
             Err(error) => {
                 town.change_as("daemon", "gt", |change| change.end_session(n, "could not be started", &json!([])))?;
@@ -98,6 +99,15 @@ impl Daemon {
         locked(&self.lives).insert(birth.session.clone(), Arc::clone(&life));
         life.watch(self, child, master)?;
         Ok(life)
+    }
+
+    /// Starts the program while nobody is recognised, so that its first process is known before it can ask anything.
+    fn spawn_known(&self, launch: &Launch, preset: &Preset, birth: &Birth) -> Result<Started> {
+        let mut roots = locked(&self.roots);
+        let started = self.spawn(launch, preset, birth)?;
+        let (agent, session, run_id) = (birth.agent.clone(), birth.session.clone(), birth.run_id.clone());
+        roots.enter(started.pid, Agent { agent, session, run_id });
+        Ok(started)
     }
 
     fn spawn(&self, launch: &Launch, preset: &Preset, birth: &Birth) -> Result<Started> {

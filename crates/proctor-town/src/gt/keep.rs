@@ -1,5 +1,7 @@
 //! Starting and stopping: `gt mayor …`, `gt daemon …`, `gt up`, `gt down`, `gt shutdown`.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::json;
 
 use crate::Output;
@@ -10,7 +12,7 @@ use crate::error::{Result, TownError, refused, refused_hint};
 use crate::invocation::{Invocation, say, say_json};
 use crate::launch::Launch;
 use crate::processes;
-use crate::town::Town;
+use crate::town::{self, Town};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb { path: "mayor start", usage: "", about: "Starts the mayor", flags: &["agent=AGENT  Agent to play it"], run: start },
@@ -149,19 +151,23 @@ fn daemon_start(call: &mut Invocation) -> Result<Output> {
     Ok(say(if started { format!("✓ Daemon started (PID {pid})") } else { format!("○ Daemon already running (PID {pid})") }))
 }
 
+fn root(call: &Invocation) -> Result<PathBuf> {
+    town::find(&call.caller).map_or_else(town::nowhere, Ok)
+}
+
 fn daemon_stop(call: &mut Invocation) -> Result<Output> {
-    let town = call.town()?;
-    if client::running(&town).is_none() {
+    let root = root(call)?;
+    if client::running_at(&root).is_none() {
         return refused("daemon is not running");
     }
-    shutdown(&town, "stopped by gt daemon stop")?;
+    shutdown(&root, "stopped by gt daemon stop")?;
     Ok(say("✓ Daemon stopped"))
 }
 
 /// Ends sessions and daemon, and waits until the daemon has let go of the town.
-fn shutdown(town: &Town, reason: &str) -> Result<()> {
-    client::ask(town, &Ask::Shutdown { reason: reason.to_string() })?;
-    let socket = daemon::file(&town.root, "daemon.sock");
+fn shutdown(root: &Path, reason: &str) -> Result<()> {
+    client::ask_at(root, &Ask::Shutdown { reason: reason.to_string() })?;
+    let socket = daemon::file(root, "daemon.sock");
     if processes::wait_until(3 * processes::GRACE, || !socket.exists()) {
         return Ok(());
     }
@@ -169,9 +175,9 @@ fn shutdown(town: &Town, reason: &str) -> Result<()> {
 }
 
 fn daemon_status(call: &mut Invocation) -> Result<Output> {
-    let town = call.town()?;
-    Ok(match client::running(&town) {
-        Some(pid) => say(format!("● Daemon is running (PID {pid})\n  Town: {}", town.root.display())),
+    let root = root(call)?;
+    Ok(match client::running_at(&root) {
+        Some(pid) => say(format!("● Daemon is running (PID {pid})\n  Town: {}", root.display())),
         None => say("○ Daemon is not running\n\nStart with: gt daemon start"),
     })
 }
@@ -210,9 +216,9 @@ fn up(call: &mut Invocation) -> Result<Output> {
 }
 
 fn down(call: &mut Invocation) -> Result<Output> {
-    let town = call.town()?;
-    if client::running(&town).is_some() {
-        shutdown(&town, "stopped by gt down")?;
+    let root = root(call)?;
+    if client::running_at(&root).is_some() {
+        shutdown(&root, "stopped by gt down")?;
     }
     Ok(if call.args.has("quiet") { Output::default() } else { say("✓ All services stopped") })
 }

@@ -170,7 +170,7 @@ fn recent_commits(town: &Town, limit: usize, everybody: bool) -> Result<Vec<Valu
     let mut rows = Vec::new();
     for rig in town.rigs()? {
         let repo = town.rig_repo(&rig.name);
-        let git = Git::new(&town.caller, &repo, "overseer");
+        let git = Git::of_daemon(&town.caller, &repo, "overseer");
         let (count, head) = (format!("-n{limit}"), format!("origin/{}", rig.branch));
         let log = git.run(&["log", &count, "--format=%H%x1f%an%x1f%ae%x1f%aI%x1f%s", &head])?;
         for line in log.lines() {

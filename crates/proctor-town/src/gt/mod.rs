@@ -16,6 +16,8 @@ mod worker;
 
 use crate::args::Program;
 
+pub(crate) use done::{HandIn, Step, Work, hand_in, step as done_step};
+
 /// `gt`.
 pub(crate) const PROGRAM: Program = Program {
     name: "gt",

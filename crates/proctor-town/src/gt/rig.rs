@@ -10,7 +10,7 @@ use crate::Output;
 use crate::agents;
 use crate::args::Verb;
 use crate::error::{Result, TownError, refused, refused_hint};
-use crate::git::Git;
+use crate::git::{Git, is_branch};
 use crate::ids;
 use crate::invocation::{Invocation, say, say_json};
 use crate::town::{Rig, Town};
@@ -26,10 +26,10 @@ pub(super) const VERBS: &[Verb] = &[
     Verb { path: "rig list", usage: "", about: "Lists rigs", flags: &["json  Print JSON"], run: list },
 ];
 
-/// What git must not see in a rig's worktrees: files that belong to the town or to running programs.
+/// What git must not see in a rig's clones: files that belong to the town or to running programs.
 const EXCLUDED: &str = "# of the town\n.beads/\n.claude/\n.runtime/\n.logs/\n__pycache__/\nstate.json\nCLAUDE.local.md\n";
 
-const FOLDERS: [&str; 5] = ["mayor", "refinery", "witness", "polecats", "settings"];
+const FOLDERS: [&str; 4] = ["mayor", "witness", "polecats", "settings"];
 
 fn add(call: &mut Invocation) -> Result<Output> {
     let name = call.need(0, "<name>")?;
@@ -83,26 +83,25 @@ fn make(town: &Town, name: &str, url: &str, branch: Option<&str>) -> Result<Stri
         std::fs::create_dir_all(&path).map_err(TownError::io(&path))?;
     }
     let repo = town.rig_repo(name);
-    Git::new(&town.caller, &dir, "overseer").run(&["clone", "--quiet", "--bare", url, ".repo.git"])?;
-    let git = Git::new(&town.caller, &repo, "overseer");
+    Git::of_daemon(&town.caller, &dir, "overseer").run(&["clone", "--quiet", "--bare", "--template=", "--", url, ".repo.git"])?;
+    let git = Git::of_daemon(&town.caller, &repo, "overseer");
     git.run(&["config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"])?;
     git.run(&["fetch", "--quiet", "origin"])?;
     let branch = match branch {
+        Some(branch) if !is_branch(branch) => return refused(format!("{branch:?} is no name of a branch")),
         Some(branch) => branch.to_string(),
         None => git.run(&["symbolic-ref", "--short", "HEAD"])?,
     };
     if !git.holds(&["rev-parse", "--verify", "--quiet", &format!("origin/{branch}")]) {
         return refused_hint(format!("{url} has no commit on {branch}"), "push a first commit to it");
     }
-    exclude(&repo.join("info"))?;
-    let refinery = dir.join("refinery/rig").display().to_string();
-    git.run(&["worktree", "add", "--quiet", "--detach", &refinery, &format!("origin/{branch}")])?;
-    Git::new(&town.caller, &dir, "overseer").run(&["clone", "--quiet", "--branch", &branch, url, "mayor/rig"])?;
+    let clone = ["clone", "--quiet", "--template=", "--branch", &branch, "--", url, "mayor/rig"];
+    Git::of_daemon(&town.caller, &dir, "overseer").run(&clone)?;
     exclude(&dir.join("mayor/rig/.git/info"))?;
     Ok(branch)
 }
 
-fn exclude(info: &Path) -> Result<()> {
+pub(super) fn exclude(info: &Path) -> Result<()> {
     std::fs::create_dir_all(info).map_err(TownError::io(info))?;
     let path = info.join("exclude");
     std::fs::write(&path, EXCLUDED).map_err(TownError::io(&path))
@@ -149,8 +148,8 @@ fn summary(rig: &Rig) -> String {
     let name = &rig.name;
     format!(
         "Creating rig {name}...\n  Repository: {}\n  Prefix: {}-\n  Branch: {}\n\n✓ Rig created\n\nStructure:\n  {name}/\n  \
-         ├── .repo.git/      (shared bare repository)\n  ├── mayor/rig/      (clone: {})\n  ├── refinery/rig/   (merge \
-         worktree)\n  └── polecats/\n\nNext steps:\n  cd {name} && bd create --title \"...\"\n  gt sling <issue> {name}\n",
+         ├── .repo.git/      (bare repository that merges are made in)\n  ├── mayor/rig/      (clone: {})\n  \
+         └── polecats/\n\nNext steps:\n  cd {name} && bd create --title \"...\"\n  gt sling <issue> {name}\n",
         rig.url, rig.prefix, rig.branch, rig.branch
     )
 }

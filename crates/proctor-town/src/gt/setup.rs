@@ -117,10 +117,10 @@ fn doctor(call: &mut Invocation) -> Result<Output> {
         if call.args.value("rig").is_some_and(|only| only != rig.name) {
             continue;
         }
-        let (repo, refinery) = (town.rig_repo(&rig.name), town.rig_dir(&rig.name).join("refinery/rig"));
-        let reach = Git::new(&call.caller, &repo, "overseer").holds(&["ls-remote", "--exit-code", "origin", &rig.branch]);
+        let repo = town.rig_repo(&rig.name);
+        let reach = Git::of_daemon(&call.caller, &repo, "overseer").holds(&["ls-remote", "--exit-code", "origin", &rig.branch]);
         lines.push((reach, true, format!("{}: origin answers", rig.name)));
-        lines.push((refinery.join(".git").exists(), true, format!("{}: refinery's worktree is there", rig.name)));
+        lines.push((repo.join("HEAD").exists(), true, format!("{}: the refinery's repository is there", rig.name)));
     }
     Ok(verdict(&lines, call.args.has("verbose")))
 }

@@ -1,6 +1,6 @@
 //! `gt sling`: a bead onto the hook of a new worker, or of an agent that is there.
 //!
-//! The bead is reserved in one transaction, then worktree and session are made; a failure undoes all of it.
+//! The bead is reserved in one transaction, then clone and session are made; a failure undoes all of it.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -280,7 +280,7 @@ fn report_convoy(town: &Town, bead: &Bead, new: &Reservation) {
 
 fn spawn(town: &mut Town, bead: &Bead, rig: &Rig, new: &Reservation, wishes: &Wishes) -> Result<()> {
     let dir = town.polecat_dir(&rig.name, &new.name);
-    let made = make_worktree(town, rig, new);
+    let made = make_clone(town, rig, new);
     let error = made.as_ref().err().map(ToString::to_string);
     let outcome = error.as_deref().map_or(Ok(()), Err);
     town.caller.emit(record("polecat.spawn").with("name", new.name.clone()).ended(outcome));
@@ -318,18 +318,20 @@ pub(super) fn report_state(town: &Town, address: &str, state: &str) {
     town.caller.agent_state(address, state, None);
 }
 
-/// Makes the worker's worktree on a branch of its own; gives the commit it begins with.
-fn make_worktree(town: &Town, rig: &Rig, new: &Reservation) -> Result<String> {
+/// Makes the worker's clone on a branch of its own; gives the commit it begins with.
+///
+/// A clone shares nothing with any other repository: what a worker does to its own reaches nobody's git.
+fn make_clone(town: &Town, rig: &Rig, new: &Reservation) -> Result<String> {
     let dir = town.polecat_dir(&rig.name, &new.name);
     let parent = dir.parent().unwrap_or(&dir);
     std::fs::create_dir_all(parent).map_err(TownError::io(parent))?;
-    let repo = town.rig_repo(&rig.name);
-    let git = Git::new(&town.caller, &repo, &new.address);
-    let start = format!("origin/{}", rig.branch);
-    git.run(&["fetch", "--quiet", "origin"])?;
     let path = dir.display().to_string();
-    git.run(&["worktree", "add", "--quiet", "--no-track", "-b", &new.branch, &path, &start])?;
-    git.run(&["rev-parse", &start])
+    let clone = ["clone", "--quiet", "--no-tags", "--template=", "--branch", &rig.branch, "--", &rig.url, &path];
+    Git::of_daemon(&town.caller, parent, &new.address).run(&clone)?;
+    super::rig::exclude(&dir.join(".git/info"))?;
+    let git = Git::of_daemon(&town.caller, &dir, &new.address);
+    git.run(&["checkout", "--quiet", "--no-track", "-b", &new.branch])?;
+    git.run(&["rev-parse", "HEAD"])
 }
 
 fn roll_back(town: &mut Town, bead: &Bead, rig: &Rig, new: &Reservation) -> Result<()> {
@@ -343,21 +345,13 @@ fn roll_back(town: &mut Town, bead: &Bead, rig: &Rig, new: &Reservation) -> Resu
         }
         Ok(())
     })?;
-    remove_worktree(town, &rig.name, &new.name, Some(&new.branch));
+    remove_clone(town, &rig.name, &new.name);
     Ok(())
 }
 
-/// Removes a worker's worktree and local branch; what is not there is no matter.
-pub(super) fn remove_worktree(town: &Town, rig: &str, name: &str, branch: Option<&str>) {
-    let repo = town.rig_repo(rig);
-    let git = Git::new(&town.caller, &repo, "overseer");
-    let dir = town.polecat_dir(rig, name);
-    let _ = git.run(&["worktree", "remove", "--force", &dir.display().to_string()]);
-    if let Some(parent) = dir.parent() {
+/// Removes a worker's clone; what is not there is no matter.
+pub(super) fn remove_clone(town: &Town, rig: &str, name: &str) {
+    if let Some(parent) = town.polecat_dir(rig, name).parent() {
         let _ = std::fs::remove_dir_all(parent);
-    }
-    let _ = git.run(&["worktree", "prune"]);
-    if let Some(branch) = branch {
-        let _ = git.run(&["branch", "--quiet", "-D", branch]);
     }
 }

@@ -14,7 +14,7 @@ use crate::error::{Result, TownError, refused_hint};
 use crate::git::Git;
 use crate::invocation::{Invocation, say, say_json};
 use crate::telemetry::record;
-use crate::town::Town;
+use crate::town::{Rig, Town};
 
 pub(super) const VERBS: &[Verb] = &[
     Verb {
@@ -28,7 +28,7 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         path: "polecat nuke",
         usage: "<rig>/<name>... | <rig> --all",
-        about: "Ends a polecat and removes its worktree and branch",
+        about: "Ends a polecat and removes its clone",
         flags: &["all  All of the rig", "f|force  Also with unmerged work", "dry-run  Only say which"],
         run: nuke,
     },
@@ -147,22 +147,30 @@ fn nuke(call: &mut Invocation) -> Result<Output> {
     Ok(say(text))
 }
 
+/// Refuses to throw away what a worker has pushed and nobody has merged. Its clone is not looked at: it is the worker's, and
+/// what lies there can be made to harm whoever reads it with git.
 fn nothing_unmerged(town: &Town, agent: &Agent) -> Result<()> {
     let rig = town.rig(agent.rig.as_deref().unwrap_or_default())?;
-    let dir = town.polecat_dir(&rig.name, &agent.name);
-    if !dir.is_dir() {
-        return Ok(());
-    }
-    let git = Git::new(&town.caller, &dir, &agent.agent);
-    git.run(&["fetch", "--quiet", "origin"])?;
-    let dirty = !git.run(&["status", "--porcelain"])?.is_empty();
-    // `+` marks commits whose change is not on the target, whatever they are called there.
-    let unmerged = git.run(&["cherry", &format!("origin/{}", rig.branch)])?.lines().any(|line| line.starts_with('+'));
-    if dirty || unmerged {
-        let what = if dirty { "uncommitted" } else { "unmerged" };
-        return refused_hint(format!("{} has {what} work", short_address(&agent.agent)), "nuke it anyway with --force");
+    let hooked = agents::hooked(&town.db, &agent.agent)?.is_some();
+    if hooked || pushed_unmerged(town, &rig, agent)? {
+        return refused_hint(format!("{} has unmerged work", short_address(&agent.agent)), "nuke it anyway with --force");
     }
     Ok(())
+}
+
+fn pushed_unmerged(town: &Town, rig: &Rig, agent: &Agent) -> Result<bool> {
+    let Some(branch) = &agent.branch else { return Ok(false) };
+    let dir = town.rig_repo(&rig.name);
+    let git = Git::of_daemon(&town.caller, &dir, "overseer");
+    let pushed = git.run(&["ls-remote", "origin", &format!("refs/heads/{branch}")])?;
+    if pushed.is_empty() {
+        return Ok(false);
+    }
+    let (target, kept) = (format!("refs/remotes/origin/{}", rig.branch), format!("refs/looked-at/{branch}"));
+    let specs = [format!("+refs/heads/{}:{target}", rig.branch), format!("+refs/heads/{branch}:{kept}")];
+    git.run(&["fetch", "--quiet", "--no-tags", "origin", &specs[0], &specs[1]])?;
+    // `+` marks commits whose change is not on the target, whatever they are called there.
+    Ok(git.run(&["cherry", &target, &kept])?.lines().any(|line| line.starts_with('+')))
 }
 
 fn remove(town: &mut Town, agent: &Agent) -> Result<()> {
@@ -170,7 +178,7 @@ fn remove(town: &mut Town, agent: &Agent) -> Result<()> {
         client::ask(town, &Ask::End { session: running.session, reason: "stopped by gt polecat nuke".to_string() })?;
     }
     let rig = agent.rig.clone().unwrap_or_default();
-    super::sling::remove_worktree(town, &rig, &agent.name, agent.branch.as_deref());
+    super::sling::remove_clone(town, &rig, &agent.name);
     town.change(|change| {
         if let Some(issue) = agents::hooked(&change.tx, &agent.agent)? {
             change.unhook(&issue)?;
