@@ -1,6 +1,5 @@
 //! Giving up every capability, as root too.
 
-use rustix::io::Errno;
 use rustix::thread::{
     CapabilitiesSecureBits, CapabilitySet, CapabilitySets, clear_ambient_capability_set, remove_capability_from_bounding_set,
     set_capabilities, set_capabilities_secure_bits, set_no_new_privs,
@@ -13,11 +12,7 @@ const MOST: u32 = 64;
 
 /// Empties every set of this process, so that no program that it starts gets a capability back.
 pub(crate) fn drop_all() -> Result<(), FenceError> {
-    let failed = |step: &str| {
-        let step = step.to_owned();
-        move |error: Errno| FenceError::step(step, error)
-    };
-    set_no_new_privs(true).map_err(failed("no_new_privs"))?;
+    no_new_ones()?;
     for number in 0..MOST {
         // Refused to whoever has no CAP_SETPCAP: he has nothing to lose, and `no_new_privs` lets nobody gain anything.
         _ = remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number));
@@ -31,5 +26,10 @@ pub(crate) fn drop_all() -> Result<(), FenceError> {
     _ = clear_ambient_capability_set();
     let none = CapabilitySet::empty();
     set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
-        .map_err(failed("giving up capabilities"))
+        .map_err(|error| FenceError::step("giving up capabilities", error))
+}
+
+/// No program that this process starts gets more than it has.
+pub(crate) fn no_new_ones() -> Result<(), FenceError> {
+    set_no_new_privs(true).map_err(|error| FenceError::step("no_new_privs", error))
 }

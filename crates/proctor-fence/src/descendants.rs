@@ -1,47 +1,66 @@
 //! What a program leaves behind: found by descent, which no process can give up below a subreaper.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::Leftover;
-use crate::sys::Signals;
 
-/// How often it is looked again while processes are ending: a process may have started another just before.
-const AGAIN: Duration = Duration::from_millis(20);
+/// How long a process that was there when the program ended may take to end by itself, with the rest of its group.
+const SETTLING: Duration = Duration::from_millis(100);
 
-/// Ends everything below this process: asks first, then kills. Gives what was there, in ascending order of ids.
-pub(crate) fn end_all(signals: &Signals, grace: Duration) -> Vec<Leftover> {
+/// Ends everything below this process: asks first, then kills. Gives what was there, in ascending order of ids. `init` is the
+/// first process of a PID namespace, which goes last and is nobody's; `turn` waits a little for something to happen.
+pub(crate) fn end_all(grace: Duration, init: Option<u32>, turn: impl Fn()) -> Vec<Leftover> {
     let mut named: BTreeMap<u32, Leftover> = BTreeMap::new();
-    let until = Instant::now() + grace;
+    let begun = Instant::now();
     loop {
-        reap();
-        let living = below(std::process::id());
-        if living.is_empty() {
-            return named.into_values().collect();
+        // A list of children that was read while some were ending may lack others: that none is left, only wait(2) says.
+        let none_left = reap();
+        let mut living = if none_left { Vec::new() } else { below(std::process::id()) };
+        living.retain(|pid| Some(*pid) != init);
+        if none_left || (living.is_empty() && init.is_some()) {
+            break;
         }
-        let force = Instant::now() >= until;
-        for pid in living {
-            let is_new = !named.contains_key(&pid);
-            if is_new {
-                named.insert(pid, Leftover { pid, command: command_line(pid) });
-            }
-            if force {
-                signal(pid, Signal::KILL);
-            } else if is_new {
-                signal(pid, Signal::TERM);
-                signal(pid, Signal::CONT);
-            }
+        if begun.elapsed() >= SETTLING {
+            let force = begun.elapsed() >= SETTLING + grace;
+            living.into_iter().for_each(|pid| end(pid, force, &mut named));
         }
-        wait_a_little(signals);
+        turn();
+    }
+    if let Some(init) = init {
+        signal(init, Signal::KILL);
+        _ = waitpid(i32::try_from(init).ok().and_then(Pid::from_raw), WaitOptions::empty());
+    }
+    named.into_values().collect()
+}
+
+/// Asks a process to end when it is seen first, and kills it with `force`.
+fn end(pid: u32, force: bool, named: &mut BTreeMap<u32, Leftover>) {
+    if let Entry::Vacant(new) = named.entry(pid) {
+        new.insert(Leftover { pid, started: started(pid), command: command_line(pid) });
+        signal(pid, Signal::TERM);
+        // One that is stopped does not hear it.
+        signal(pid, Signal::CONT);
+    }
+    if force {
+        signal(pid, Signal::KILL);
     }
 }
 
-fn reap() {
-    while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+/// Collects what ended; says whether that was all.
+fn reap() -> bool {
+    loop {
+        match waitpid(None, WaitOptions::NOHANG) {
+            Ok(Some(_)) => {}
+            Ok(None) => return false,
+            Err(error) => return error == Errno::CHILD,
+        }
+    }
 }
 
 fn signal(pid: u32, signal: Signal) {
@@ -51,43 +70,76 @@ fn signal(pid: u32, signal: Signal) {
     }
 }
 
-/// Until a child ends, but not for long.
-fn wait_a_little(signals: &Signals) {
-    let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(AGAIN.subsec_nanos()) };
-    let mut sources = [PollFd::new(signals, PollFlags::IN)];
-    _ = rustix::event::poll(&mut sources, Some(&timeout));
-    while signals.next().is_some() {}
-}
-
 /// The living processes below one, zombies left out.
 pub(crate) fn below(root: u32) -> Vec<u32> {
-    let all: Vec<(u32, u32, char)> = processes();
     let mut found = vec![root];
     let mut at = 0;
     while let Some(parent) = found.get(at).copied() {
-        found.extend(all.iter().filter(|(pid, its, _)| *its == parent && *pid != parent).map(|(pid, ..)| *pid));
+        found.extend(children(parent));
         at += 1;
     }
-    let dead = |pid: &u32| all.iter().any(|(its, _, state)| its == pid && matches!(state, 'Z' | 'X'));
-    let mut living: Vec<u32> = found.into_iter().skip(1).filter(|pid| !dead(pid)).collect();
+    let lives = |pid: &u32| parent_and_state(*pid).is_some_and(|(_, state)| !matches!(state, 'Z' | 'X'));
+    let mut living: Vec<u32> = found.into_iter().skip(1).filter(lives).collect();
     living.sort_unstable();
+    living.dedup();
     living
 }
 
-/// All processes: id, parent, state.
-fn processes() -> Vec<(u32, u32, char)> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    ids.filter_map(|pid| parent_and_state(pid).map(|(parent, state)| (pid, parent, state))).collect()
+/// The children of a process, as its threads' lists say: looking at every process of the machine takes many times as long.
+/// A kernel without these lists makes it necessary.
+fn children(of: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{of}/task")).into_iter().flatten().flatten();
+    let lists: Vec<_> = threads.map(|thread| fs::read_to_string(thread.path().join("children"))).collect();
+    if lists.iter().any(|list| list.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)) && !have_lists() {
+        return processes().into_iter().filter(|(pid, parent)| *parent == of && *pid != of).map(|(pid, _)| pid).collect();
+    }
+    lists.into_iter().flatten().flat_map(|list| list.split_whitespace().flat_map(str::parse).collect::<Vec<u32>>()).collect()
 }
 
-/// A process's parent and state (proc_pid_stat(5)): what follows the name, which may hold anything.
-pub(crate) fn parent_and_state(pid: u32) -> Option<(u32, char)> {
+fn have_lists() -> bool {
+    fs::exists("/proc/thread-self/children").unwrap_or_default()
+}
+
+/// Whether there is such a process.
+pub(crate) fn exists(pid: u32) -> bool {
+    parent_and_state(pid).is_some()
+}
+
+/// Whether a process is below another one.
+pub(crate) fn descends(pid: u32, from: u32) -> bool {
+    let mut at = pid;
+    while let Some((parent, _)) = parent_and_state(at) {
+        if parent == from {
+            return true;
+        }
+        at = parent;
+    }
+    false
+}
+
+/// All processes: id and parent.
+fn processes() -> Vec<(u32, u32)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    ids.filter_map(|pid| parent_and_state(pid).map(|(parent, _)| (pid, parent))).collect()
+}
+
+/// A process's parent and state.
+fn parent_and_state(pid: u32) -> Option<(u32, char)> {
+    let fields = fields(pid)?;
+    Some((fields.get(1)?.parse().ok()?, fields.first()?.chars().next()?))
+}
+
+/// When a process began, in clock ticks since boot; 0 when it is gone.
+fn started(pid: u32) -> u64 {
+    fields(pid).and_then(|fields| fields.get(19)?.parse().ok()).unwrap_or_default()
+}
+
+/// What `/proc/PID/stat` says after the name, which may hold anything: state, parent, … (proc_pid_stat(5)).
+fn fields(pid: u32) -> Option<Vec<String>> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
-    let mut fields = stat.get(stat.rfind(')')? + 1..)?.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    Some((fields.next()?.parse().ok()?, state))
+    Some(stat.get(stat.rfind(')')? + 1..)?.split_whitespace().map(str::to_owned).collect())
 }
 
 /// A process's command line, words separated by spaces; its name in brackets when it has none.

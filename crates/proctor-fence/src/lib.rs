@@ -10,20 +10,26 @@
 compile_error!("the fence is made of Linux's Landlock, seccomp and namespaces");
 
 mod capabilities;
+mod channel;
 mod descendants;
 mod enter;
 mod filter;
 mod limits;
+mod namespaces;
+mod observe;
 mod paths;
 mod process;
+mod program;
 mod run;
 mod spec;
+mod start;
 mod support;
 #[allow(unsafe_code, reason = "the one place for system calls that no crate wraps")]
 mod sys;
 
+pub use observe::{Refusal, Tried};
 pub use process::{Command, Ended, Leftover, Status};
 pub use run::run;
-pub use spec::{Fence, FenceError, Limits, Mode, Namespaces};
+pub use spec::{Bind, Fence, FenceError, Limits, Mode, Namespaces, Signals};
 pub use support::{Missing, Support, support};
 pub use sys::end_by;

@@ -7,7 +7,18 @@ use landlock::{
     RulesetCreated, RulesetCreatedAttr, Scope,
 };
 
-use crate::{Fence, FenceError};
+use serde::{Deserialize, Serialize};
+
+use crate::{Fence, FenceError, Signals};
+
+/// Paths that only namespaces brought.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Own {
+    /// What may be read.
+    pub(crate) read: Vec<PathBuf>,
+    /// What may be changed.
+    pub(crate) write: Vec<PathBuf>,
+}
 
 /// The newest version that the crate knows; what the kernel lacks of it is left out.
 const NEWEST: ABI = ABI::V10;
@@ -15,21 +26,21 @@ const NEWEST: ABI = ABI::V10;
 /// Where a system's list of name servers may really lie: `/etc/resolv.conf` is a link on many.
 const RESOLVER: &str = "/etc/resolv.conf";
 
-/// Restricts this process, and everything that it starts, to what the fence lists and `own`: folders of the fence's own.
-pub(crate) fn restrict(fence: &Fence, own: &[PathBuf]) -> Result<(), FenceError> {
+/// Restricts this process, and everything that it starts, to what the fence lists and what its namespaces brought.
+pub(crate) fn restrict(fence: &Fence, own: &Own) -> Result<(), FenceError> {
     let failed = |error: landlock::RulesetError| FenceError::step("Landlock", error);
     let mut ruleset = Ruleset::default().set_compatibility(CompatLevel::BestEffort);
     ruleset = ruleset.handle_access(AccessFs::from_all(NEWEST)).map_err(failed)?;
     ruleset = ruleset.handle_access(network(fence)).map_err(failed)?;
-    ruleset = ruleset.scope(Scope::from_all(NEWEST)).map_err(failed)?;
+    ruleset = ruleset.scope(scopes(fence)).map_err(failed)?;
     let mut rules = ruleset.create().map_err(failed)?;
-    for path in readable(fence) {
+    for path in readable(fence).into_iter().chain(own.read.clone()) {
         // What is not there cannot be read.
         if let Ok(opened) = PathFd::new(&path) {
             rules = allow(rules, opened, path.is_file(), AccessFs::from_read(NEWEST))?;
         }
     }
-    for path in fence.write.iter().chain(own) {
+    for path in fence.write.iter().chain(&own.write) {
         let opened = PathFd::new(path).map_err(|error| unopened("write", path, &error))?;
         rules = allow(rules, opened, !path.is_dir(), AccessFs::from_all(NEWEST))?;
     }
@@ -51,6 +62,13 @@ pub(crate) fn restrict(fence: &Fence, own: &[PathBuf]) -> Result<(), FenceError>
 /// Datagrams are either limited to nothing or not at all.
 fn network(fence: &Fence) -> landlock::BitFlags<AccessNet> {
     if fence.udp { AccessNet::BindTcp | AccessNet::ConnectTcp } else { AccessNet::from_all(NEWEST) }
+}
+
+fn scopes(fence: &Fence) -> landlock::BitFlags<Scope> {
+    match fence.signals {
+        Signals::Inside => Scope::from_all(NEWEST),
+        Signals::Open => Scope::AbstractUnixSocket.into(),
+    }
 }
 
 /// What may be read, with the list of name servers when the link to it may be.

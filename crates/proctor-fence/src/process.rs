@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Missing;
 
@@ -39,7 +39,8 @@ pub struct Ended {
 }
 
 /// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It exited with this code.
     Code(i32),
@@ -52,6 +53,8 @@ pub enum Status {
 pub struct Leftover {
     /// Its id.
     pub pid: u32,
+    /// When it began, in clock ticks since boot: with the id, names one process for ever.
+    pub started: u64,
     /// Its command line, words separated by spaces; its name in brackets when it has none.
     pub command: String,
 }

@@ -1,27 +1,23 @@
 //! The parent that stays outside: starts a program inside a fence, passes signals on, and ends what the program leaves behind.
 
+use std::cell::{Cell, RefCell};
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::io;
+use std::os::unix::process::ExitStatusExt;
 
 use rustix::event::{PollFd, PollFlags};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, set_parent_process_death_signal, waitpid};
-use serde::{Deserialize, Serialize};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
 
+use crate::channel::{Channel, Received};
+use crate::observe::{Observer, Root};
+use crate::start::{self, Said, Started, Work};
 use crate::sys::{self, Came, Fork, Signals};
-use crate::{Command, Ended, Fence, FenceError, Missing, Status, descendants, enter};
+use crate::{Command, Ended, Fence, FenceError, Status, descendants};
 
 /// The signals that are passed on to the program.
 const PASSED: [i32; 8] =
     [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGWINCH, libc::SIGUSR1, libc::SIGUSR2, libc::SIGCONT];
-
-/// What the child says before it becomes the program.
-#[derive(Serialize, Deserialize)]
-enum Said {
-    Inside(Vec<Missing>),
-    Failed(String),
-    NotStarted(String),
-}
 
 /// Runs a program inside a fence to its end, with the standard streams, process group and session of this process, and ends
 /// what it leaves behind. Signals that ask this process to end are passed on to the program.
@@ -32,112 +28,164 @@ enum Said {
 /// When the fence cannot be set up or the program cannot be started.
 pub fn run(fence: &Fence, command: &Command) -> Result<Ended, FenceError> {
     one_thread()?;
-    let failed = |step: &'static str| move |error: io::Error| FenceError::step(step, error);
-    set_child_subreaper(Pid::from_raw(1)).map_err(|error| FenceError::step("becoming a subreaper", error))?;
-    let mut watched = PASSED.to_vec();
-    watched.push(libc::SIGCHLD);
-    let signals = Signals::of(&watched).map_err(failed("watching signals"))?;
-    let (from_child, to_parent) = io::pipe().map_err(failed("a pipe"))?;
-    let parent = rustix::process::getpid();
-    let child = match sys::fork().map_err(failed("starting a process"))? {
-        Fork::Child => {
-            drop(from_child);
-            become_program(fence, command, parent, to_parent)
-        }
-        Fork::Parent(child) => child,
-    };
-    drop(to_parent);
-    let said = heard(from_child);
-    let status = wait(&signals, child)?;
-    let leftovers = descendants::end_all(&signals, command.grace);
-    match said? {
-        Said::Inside(missing) => Ok(Ended { status, leftovers, missing }),
-        Said::Failed(reason) => Err(FenceError::step("inside", reason)),
-        Said::NotStarted(reason) => Err(FenceError::Start { program: command.program.to_string_lossy().into_owned(), reason }),
+    let signals = supervise()?;
+    let Started { pid, is_init, channel, listener, missing, own } = start::start(fence, &Program { command, parent: getpid() })?;
+    let observer = listener.map(|listener| Observer::new(listener, fence, &own, Root { pid, is_init }, command.clock));
+    let supervisor = Supervisor { signals, child: pid, channel, speaks: Cell::new(true), observer: RefCell::new(observer) };
+    let end = supervisor.wait();
+    let init = is_init.then_some(pid);
+    let leftovers = descendants::end_all(command.grace, init, || supervisor.a_little());
+    match end? {
+        End::Status(status) => Ok(Ended { status, leftovers, missing }),
+        End::NotStarted(reason) => Err(FenceError::Start { program: command.program.to_string_lossy().into_owned(), reason }),
     }
 }
 
-fn one_thread() -> Result<(), FenceError> {
+pub(crate) fn one_thread() -> Result<(), FenceError> {
     match fs::read_dir("/proc/self/task").map_or(1, Iterator::count) {
         1 => Ok(()),
         several => Err(FenceError::Threads(several)),
     }
 }
 
-/// In the child: goes inside and becomes the program. Says what was missing, and why it failed when it does.
-fn become_program(fence: &Fence, command: &Command, parent: Pid, mut to_parent: io::PipeWriter) -> ! {
-    let mut say = |said: &Said| {
-        let mut line = serde_json::to_vec(said).unwrap_or_default();
-        line.push(b'\n');
-        _ = to_parent.write_all(&line);
-    };
-    match inside(fence, parent) {
-        Ok(missing) => say(&Said::Inside(missing)),
-        Err(error) => {
-            say(&Said::Failed(error.to_string()));
-            sys::exit_now(126);
+/// Makes this process the one that orphans below it come to, and that is told of signals by a descriptor.
+pub(crate) fn supervise() -> Result<Signals, FenceError> {
+    set_child_subreaper(Pid::from_raw(1)).map_err(|error| FenceError::step("becoming a subreaper", error))?;
+    let mut watched = PASSED.to_vec();
+    watched.push(libc::SIGCHLD);
+    Signals::of(&watched).map_err(|error| FenceError::step("watching signals", error))
+}
+
+/// What the process inside does: it becomes the program, or, as the first process of a PID namespace, its parent.
+struct Program<'a> {
+    command: &'a Command,
+    parent: Pid,
+}
+
+impl Work for Program<'_> {
+    fn go(&self, channel: &Channel, is_init: bool) -> ! {
+        if is_init { self.be_first(channel) } else { self.become_it(channel, Some(self.parent)) }
+    }
+}
+
+impl Program<'_> {
+    fn become_it(&self, channel: &Channel, parent: Option<Pid>) -> ! {
+        let error = start::become_program(self.command, parent);
+        _ = channel.send(&Said::NotStarted(error.to_string()), &[]);
+        sys::exit_now(127)
+    }
+
+    /// The kernel ends a PID namespace with its first process, and protects that one from signals that it does not expect: it
+    /// must not be the program.
+    fn be_first(&self, channel: &Channel) -> ! {
+        let me = getpid();
+        let (Ok(signals), Ok(fork)) = (supervise(), sys::fork()) else { sys::exit_now(126) };
+        let child = match fork {
+            Fork::Child => self.become_it(channel, Some(me)),
+            Fork::Parent(child) => child,
+        };
+        let mut sources = [PollFd::new(&signals, PollFlags::IN)];
+        loop {
+            if let Some(status) = collect(child) {
+                _ = channel.send(&Said::Ended(status), &[]);
+            }
+            _ = rustix::event::poll(&mut sources, None);
+            while let Some(came) = signals.next() {
+                pass_on(came, child);
+            }
         }
     }
-    let error = exec(command);
-    say(&Said::NotStarted(error.to_string()));
-    sys::exit_now(127)
 }
 
-fn inside(fence: &Fence, parent: Pid) -> Result<Vec<Missing>, FenceError> {
-    let missing = enter::enter(fence)?;
-    let failed = |error: rustix::io::Errno| FenceError::step("ending with the parent", error);
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(failed)?;
-    if rustix::process::getppid() != Some(parent) {
-        sys::exit_now(126);
+/// How it came to its end.
+enum End {
+    Status(Status),
+    NotStarted(String),
+}
+
+/// Everything that the parent outside looks after.
+struct Supervisor {
+    signals: Signals,
+    child: u32,
+    channel: Channel,
+    /// Whether the process inside, or what it became, can still say something.
+    speaks: Cell<bool>,
+    observer: RefCell<Option<Observer>>,
+}
+
+impl Supervisor {
+    /// Waits for the end of the program; meanwhile passes signals on, answers about calls and collects what else ended.
+    fn wait(&self) -> Result<End, FenceError> {
+        loop {
+            let collected = collect(self.child);
+            let said = self.hear();
+            if let Some(end) = said.or(collected.map(End::Status)) {
+                return Ok(end);
+            }
+            // Most turns are questions, which change nothing of this.
+            while !self.turn(None).map_err(|error| FenceError::step("waiting", error))? {}
+        }
     }
-    Ok(missing)
-}
 
-fn exec(command: &Command) -> io::Error {
-    let mut program = std::process::Command::new(&command.program);
-    program.args(&command.args).env_clear().envs(&command.env);
-    if let Some(cwd) = &command.cwd {
-        program.current_dir(cwd);
+    /// What the process inside says about its end, if it does.
+    fn hear(&self) -> Option<End> {
+        match self.channel.receive::<Said>() {
+            Ok(Received::Message((Said::NotStarted(reason), _))) => Some(End::NotStarted(reason)),
+            Ok(Received::Message((Said::Ended(status), _))) => Some(End::Status(status)),
+            Ok(Received::Closed) => {
+                self.speaks.set(false);
+                None
+            }
+            _ => None,
+        }
     }
-    sys::default_signals();
-    program.exec()
-}
 
-/// What the child said: its last line counts.
-fn heard(mut from_child: io::PipeReader) -> Result<Said, FenceError> {
-    let mut text = String::new();
-    from_child.read_to_string(&mut text).map_err(|error| FenceError::step("hearing from the child", error))?;
-    let line = text.lines().last().ok_or_else(|| FenceError::step("inside", "the child ended before it was there"))?;
-    serde_json::from_str(line).map_err(|error| FenceError::step("hearing from the child", error))
-}
+    /// Waits for whatever happens next; says whether a process may have ended or spoken.
+    fn turn(&self, timeout: Option<&rustix::event::Timespec>) -> io::Result<bool> {
+        let mut observer = self.observer.borrow_mut();
+        let mut sources = vec![PollFd::new(&self.signals, PollFlags::IN)];
+        sources.extend(observer.as_ref().map(|observer| PollFd::new(observer, PollFlags::IN)));
+        if self.speaks.get() {
+            sources.push(PollFd::new(&self.channel, PollFlags::IN));
+        }
+        match rustix::event::poll(&mut sources, timeout) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let is_ready = |at: usize| sources.get(at).is_some_and(|source| source.revents().contains(PollFlags::IN));
+        let (came, asked) = (is_ready(0), is_ready(1));
+        drop(sources);
+        if let Some(observer) = observer.as_mut().filter(|_| asked) {
+            observer.answer();
+        }
+        while came && let Some(came) = self.signals.next() {
+            pass_on(came, self.child);
+        }
+        Ok(came || self.speaks.get())
+    }
 
-/// Waits for the end of the program; meanwhile passes signals on and collects what else ended.
-fn wait(signals: &Signals, child: u32) -> Result<Status, FenceError> {
-    loop {
-        if let Some(status) = collect(child) {
-            return Ok(status);
-        }
-        let mut sources = [PollFd::new(signals, PollFlags::IN)];
-        match rustix::event::poll(&mut sources, None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(FenceError::step("waiting", error)),
-        }
-        while let Some(came) = signals.next() {
-            pass_on(came, child);
-        }
+    /// A turn that does not take long.
+    fn a_little(&self) {
+        let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+        _ = self.turn(Some(&timeout));
     }
 }
 
 /// Collects every child that ended; says how the main one did.
-fn collect(main: u32) -> Option<Status> {
+pub(crate) fn collect(main: u32) -> Option<Status> {
     let mut ended = None;
     while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
         if pid.as_raw_nonzero().get().unsigned_abs() == main {
-            let status = std::process::ExitStatus::from_raw(status.as_raw());
-            ended = status.code().map(Status::Code).or_else(|| status.signal().map(Status::Signal));
+            ended = status_of(status.as_raw());
         }
     }
     ended
+}
+
+/// How a process ended, from what wait(2) says.
+pub(crate) fn status_of(raw: i32) -> Option<Status> {
+    let status = std::process::ExitStatus::from_raw(raw);
+    status.code().map(Status::Code).or_else(|| status.signal().map(Status::Signal))
 }
 
 /// A terminal sends its signals to the whole foreground group, so that the program has them already; that it hung up it tells

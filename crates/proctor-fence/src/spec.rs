@@ -25,6 +25,9 @@ pub struct Fence {
     pub bind: Vec<u16>,
     /// Whether datagrams may be sent and received, to any address: what resolving names needs. Landlock cannot limit them.
     pub udp: bool,
+    /// Which processes may be signalled.
+    #[serde(skip_serializing_if = "Signals::is_inside")]
+    pub signals: Signals,
     /// What may be used up.
     pub limits: Limits,
     /// The namespaces that are tried for; absent: none.
@@ -49,6 +52,23 @@ pub enum Mode {
     Warn,
     /// It is not, and nothing is recorded.
     Off,
+}
+
+/// Which processes may be signalled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Signals {
+    /// Those inside this fence.
+    #[default]
+    Inside,
+    /// Those that a fence around this one allows, else all of this user's.
+    Open,
+}
+
+impl Signals {
+    fn is_inside(&self) -> bool {
+        *self == Self::Inside
+    }
 }
 
 /// What a program may use up. Absent: as much as its parent. As limits of the kernel they hold for each process by itself
@@ -82,6 +102,25 @@ pub struct Limits {
 pub struct Namespaces {
     /// Folders that look empty besides, such as the operator's home; what `read` and `write` list below them is kept.
     pub hide: Vec<PathBuf>,
+    /// Folders and files that are seen at another place besides. They need not be listed in `read` or `write`.
+    pub bind: Vec<Bind>,
+    /// Whether the program gets a PID namespace: it sees no process but its own, and all of them end with it.
+    pub processes: bool,
+    /// Whether it gets a network namespace: it reaches no address at all, its own included.
+    pub network: bool,
+}
+
+/// A folder or file that is seen at another place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bind {
+    /// What it is outside.
+    pub source: PathBuf,
+    /// Where it is inside: below `/tmp`, `/var/tmp`, `/dev/shm` or a hidden folder, where its place is made, or an existing path.
+    pub target: PathBuf,
+    /// Whether it may be changed.
+    #[serde(default)]
+    pub write: bool,
 }
 
 impl Fence {

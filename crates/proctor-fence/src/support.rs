@@ -25,7 +25,7 @@ pub struct Support {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missing {
     /// A short name: `landlock`, `landlock-network`, `landlock-scopes`, `landlock-truncate`, `landlock-devices`, `seccomp`,
-    /// `observation`, `namespaces`.
+    /// `observation`, `namespaces`; of a started program also `pid-namespace`.
     pub what: String,
     /// Why it is not there: what the system says.
     pub why: String,
@@ -61,8 +61,9 @@ const NO_TRUNCATE: &str = "Agents can empty files of this user that they cannot 
 const NO_NETWORK: &str = "Agents can connect to every TCP port.";
 const NO_DEVICES: &str = "Agents can control devices that they can open.";
 const NO_SCOPES: &str = "Agents can signal every process of this user and connect to abstract sockets.";
-const NO_SECCOMP: &str = "Agents can trace processes, change their limits and priorities and send datagrams.";
-const NO_OBSERVATION: &str = "What is refused is not recorded.";
+pub(crate) const NO_SECCOMP: &str = "Agents can trace processes, change their limits and priorities and send datagrams.";
+pub(crate) const NO_OBSERVATION: &str = "What is refused is not recorded.";
+pub(crate) const NO_PROCESSES: &str = "Programs see the processes outside, and what outlives them may go on.";
 pub(crate) const NO_NAMESPACES: &str =
     "Agents can change modes, owners and times of this user's files and connect to this user's sockets, and they share /tmp.";
 
@@ -112,11 +113,6 @@ fn namespaces(missing: &mut Vec<Missing>) -> (bool, bool) {
     }
     missing.push(Missing::new("namespaces", why, NO_NAMESPACES));
     (false, false)
-}
-
-/// Said where namespaces are not asked for or not made yet.
-pub(crate) fn without_namespaces() -> Option<Missing> {
-    None
 }
 
 /// What is unshared, without and with a user namespace around it, in the order in which it is tried.

@@ -33,10 +33,19 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Gives this process namespaces of its own; `flags` are those of unshare(2). Never `CLONE_FILES`.
-pub(crate) fn unshare(flags: libc::c_int) -> io::Result<()> {
-    // SAFETY: only namespaces are unshared, which no memory or descriptor of Rust's depends on.
-    result(unsafe { libc::unshare(flags & !libc::CLONE_FILES) }.into()).map(drop)
+/// Forks this process into new namespaces; `flags` are the `CLONE_NEW…` of clone(2). It must have one thread, as for [`fork`].
+pub(crate) fn fork_into(flags: libc::c_int) -> io::Result<Fork> {
+    const NEW: libc::c_int =
+        libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUSER | libc::CLONE_NEWPID | libc::CLONE_NEWNET;
+    if flags & NEW == 0 {
+        return fork();
+    }
+    let flags = libc::c_long::from((flags & NEW) | libc::SIGCHLD);
+    // SAFETY: without `CLONE_VM` and a stack the call is a fork: the child has a copy of all memory. The caller has one thread.
+    match result(unsafe { libc::syscall(libc::SYS_clone, flags, 0_usize, 0_usize, 0_usize, 0_usize) })? {
+        0 => Ok(Fork::Child),
+        pid => u32::try_from(pid).map(Fork::Parent).map_err(io::Error::other),
+    }
 }
 
 /// Sets and clears attributes of a mount and, if wanted, of all mounts below it.
@@ -221,4 +230,68 @@ pub(crate) fn try_namespaces(flags: libc::c_int) -> io::Result<Tried> {
         }
         Ok(Tried { namespaces: said[0], mounts: said[1] })
     }
+}
+
+/// A call that the parent outside is asked about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// Names the question.
+    pub(crate) id: u64,
+    /// The thread that calls.
+    pub(crate) pid: u32,
+    /// The number of the call.
+    pub(crate) call: libc::c_long,
+    /// Its arguments.
+    pub(crate) arguments: [u64; 6],
+}
+
+/// What the caller gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// The kernel does the call.
+    Continue,
+    /// This error number.
+    Refuse(i32),
+}
+
+/// The next question. Waits for one.
+pub(crate) fn next_asked(listener: BorrowedFd<'_>) -> io::Result<Asked> {
+    /// A newer kernel may write more than this crate knows of.
+    #[repr(C)]
+    struct Room {
+        notice: libc::seccomp_notif,
+        more: [u64; 32],
+    }
+    // SAFETY: plain numbers, for which zero is valid, and which the kernel wants to be zero; it writes no more than there is
+    // room for.
+    unsafe {
+        let mut room: Room = std::mem::zeroed();
+        result(libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut room).into())?;
+        let libc::seccomp_notif { id, pid, data, .. } = room.notice;
+        Ok(Asked { id, pid, call: data.nr.into(), arguments: data.args })
+    }
+}
+
+/// Answers a question.
+pub(crate) fn reply(listener: BorrowedFd<'_>, id: u64, reply: Reply) -> io::Result<()> {
+    let (error, flags) = match reply {
+        Reply::Continue => (0, u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or_default()),
+        Reply::Refuse(errno) => (-errno, 0),
+    };
+    let answer = libc::seccomp_notif_resp { id, val: 0, error, flags };
+    // SAFETY: the kernel reads the structure, which outlives the call.
+    result(unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw const answer) }.into()).map(drop)
+}
+
+/// Whether the thread still waits for the answer: if so, its id has not become another's, and what was read is its own.
+pub(crate) fn still_asks(listener: BorrowedFd<'_>, id: u64) -> bool {
+    // SAFETY: the kernel reads one number, which outlives the call.
+    unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) == 0 }
+}
+
+/// Lets the kernel go over to the answering process and back on the same processor, where it can: it saves most of the time.
+pub(crate) fn wake_in_sync(listener: BorrowedFd<'_>) {
+    const SYNC_WAKE_UP: u64 = 1;
+    // SAFETY: the flag is passed by value. An older kernel refuses, and nothing changes.
+    unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) };
 }

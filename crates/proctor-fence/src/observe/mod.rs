@@ -1,0 +1,231 @@
+//! What is refused, seen from outside: the parent is asked about calls before the kernel does them, and writes down those that
+//! the fence does not allow. Landlock, not this, refuses what touches files and ports: what a thread has in its memory can
+//! change after it was read.
+
+pub(crate) mod calls;
+mod memory;
+mod record;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+
+use crate::paths::{self, Own};
+use crate::sys::{self, Asked, Reply};
+use crate::{Fence, Mode, descendants, filter};
+use calls::{Touch, WRITES};
+use memory::{Address, Caller, Memories};
+use record::Record;
+
+pub use record::{Refusal, Tried};
+
+/// The process that went inside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Root {
+    pub(crate) pid: u32,
+    /// Whether it is the first of a PID namespace.
+    pub(crate) is_init: bool,
+}
+
+/// Answers the calls of everything inside.
+pub(crate) struct Observer {
+    listener: OwnedFd,
+    enforces: bool,
+    root: Root,
+    readable: Vec<PathBuf>,
+    writable: Vec<PathBuf>,
+    connect: Vec<u16>,
+    bind: Vec<u16>,
+    scoped: bool,
+    processes: Processes,
+    record: Record,
+    memories: Memories,
+}
+
+/// How many processes there may be, and how many there were.
+struct Processes {
+    most: Option<u64>,
+    /// At least as many as there are: counting looks at every process of the machine.
+    estimate: u64,
+}
+
+impl AsFd for Observer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+impl Observer {
+    pub(crate) fn new(listener: OwnedFd, fence: &Fence, own: &Own, root: Root, clock: fn() -> DateTime<Utc>) -> Self {
+        sys::wake_in_sync(listener.as_fd());
+        let devices = fence.devices();
+        let writable: Vec<PathBuf> = real(fence.write.iter().chain(&own.write).chain(&devices));
+        let readable = real(paths::readable(fence).iter().chain(&own.read).chain(&writable));
+        Self {
+            listener,
+            enforces: fence.mode == Mode::On,
+            root,
+            readable,
+            writable,
+            connect: fence.connect.clone(),
+            bind: fence.bind.clone(),
+            scoped: fence.signals == crate::Signals::Inside,
+            processes: Processes { most: fence.limits.processes, estimate: 0 },
+            record: Record::new(fence.refusals.as_deref(), fence.agent.clone(), clock),
+            memories: Memories::default(),
+        }
+    }
+
+    /// Takes one question and answers it.
+    pub(crate) fn answer(&mut self) {
+        // Whoever asked may be gone by now.
+        let Ok(asked) = sys::next_asked(self.listener.as_fd()) else { return };
+        let reply = self.decide(&asked);
+        _ = sys::reply(self.listener.as_fd(), asked.id, reply);
+    }
+
+    fn decide(&mut self, asked: &Asked) -> Reply {
+        let namespaces = asked.arguments.first().is_some_and(|flags| filter::makes_namespaces(*flags));
+        match calls::touch(asked.call) {
+            Some(Touch::Fork) if !(asked.call == libc::SYS_clone && namespaces) => self.fork(asked),
+            Some(Touch::Fork) | None => self.never(asked),
+            Some(touch) => {
+                let mut memories = std::mem::take(&mut self.memories);
+                let refused = self.refused(asked, touch, &mut memories);
+                if matches!(touch, Touch::Execute { .. }) {
+                    memories.forget(asked.pid);
+                }
+                self.memories = memories;
+                if let Some((what, target)) = refused {
+                    self.note(asked, what, target);
+                }
+                Reply::Continue
+            }
+        }
+    }
+
+    fn note(&mut self, asked: &Asked, what: Tried, target: String) {
+        let program = memory::program(asked.pid);
+        // What was read may be another process's, when this one ended meanwhile.
+        if sys::still_asks(self.listener.as_fd(), asked.id) {
+            self.record.note(asked.pid, program, what, target);
+        }
+    }
+
+    fn never(&mut self, asked: &Asked) -> Reply {
+        let target = match asked.call {
+            libc::SYS_socket => socket(&asked.arguments),
+            call => filter::name(call).to_owned(),
+        };
+        let what = if asked.call == libc::SYS_socket { Tried::Connect } else { Tried::Call };
+        self.note(asked, what, target);
+        if self.enforces { Reply::Refuse(libc::EPERM) } else { Reply::Continue }
+    }
+
+    fn fork(&mut self, asked: &Asked) -> Reply {
+        let Some(most) = self.processes.most else { return Reply::Continue };
+        self.processes.estimate += 1;
+        if self.processes.estimate >= most {
+            self.processes.estimate = descendants::below(self.root.pid).len() as u64 + 1;
+        }
+        if self.processes.estimate < most {
+            return Reply::Continue;
+        }
+        self.note(asked, Tried::Process, format!("more than {most} processes"));
+        Reply::Refuse(libc::EAGAIN)
+    }
+
+    /// What the fence refuses of a call.
+    fn refused(&self, asked: &Asked, touch: Touch, memories: &mut Memories) -> Option<(Tried, String)> {
+        let caller = Caller::of(asked.pid, memories);
+        let argument = |at: usize| asked.arguments.get(at).copied().unwrap_or_default();
+        let path = |folder: Option<usize>, at: usize| caller.path(folder.map(argument), argument(at));
+        let opened = |path: PathBuf, flags: u32| {
+            let writes = flags & WRITES != 0;
+            if writes { self.changed(&caller, &path) } else { self.read(&caller, &path) }
+        };
+        match touch {
+            Touch::Open { folder, path: at, flags } => opened(path(folder, at)?, argument(flags) as u32),
+            Touch::OpenHow { folder, path: at, how } => opened(path(Some(folder), at)?, caller.open_how(argument(how))? as u32),
+            Touch::Execute { folder, path: at } => self.read(&caller, &path(folder, at)?),
+            Touch::Change { folder, path: at } => self.changed(&caller, &path(folder, at)?),
+            Touch::Move { from, to } => {
+                let first = self.changed(&caller, &path(from.0, from.1)?);
+                first.or_else(|| self.changed(&caller, &path(to.0, to.1)?))
+            }
+            Touch::Connect => self.connected(&caller, caller.address(argument(1), argument(2))?),
+            Touch::Bind => self.bound(&caller, caller.address(argument(1), argument(2))?),
+            Touch::Signal => self.signalled(argument(0) as i32),
+            Touch::Fork => None,
+        }
+    }
+
+    fn read(&self, caller: &Caller<'_>, path: &Path) -> Option<(Tried, String)> {
+        if lies_in(path, &self.readable) {
+            return None;
+        }
+        // Hidden files are not there inside, but whoever names one that is there outside wants that one.
+        let found = caller.existing(path).or_else(|| path.exists().then(|| path.to_owned()))?;
+        (!lies_in(&found, &self.readable)).then(|| (Tried::Read, found.to_string_lossy().into_owned()))
+    }
+
+    fn changed(&self, caller: &Caller<'_>, path: &Path) -> Option<(Tried, String)> {
+        if lies_in(path, &self.writable) {
+            return None;
+        }
+        let found = caller.resolved(path)?;
+        (!lies_in(&found, &self.writable)).then(|| (Tried::Write, found.to_string_lossy().into_owned()))
+    }
+
+    fn connected(&self, caller: &Caller<'_>, address: Address) -> Option<(Tried, String)> {
+        match address {
+            Address::Port(address, port) if !self.connect.contains(&port) => Some((Tried::Connect, shown(address, port))),
+            Address::Path(path) => self.changed(caller, &path).map(|(_, path)| (Tried::Connect, path)),
+            _ => None,
+        }
+    }
+
+    fn bound(&self, caller: &Caller<'_>, address: Address) -> Option<(Tried, String)> {
+        match address {
+            Address::Port(address, port) if !self.bind.contains(&port) => Some((Tried::Bind, shown(address, port))),
+            Address::Path(path) => self.changed(caller, &path),
+            _ => None,
+        }
+    }
+
+    fn signalled(&self, target: i32) -> Option<(Tried, String)> {
+        let target = u32::try_from(target).ok().filter(|target| *target > 0 && self.scoped && !self.root.is_init)?;
+        if target == self.root.pid || !descendants::exists(target) || descendants::descends(target, self.root.pid) {
+            return None;
+        }
+        Some((Tried::Signal, format!("{target} {}", descendants::command_line(target))))
+    }
+}
+
+/// The paths, and where they lead to.
+fn real<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = paths.flat_map(|path| [Some(path.clone()), std::fs::canonicalize(path).ok()]).flatten().collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn lies_in(path: &Path, folders: &[PathBuf]) -> bool {
+    folders.iter().any(|folder| path.starts_with(folder))
+}
+
+fn shown(address: std::net::IpAddr, port: u16) -> String {
+    std::net::SocketAddr::new(address, port).to_string()
+}
+
+/// What a refused socket would have been.
+fn socket(arguments: &[u64; 6]) -> String {
+    let [family, kind, ..] = arguments.map(|one| one as u32 as i32);
+    let kind = kind & 0xf;
+    match (family, kind) {
+        (libc::AF_INET | libc::AF_INET6, libc::SOCK_DGRAM) => "udp".into(),
+        (libc::AF_INET | libc::AF_INET6, libc::SOCK_RAW) => "raw ip".into(),
+        _ => format!("socket family {family} type {kind}"),
+    }
+}
