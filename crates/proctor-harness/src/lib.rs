@@ -21,5 +21,6 @@ pub mod scenario;
 mod short_file;
 mod tmux_variables;
 pub mod town;
+pub mod untrusted;
 
 pub use halt::Halt;

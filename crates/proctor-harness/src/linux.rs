@@ -3,6 +3,7 @@
 //! Another system needs another file of this form and nothing else.
 
 mod newcomers;
+mod opens;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -12,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use futures::{FutureExt, StreamExt};
-use inotify::{EventMask, EventStream, Inotify, WatchDescriptor, WatchMask};
+use inotify::{EventStream, Inotify, WatchMask};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::IFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitOptions};
@@ -21,6 +22,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::short_file;
 
 pub use newcomers::Newcomers;
+pub use opens::Opens;
 
 /// Waits for changes in folders and files.
 pub struct Watcher {
@@ -60,53 +62,6 @@ impl Watcher {
             next = self.stream.next().now_or_never().flatten();
         }
         Ok(())
-    }
-}
-
-/// Records which files of a folder are opened.
-pub struct Opens {
-    inotify: Inotify,
-    folders: BTreeMap<WatchDescriptor, PathBuf>,
-}
-
-impl Opens {
-    /// Watches a folder and the folders in it, from now on.
-    ///
-    /// # Errors
-    /// When the machine allows no further watch.
-    pub fn watch(folder: &Path) -> io::Result<Self> {
-        let inotify = Inotify::init()?;
-        let mut folders = BTreeMap::new();
-        for entry in walkdir::WalkDir::new(folder).into_iter().flatten().filter(|e| e.file_type().is_dir()) {
-            let relative = entry.path().strip_prefix(folder).unwrap_or(Path::new("")).to_owned();
-            folders.insert(inotify.watches().add(entry.path(), WatchMask::OPEN)?, relative);
-        }
-        Ok(Self { inotify, folders })
-    }
-
-    /// The files opened since the watch began, relative to the folder; `true` when the kernel lost some.
-    ///
-    /// # Errors
-    /// When the kernel's queue cannot be read.
-    pub fn take(mut self) -> io::Result<(BTreeSet<PathBuf>, bool)> {
-        let mut opened = BTreeSet::new();
-        let mut lost = false;
-        let mut buffer = [0_u8; 16384];
-        loop {
-            let events = match self.inotify.read_events(&mut buffer) {
-                Ok(events) => events,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((opened, lost)),
-                Err(error) => return Err(error),
-            };
-            for event in events {
-                lost |= event.mask.contains(EventMask::Q_OVERFLOW);
-                if let (Some(folder), Some(name), false) =
-                    (self.folders.get(&event.wd), event.name, event.mask.contains(EventMask::ISDIR))
-                {
-                    opened.insert(folder.join(name));
-                }
-            }
-        }
     }
 }
 

@@ -4,11 +4,17 @@
 //! any town. Times are UTC (RFC 3339 on disk). Every file format is stated in `docs/evidence.md`; a change that an
 //! old reader cannot take raises [`SCHEMA_VERSION`].
 
+mod exercise;
+mod skipped;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use exercise::{ExerciseRecord, FileState, RuntimeChange, RuntimeRecord, StepRecord};
+pub use skipped::{Skipped, SkippedFile, SkippedRow};
 
 /// The version of every file below `evidence/`, written into `run.json` and `plan.json`.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -49,6 +55,8 @@ pub mod path {
     pub const GIT: &str = "git";
     /// One folder per exercise, each with a `record.json` ([`super::ExerciseRecord`]).
     pub const EXERCISE: &str = "exercise";
+    /// [`super::RuntimeRecord`]: what the exercises ran with.
+    pub const RUNTIME: &str = "exercise/runtime.json";
     /// The run's store (see `proctor-store`).
     pub const TELEMETRY: &str = "telemetry";
     /// [`super::Exchange`] rows: the gateway's journal.
@@ -57,6 +65,8 @@ pub mod path {
     pub const TRANSCRIPTS: &str = "transcripts";
     /// What the town itself said, as it said it.
     pub const RAW: &str = "raw";
+    /// [`super::SkippedRow`] rows: what was left out when the town's files were collected.
+    pub const SKIPPED: &str = "skipped.ndjson";
 }
 
 /// The run itself: who, what, when, and how far it came. Written at the start and replaced after every phase, so that it
@@ -443,63 +453,6 @@ pub struct Delivery {
     /// is too old to say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<String>,
-}
-
-/// The record of one exercise.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct ExerciseRecord {
-    /// Its name in the scenario: `bob.signature_bit`.
-    pub name: String,
-    /// What it is, for people.
-    pub title: String,
-    /// Its steps in order; fewer than planned when one that others need could not be run.
-    pub steps: Vec<StepRecord>,
-    /// Why it was not done, when it was not (a deliverable missing, the run cancelled).
-    pub not_done: Option<String>,
-}
-
-/// One program that an exercise ran.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct StepRecord {
-    /// Its name in the exercise.
-    pub name: String,
-    /// `subject` (what was merged) or `checker` (the scenario's own program).
-    pub by: String,
-    /// The command line, with paths as `$REPO/alice/alice.py`, `$WORK`, `$CHECKS`, `$PYTHON`.
-    pub command: Vec<String>,
-    /// Exit code; absent when ended by a signal or the time limit.
-    pub exit: Option<i32>,
-    /// `signal 9`, `time limit 60 s`, when there is no exit code.
-    pub ended: Option<String>,
-    /// Standard output, decoded lossily, ANSI kept, cut at `LIMIT` bytes.
-    pub stdout: String,
-    /// Standard error, likewise.
-    pub stderr: String,
-    /// Bytes cut from the two streams, never silently.
-    pub cut: u64,
-    /// When it began.
-    pub started_at: Time,
-    /// How long it took.
-    pub duration_ms: f64,
-    /// Files in the working directory afterwards.
-    pub files: Vec<FileState>,
-    /// Watched files it opened, relative to the working directory (`*.pem`, `message.enc`).
-    pub opened: Vec<String>,
-    /// Values that a checker stated about the world, from its `key=value` lines on stdout.
-    pub facts: BTreeMap<String, String>,
-}
-
-/// A file after a step.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct FileState {
-    /// Path relative to the working directory.
-    pub path: String,
-    /// Bytes.
-    pub size: u64,
-    /// SHA-256 of the content, lower-case hex.
-    pub sha256: String,
-    /// Whether this step made or changed it.
-    pub changed: bool,
 }
 
 /// One exchange between an agent and the gateway, as the gateway's journal has it.

@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::JudgeError;
 use crate::evidence::{
-    AgentRow, Bead, Convoy, Delivery, Exchange, ExerciseRecord, FaultRow, Mail, MergeRequest, RigGit, RunRecord, SCHEMA_VERSION,
-    Session, Sign, path,
+    AgentRow, Bead, Convoy, Delivery, Exchange, ExerciseRecord, FaultRow, Mail, MergeRequest, RigGit, RunRecord, RuntimeRecord,
+    SCHEMA_VERSION, Session, Sign, SkippedRow, path,
 };
 use crate::plan::Plan;
 
@@ -62,6 +62,10 @@ pub(crate) struct Run {
     pub(crate) exchanges: Rows<Exchange>,
     /// By name; the path is the record's folder, relative to the run's folder.
     pub(crate) exercises: BTreeMap<String, (String, ExerciseRecord)>,
+    /// What the exercises ran with; absent in runs of an older Proctor, and where none was done.
+    pub(crate) runtime: Option<RuntimeRecord>,
+    /// What was left out when the town's files were collected.
+    pub(crate) skipped: Rows<SkippedRow>,
     /// Files that could not be read whole, with the reason.
     pub(crate) unread: Vec<(String, String)>,
 }
@@ -87,6 +91,8 @@ impl Run {
             deliveries: reader.rows(path::DELIVERIES),
             exchanges: reader.rows(path::EXCHANGES),
             exercises: reader.exercises(),
+            runtime: reader.json(path::RUNTIME),
+            skipped: reader.rows(path::SKIPPED),
             unread: reader.unread,
         })
     }

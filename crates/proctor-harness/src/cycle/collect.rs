@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use proctor_judge::evidence::{Leftover, RigGit, Time, path};
+use proctor_judge::evidence::{Leftover, RigGit, SkippedRow, Time, path};
 use tokio::time::{Instant, sleep};
 
 use super::critical_path::critical_path;
@@ -20,7 +20,7 @@ use super::run::Run;
 use super::stalled::StalledCollector;
 use super::{Progress, Services, agents};
 use crate::clean;
-use crate::exercise::python::Python;
+use crate::exercise::python::Provided;
 use crate::exercise::{self, Ground};
 use crate::halt::Halt;
 use crate::landed::TARGET;
@@ -51,7 +51,7 @@ impl<S: Services> Run<S> {
             let work = run_exercises(
                 ground.ok().flatten(),
                 exercises,
-                self.rec.evidence.join(path::EXERCISE),
+                self.rec.evidence.clone(),
                 self.cancel.clone(),
                 self.rec.teller(),
             );
@@ -170,14 +170,15 @@ impl<S: Services> Run<S> {
             return Ok(None);
         }
         self.rec.tell(Progress::Doing("waiting for the runtime of the deliverables".into()));
-        let python: Option<Python> = tokio::select! {
+        let runtime: Option<Arc<Provided>> = tokio::select! {
             ready = self.runtime.ready() => ready?,
             () = self.cancel.reached(1) => return Err(Halt::cancelled()),
         };
-        let (Some(python), Some(git)) = (python, &self.git) else { return Ok(None) };
-        self.rec.record.versions.insert("python".into(), python.version.clone());
+        let (Some(runtime), Some(git)) = (runtime, &self.git) else { return Ok(None) };
+        self.rec.record.versions.insert("python".into(), runtime.python.version.clone());
         let spec = Arc::new(self.request.scenario.spec.clone());
-        let ground = Ground { spec, work: self.root()?.join("work"), python: python.program, clock: Arc::clone(&self.rec.clock) };
+        let (work, clock) = (self.root()?.join("work"), Arc::clone(&self.rec.clock));
+        let ground = Ground { spec, work, runtime, secret: self.request.secret.clone(), clock };
         ground.prepare(&self.request.scenario.files, git, &self.rec.evidence.join(path::GIT)).await?;
         Ok(Some(ground))
     }
@@ -210,7 +211,8 @@ impl<S: Services> Run<S> {
             Err(halt) if self.is_hit() => {
                 self.rec.log(&format!("not all of the town could be kept after a planned fault: {halt}"))
             }
-            collected => keep(&mut first, collected),
+            Ok(skipped) => keep(&mut first, self.write_skipped(&skipped)),
+            Err(halt) => keep(&mut first, Err(halt)),
         }
         if !self.request.keep_town {
             keep(&mut first, town.end().await);
@@ -218,6 +220,14 @@ impl<S: Services> Run<S> {
         let events = town.new_events(&mut self.events_read);
         keep(&mut first, self.take_events(&events));
         first.map_or(Ok(()), Err)
+    }
+
+    /// What was left out of the town's files; nothing is written when that is nothing.
+    fn write_skipped(&self, skipped: &[SkippedRow]) -> Result<(), Halt> {
+        if skipped.is_empty() {
+            return Ok(());
+        }
+        write_rows(&self.rec.evidence.join(path::SKIPPED), skipped)
     }
 
     /// The town's commands, and those of them that the landing waited for.
@@ -300,11 +310,18 @@ impl<S: Services> Run<S> {
         if let Some(kib) = linux::proportional_memory_kib(std::process::id()) {
             self.rec.record.notes.insert("proctor_memory_kib".into(), kib.to_string());
         }
-        let python = self.runtime.ready().now_or_never().and_then(Result::ok).flatten();
+        let runtime = self.runtime.ready().now_or_never().and_then(Result::ok).flatten();
         let (scenario, seed, programs) = (self.request.scenario.clone(), self.request.seed, self.programs.clone());
         let hashes = Hashes::remembered(&self.request.cache);
         let lock = tokio::task::spawn_blocking(move || {
-            Lock::of(&scenario.spec.name, seed, &scenario.files, &programs, python.as_ref(), hashes)
+            Lock::of(
+                &scenario.spec.name,
+                seed,
+                &scenario.files,
+                &programs,
+                runtime.as_ref().map(|runtime| &runtime.python),
+                hashes,
+            )
         });
         let lock = lock.await.map_err(|error| Halt::harness(error.to_string()))?;
         write_json(&self.request.report.join("lock.json"), &lock)
@@ -339,10 +356,11 @@ fn with_states_of(mut after: Snapshot, before: Option<&Snapshot>) -> Snapshot {
 async fn run_exercises(
     ground: Option<Ground>,
     exercises: Vec<(Exercise, Option<String>)>,
-    folder: PathBuf,
+    evidence: PathBuf,
     cancel: super::Cancel,
     tell: Tell,
 ) -> Result<usize, Halt> {
+    let (folder, runtime_file) = (evidence.join(path::EXERCISE), evidence.join(path::RUNTIME));
     let write = |record: &proctor_judge::evidence::ExerciseRecord| {
         let folder = folder.join(exercise::folder_name(&record.name));
         std::fs::create_dir_all(&folder).map_err(|error| Halt::io("make", &folder, &error))?;
@@ -363,5 +381,6 @@ async fn run_exercises(
             write(&record)
         })
         .await?;
+    write_json(&runtime_file, &ground.runtime().await?)?;
     Ok(count)
 }

@@ -20,7 +20,7 @@ use super::stalled::StalledCollector;
 use super::strikes::Strikes;
 use super::{Cancel, Request, Services};
 use crate::base::{Base, RUN_ID, RUNS};
-use crate::exercise::python::{self, Python, Wanted};
+use crate::exercise::python::{self, Provided, Wanted};
 use crate::halt::Halt;
 use crate::landed::Landed;
 use crate::landed::git::Git;
@@ -174,7 +174,7 @@ impl<S: Services> Run<S> {
 /// The runtime of the deliverables, made beside phases 1 to 6 because making it the first time takes a while.
 #[derive(Clone)]
 pub(crate) struct RuntimeInTheMaking {
-    making: Option<Shared<BoxFuture<'static, Result<Python, Halt>>>>,
+    making: Option<Shared<BoxFuture<'static, Result<Arc<Provided>, Halt>>>>,
     task: Option<AbortHandle>,
 }
 
@@ -190,7 +190,7 @@ impl RuntimeInTheMaking {
             cache: request.cache.clone(),
             environment: making_environment(request),
         };
-        let task = AbortOnDrop(tokio::spawn(async move { python::provide(&wanted).await }));
+        let task = AbortOnDrop(tokio::spawn(async move { python::provide(&wanted).await.map(Arc::new) }));
         let abort = task.0.abort_handle();
         let making = async move { task.wait().await }.boxed().shared();
         Self { making: Some(making), task: Some(abort) }
@@ -206,7 +206,7 @@ impl RuntimeInTheMaking {
     }
 
     /// The runtime; absent when the scenario needs none.
-    pub(crate) async fn ready(&self) -> Result<Option<Python>, Halt> {
+    pub(crate) async fn ready(&self) -> Result<Option<Arc<Provided>>, Halt> {
         match &self.making {
             Some(making) => making.clone().await.map(Some),
             None => Ok(None),
@@ -231,10 +231,10 @@ fn making_environment(request: &Request) -> BTreeMap<String, String> {
 }
 
 /// A task that ends with whoever waits for it.
-struct AbortOnDrop(tokio::task::JoinHandle<Result<Python, Halt>>);
+struct AbortOnDrop(tokio::task::JoinHandle<Result<Arc<Provided>, Halt>>);
 
 impl AbortOnDrop {
-    async fn wait(mut self) -> Result<Python, Halt> {
+    async fn wait(mut self) -> Result<Arc<Provided>, Halt> {
         (&mut self.0).await.map_err(|error| Halt::harness(format!("making the runtime broke off: {error}")))?
     }
 }

@@ -2,26 +2,28 @@
 //!
 //! Independent exercises run at the same time, as many as the machine has cores; one that comes after another waits for it.
 
+mod again;
+mod place;
 pub mod python;
 pub mod step;
+mod strays;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use proctor_judge::evidence::ExerciseRecord;
+use proctor_judge::evidence::{ExerciseRecord, RuntimeRecord};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use walkdir::WalkDir;
 
 use crate::cycle::{Cancel, Clock};
 use crate::halt::Halt;
 use crate::landed::TARGET;
 use crate::landed::git::Git;
-use crate::scenario::{Exercise, Files, Scenario, Spec};
-use python::{Python, Wanted};
-use step::Place;
+use crate::scenario::{Exercise, Files, Spec, Step};
+use python::Provided;
+
+pub use again::{Again, again};
 
 /// What exercises run on and with.
 #[derive(Clone)]
@@ -30,8 +32,10 @@ pub struct Ground {
     pub spec: Arc<Spec>,
     /// Folder for clones, working directories and the scenario's checks; fresh.
     pub work: PathBuf,
-    /// The interpreter.
-    pub python: PathBuf,
+    /// The interpreter, whose environment is watched for changes.
+    pub runtime: Arc<Provided>,
+    /// What nobody but the harness knows: folders are named by it.
+    pub secret: String,
     /// The time of day.
     pub clock: Clock,
 }
@@ -105,9 +109,9 @@ impl Ground {
     }
 
     async fn run_one(&self, exercise: &Exercise) -> Result<ExerciseRecord, Halt> {
-        let place = self.place(exercise)?;
-        let mut record =
-            ExerciseRecord { name: exercise.name.clone(), title: exercise.title.clone(), steps: Vec::new(), not_done: None };
+        let (mut place, not_brought) = self.place(exercise).await?;
+        let mut record = empty(exercise);
+        record.not_brought = not_brought;
         let mut facts = BTreeMap::new();
         for step in &exercise.step {
             let good = |need: &String| record.steps.iter().any(|done| done.name == *need && done.exit == Some(0));
@@ -123,47 +127,24 @@ impl Ground {
                 }
                 Err(missing) => _ = record.not_done.get_or_insert(missing),
             }
+            if let Some(subject) = &step.subject {
+                self.runtime.watched.look(self.said_of(exercise, step, subject)).await?;
+            }
         }
         Ok(record)
     }
 
-    /// Makes the fresh surroundings of one exercise. The clones are copied, so that none sees what another wrote there.
-    fn place(&self, exercise: &Exercise) -> Result<Place, Halt> {
-        let root = self.work.join("run").join(&exercise.name);
-        let below = |name: &str| root.join(name);
-        for name in ["work", "home", "tmp", "repos"] {
-            fs::create_dir_all(below(name)).map_err(|error| Halt::io("make", &below(name), &error))?;
-        }
-        let left = |name: &str| self.work.join("run").join(name).join("work");
-        if let Some(after) = &exercise.after {
-            copy(&left(after), &below("work"))?;
-        }
-        for (folder, from) in &exercise.bring {
-            copy(&left(from), &below("work").join(folder))?;
-        }
-        copy(&self.work.join("repos"), &below("repos"))?;
-        Ok(Place {
-            work: below("work"),
-            home: below("home"),
-            tmp: below("tmp"),
-            repos: below("repos"),
-            checks: self.work.join("checks"),
-            python: self.python.clone(),
-            watch: self.spec.watch.clone(),
-            env: self.environment(&below("repos")),
-        })
+    fn said_of(&self, exercise: &Exercise, step: &Step, subject: &[String]) -> String {
+        format!("step {} of exercise {} ({})", step.name, exercise.name, subject.get(..2).unwrap_or(subject).join("/"))
     }
 
-    fn environment(&self, repos: &Path) -> BTreeMap<String, String> {
-        let bin = self.python.parent().map(|bin| bin.display().to_string()).unwrap_or_default();
-        let fixed = [("LANG", "C.UTF-8"), ("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONUNBUFFERED", "1"), ("TERM", "dumb")];
-        let mut env: BTreeMap<String, String> =
-            fixed.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        env.insert("PATH".into(), format!("{bin}:/usr/local/bin:/usr/bin:/bin"));
-        for rig in &self.spec.rig {
-            env.insert(format!("PROCTOR_REPO_{}", rig.name.to_uppercase()), repos.join(&rig.name).display().to_string());
-        }
-        env
+    /// What became of the interpreter's environment, once all exercises have ended.
+    ///
+    /// # Errors
+    /// When looking at it breaks off.
+    pub async fn runtime(&self) -> Result<RuntimeRecord, Halt> {
+        self.runtime.watched.look("the exercises".to_owned()).await?;
+        Ok(self.runtime.watched.record(&self.runtime.python.version))
     }
 }
 
@@ -174,100 +155,15 @@ fn needed_by(exercise: &Exercise) -> impl Iterator<Item = &String> {
 
 /// The record of an exercise that was not begun or broken off.
 pub fn not_done(exercise: &Exercise, why: &str) -> ExerciseRecord {
-    ExerciseRecord { name: exercise.name.clone(), title: exercise.title.clone(), steps: Vec::new(), not_done: Some(why.into()) }
+    ExerciseRecord { not_done: Some(why.into()), ..empty(exercise) }
 }
 
-/// Copies a folder's files and links; a missing folder is empty.
-fn copy(from: &Path, to: &Path) -> Result<(), Halt> {
-    for entry in WalkDir::new(from).into_iter().flatten() {
-        let target = to.join(entry.path().strip_prefix(from).unwrap_or(entry.path()));
-        let kind = entry.file_type();
-        let copied = if kind.is_dir() {
-            fs::create_dir_all(&target)
-        } else if kind.is_symlink() {
-            fs::read_link(entry.path()).and_then(|link| std::os::unix::fs::symlink(link, &target))
-        } else {
-            fs::copy(entry.path(), &target).map(drop)
-        };
-        copied.map_err(|error| Halt::io("write", &target, &error))?;
-    }
-    Ok(())
+fn empty(exercise: &Exercise) -> ExerciseRecord {
+    let (name, title) = (exercise.name.clone(), exercise.title.clone());
+    ExerciseRecord { name, title, steps: Vec::new(), not_done: None, not_brought: BTreeMap::new() }
 }
 
 /// The folder of an exercise's record below `evidence/exercise/`.
 pub fn folder_name(name: &str) -> String {
     name.replace('/', "+")
-}
-
-/// What an exercise is run again with.
-pub struct Again<'a> {
-    /// The scenario, as it is now.
-    pub scenario: &'a Scenario,
-    /// The run's `evidence/` folder.
-    pub evidence: &'a Path,
-    /// Proctor's folder in the user's cache.
-    pub cache: &'a Path,
-    /// An interpreter that already has the packages.
-    pub python: Option<&'a Path>,
-    /// The user's environment.
-    pub environment: &'a BTreeMap<String, String>,
-    /// A fresh folder to work in; the caller removes it.
-    pub work: PathBuf,
-    /// The time of day.
-    pub clock: Clock,
-}
-
-/// Runs one exercise (and those it comes after) again on what was merged, from the evidence's bundles. Evidence is not changed.
-///
-/// # Errors
-/// Unknown exercise, no interpreter, or bundles that cannot be read.
-pub async fn again(again: Again<'_>, name: &str, cancel: &Cancel) -> Result<ExerciseRecord, Halt> {
-    let spec = &again.scenario.spec;
-    let wanted_exercises = with_needed(&spec.exercise, name)?;
-    let runtime = spec.runtime.as_ref().ok_or_else(|| Halt::harness("the scenario has no runtime"))?;
-    let wanted = Wanted {
-        named: again.python.map(Path::to_owned),
-        packages: runtime.packages.clone(),
-        cache: again.cache.to_owned(),
-        environment: again.environment.clone(),
-    };
-    let python: Python = python::provide(&wanted).await?;
-    let ground = Ground { spec: Arc::new(spec.clone()), work: again.work.clone(), python: python.program, clock: again.clock };
-    let git = own_git(again.environment, &again.work)?;
-    ground.prepare(&again.scenario.files, &git, &again.evidence.join(proctor_judge::evidence::path::GIT)).await?;
-    let mut found = None;
-    let keep = |record: ExerciseRecord| {
-        found = (record.name == name).then_some(record).or(found.take());
-        Ok(())
-    };
-    ground.run(&wanted_exercises, cancel, keep).await?;
-    found.ok_or_else(Halt::cancelled)
-}
-
-/// Git with a cleared environment and a home of its own below `work`.
-fn own_git(environment: &BTreeMap<String, String>, work: &Path) -> Result<Git, Halt> {
-    let path = environment.get("PATH").map_or("/usr/bin:/bin", String::as_str);
-    let program =
-        crate::linux::find_program("git", path).ok_or_else(|| Halt::environment("no git was found").hint("install git"))?;
-    let fixed = [("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_TERMINAL_PROMPT", "0"), ("PATH", path)];
-    let mut env: BTreeMap<String, String> = fixed.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    env.insert("HOME".into(), work.display().to_string());
-    Ok(Git::new(program, env))
-}
-
-/// The named exercise and all that must run before it, in the scenario's order.
-fn with_needed(all: &[Exercise], name: &str) -> Result<Vec<Exercise>, Halt> {
-    if !all.iter().any(|e| e.name == name) {
-        let near = crate::scenario::problem::nearest(name, all.iter().map(|e| e.name.as_str()));
-        let halt = Halt::harness(format!("there is no exercise `{name}`"));
-        return Err(near.map_or(halt.clone(), |near| halt.hint(format!("did you mean `{near}`?"))));
-    }
-    let mut wanted = vec![name.to_owned()];
-    // Each comes after earlier ones only, so one pass from the end finds all.
-    for exercise in all.iter().rev().filter(|e| e.after.is_some() || !e.bring.is_empty()) {
-        if wanted.contains(&exercise.name) {
-            wanted.extend(needed_by(exercise).cloned());
-        }
-    }
-    Ok(all.iter().filter(|e| wanted.contains(&e.name)).cloned().collect())
 }

@@ -1,48 +1,44 @@
 //! Runs one step of an exercise and records what happened: exit code, streams, files, opened files, facts.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proctor_judge::evidence::{FileState, StepRecord, Time};
-use walkdir::WalkDir;
 
-use crate::digest::sha256;
+use super::place::Place;
+use super::strays;
 use crate::halt::Halt;
-use crate::linux::Opens;
+use crate::linux::{self, Opens};
 use crate::process::{Ended, Program};
 use crate::scenario::Step;
+use crate::untrusted::{self, Listing, shown};
 
 /// Bytes kept of each stream of a step.
 pub const LIMIT: usize = 256 << 10;
 
-/// Where one exercise runs.
-#[derive(Clone, Debug)]
-pub struct Place {
-    /// The working directory.
-    pub work: PathBuf,
-    /// `HOME`.
-    pub home: PathBuf,
-    /// `TMPDIR`.
-    pub tmp: PathBuf,
-    /// The folder of clones, one per rig.
-    pub repos: PathBuf,
-    /// The scenario's `checks/`.
-    pub checks: PathBuf,
-    /// The interpreter.
-    pub python: PathBuf,
-    /// Patterns of files whose opening is recorded.
-    pub watch: Vec<String>,
-    /// The environment of every step.
-    pub env: BTreeMap<String, String>,
-}
+/// How often the kernel's list of opened files is taken while a step runs.
+const DRAIN: Duration = Duration::from_millis(20);
+
+/// Runs a checker in Python's isolated mode, in which a script's own folder is not searched: it is added alone, so that a checker finds
+/// its neighbours and nothing that a deliverable put into the working directory or into `HOME`.
+const CHECKER: &str = "import runpy, sys; sys.path.insert(0, sys.argv[1]); sys.argv[:] = sys.argv[2:]; runpy.run_path(sys.argv[0], run_name='__main__')";
 
 /// A step that can be run: its command line with real paths.
 struct Ready {
     by: &'static str,
     script: PathBuf,
     args: Vec<String>,
+}
+
+/// What was seen of the files while a step ran.
+struct Seen {
+    before: Listing,
+    after: Listing,
+    opened: Vec<String>,
+    opened_lost: bool,
+    left_behind: Vec<String>,
 }
 
 /// Whether a file name matches a pattern in which `*` stands for any characters.
@@ -55,8 +51,8 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Why a step cannot be run: what it runs is not there.
-pub type Missing = String;
+/// Why a step cannot be run: what it runs is not there, or cannot be given its arguments.
+pub(super) type Missing = String;
 
 impl Place {
     fn ready(&self, step: &Step, facts: &BTreeMap<String, String>) -> Result<Ready, Missing> {
@@ -83,8 +79,8 @@ impl Place {
     ///
     /// # Errors
     /// Inner: what it would run is missing. Outer: the machine refuses.
-    pub async fn run(
-        &self,
+    pub(super) async fn run(
+        &mut self,
         step: &Step,
         limit: Duration,
         facts: &BTreeMap<String, String>,
@@ -94,22 +90,42 @@ impl Place {
             Ok(ready) => ready,
             Err(missing) => return Ok(Err(missing)),
         };
-        let before = self.files();
-        let opens = Opens::watch(&self.work).map_err(|error| {
+        let before = self.refresh().await?;
+        let since = linux::uptime();
+        let mut opens = Opens::watch(&self.work, |path| self.is_watched(path)).map_err(|error| {
             Halt::environment(format!("opened files cannot be watched: {error}")).hint("raise fs.inotify.max_user_instances")
         })?;
-        let ended = self.program(&ready, limit).run().await;
-        let ended = ended.map_err(|error| Halt::environment(format!("{} cannot be started: {error}", self.python.display())))?;
-        let (opened, _) = opens.take().map_err(|error| Halt::environment(format!("opened files cannot be read: {error}")))?;
-        let watched = |path: &&PathBuf| {
-            path.file_name().is_some_and(|name| self.watch.iter().any(|pattern| matches(pattern, &name.to_string_lossy())))
+        let ended = match run_and_drain(self.program(&ready, limit), &mut opens).await {
+            // The arguments come from the scenario and from facts that a checker found in a deliverable's files.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::ArgumentListTooLong) => {
+                return Ok(Err(format!(
+                    "step `{}` was not run: its arguments cannot be passed to a program ({error})",
+                    step.name
+                )));
+            }
+            ended => ended.map_err(|error| Halt::environment(format!("{} cannot be started: {error}", self.python.display())))?,
         };
-        let opened = opened.iter().filter(watched).map(|path| path.display().to_string()).collect();
-        Ok(Ok(self.record(step, &ready, &ended, limit, &before, opened, now)))
+        let root = self.work.parent().unwrap_or(&self.work).to_owned();
+        let left_behind = untrusted::apart(move || strays::end(&root, since)).await?;
+        let (opened, opened_lost) =
+            opens.take().map_err(|error| Halt::environment(format!("opened files cannot be read: {error}")))?;
+        let opened = opened.iter().filter(|path| self.is_watched(path)).map(|path| shown(path)).collect();
+        let seen = Seen { before, after: self.look().await?, opened, opened_lost, left_behind };
+        let record = self.record(step, &ready, &ended, limit, &seen, now);
+        self.before = Some(seen.after);
+        Ok(Ok(record))
+    }
+
+    fn is_watched(&self, path: &Path) -> bool {
+        path.file_name().is_some_and(|name| self.watch.iter().any(|pattern| matches(pattern, &name.to_string_lossy())))
     }
 
     fn program(&self, ready: &Ready, limit: Duration) -> Program {
-        let mut program = Program::new(&self.python, &[]).env(&self.env).cwd(&self.work).timeout(limit);
+        let isolated: &[&str] = if ready.by == "checker" { &["-I", "-B", "-u", "-c", CHECKER] } else { &[] };
+        let mut program = Program::new(&self.python, isolated).env(&self.env).cwd(&self.work).timeout(limit);
+        if ready.by == "checker" {
+            program.args.push(self.checks.display().to_string());
+        }
         program.args.push(ready.script.display().to_string());
         program.args.extend(ready.args.clone());
         program.env.insert("HOME".into(), self.home.display().to_string());
@@ -119,17 +135,7 @@ impl Place {
         program
     }
 
-    #[allow(clippy::too_many_arguments, reason = "everything that a step's record is made of, once")]
-    fn record(
-        &self,
-        step: &Step,
-        ready: &Ready,
-        ended: &Ended,
-        limit: Duration,
-        before: &BTreeMap<String, String>,
-        opened: Vec<String>,
-        now: Time,
-    ) -> StepRecord {
+    fn record(&self, step: &Step, ready: &Ready, ended: &Ended, limit: Duration, seen: &Seen, now: Time) -> StepRecord {
         let stdout = String::from_utf8_lossy(&ended.stdout).into_owned();
         let how = match (ended.code, ended.signal) {
             (Some(_), _) => None,
@@ -140,7 +146,7 @@ impl Place {
         StepRecord {
             name: step.name.clone(),
             by: ready.by.into(),
-            command: self.shown(ready),
+            command: self.shown_command(ready),
             exit: ended.code,
             ended: how,
             stdout,
@@ -148,50 +154,78 @@ impl Place {
             cut: ended.cut,
             started_at: now,
             duration_ms: ended.duration.as_secs_f64() * 1000.0,
-            files: self.states(before),
-            opened,
+            files: states(&seen.before, &seen.after),
+            skipped: seen.after.skipped.clone(),
+            opened: seen.opened.clone(),
+            opened_lost: seen.opened_lost,
             facts,
+            left_behind: seen.left_behind.clone(),
         }
     }
 
     /// The command line without this machine's paths, so that the same run gives the same evidence anywhere.
-    fn shown(&self, ready: &Ready) -> Vec<String> {
+    fn shown_command(&self, ready: &Ready) -> Vec<String> {
         let script = ready.script.display().to_string();
         let script =
             script.replace(&self.repos.display().to_string(), "$REPO").replace(&self.checks.display().to_string(), "$CHECKS");
         ["$PYTHON".to_owned(), script].into_iter().chain(ready.args.iter().cloned()).collect()
     }
+}
 
-    /// Hashes of the files in the working directory, by relative path.
-    fn files(&self) -> BTreeMap<String, String> {
-        let files = WalkDir::new(&self.work).sort_by_file_name().into_iter().flatten().filter(|e| e.file_type().is_file());
-        files.filter_map(|e| Some((self.relative(e.path()), sha256(&fs::read(e.path()).ok()?)))).collect()
-    }
-
-    fn relative(&self, path: &Path) -> String {
-        path.strip_prefix(&self.work).unwrap_or(path).display().to_string()
-    }
-
-    fn states(&self, before: &BTreeMap<String, String>) -> Vec<FileState> {
-        let state = |(path, sha256): (String, String)| FileState {
-            size: fs::metadata(self.work.join(&path)).map_or(0, |m| m.len()),
-            changed: before.get(&path) != Some(&sha256),
-            path,
-            sha256,
-        };
-        self.files().into_iter().map(state).collect()
+/// Runs a program, and takes from the kernel's list of opened files meanwhile, which is too short for a step that opens thousands.
+async fn run_and_drain(program: Program, opens: &mut Opens) -> io::Result<Ended> {
+    let running = program.run();
+    tokio::pin!(running);
+    loop {
+        tokio::select! {
+            ended = &mut running => return ended,
+            () = tokio::time::sleep(DRAIN) => opens.drain()?,
+        }
     }
 }
 
-/// Replaces `${NAME}` by the fact of that name; an unknown one stays as it is.
+fn states(before: &Listing, after: &Listing) -> Vec<FileState> {
+    let known: BTreeMap<&Path, &str> = before.files.iter().map(|file| (file.path.as_path(), file.sha256.as_str())).collect();
+    let state = |file: &untrusted::Found| FileState {
+        path: shown(&file.path),
+        size: file.size,
+        sha256: file.sha256.clone(),
+        changed: known.get(file.path.as_path()) != Some(&file.sha256.as_str()),
+    };
+    after.files.iter().map(state).collect()
+}
+
+/// Replaces `${NAME}` by the fact of that name, once; an unknown one stays as it is.
 pub fn fill(text: &str, facts: &BTreeMap<String, String>) -> String {
-    facts.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
+    let (mut filled, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("${") {
+        filled.push_str(before);
+        match after.split_once('}').and_then(|(name, tail)| Some((facts.get(name)?, tail))) {
+            Some((value, tail)) => {
+                filled.push_str(value);
+                rest = tail;
+            }
+            None => {
+                filled.push_str("${");
+                rest = after;
+            }
+        }
+    }
+    filled + rest
 }
 
-/// The `fact NAME=VALUE` lines of a checker's standard output.
+/// The `fact NAME=VALUE` lines of a checker's standard output. A name with two values is not stated: a checker that repeats what stands
+/// in a deliverable's file may have been made to print the second.
 pub fn stated_facts(stdout: &str) -> BTreeMap<String, String> {
     let pairs = stdout.lines().filter_map(|line| line.strip_prefix("fact ")?.split_once('='));
-    pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
+    let mut stated: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for (name, value) in pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())) {
+        let earlier = stated.entry(name).or_insert_with(|| Some(value.clone()));
+        if earlier.as_ref() != Some(&value) {
+            *earlier = None;
+        }
+    }
+    stated.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
 #[cfg(test)]
@@ -210,5 +244,17 @@ mod tests {
     fn facts_are_read_and_filled_in() {
         let facts = stated_facts("noise\nfact text=a=b \nfact size=3\n");
         assert_eq!(fill("--say ${text} ${size} ${other}", &facts), "--say a=b 3 ${other}");
+    }
+
+    #[test]
+    fn a_fact_that_holds_the_name_of_another_is_no_way_to_it() {
+        let facts = stated_facts("fact a=${b}\nfact b=secret\n");
+        assert_eq!(fill("${a} ${ ${b}", &facts), "${b} ${ secret");
+    }
+
+    #[test]
+    fn a_fact_with_two_values_is_not_stated() {
+        let facts = stated_facts("fact text=wrong\nfact text=right\nfact size=3\nfact size=3\n");
+        assert_eq!(facts.into_iter().collect::<Vec<_>>(), [("size".to_owned(), "3".to_owned())]);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use proctor_judge::evidence::Leftover;
+use proctor_judge::evidence::{Leftover, Skipped, SkippedRow};
 use serde_json::{Value, json};
 
 use super::{Site, Snapshot, Tempo, Town};
@@ -16,6 +16,7 @@ use crate::halt::Halt;
 use crate::linux;
 use crate::process::{Ended, Program};
 use crate::scenario::RigsBy;
+use crate::untrusted;
 
 /// How long a call to `gt` may take unless it waits for an agent.
 const CALL_LIMIT: Duration = Duration::from_secs(20);
@@ -169,18 +170,13 @@ impl Town for Builtin {
         state.agents.iter().all(|agent| agent.state != "working")
     }
 
-    async fn collect(&self, transcripts: &Path) -> Result<(), Halt> {
+    async fn collect(&self, transcripts: &Path) -> Result<Vec<SkippedRow>, Halt> {
+        let skipped = keep_files(self.site.town(), self.site.raw.clone(), transcripts.to_owned()).await?;
         let raw = &self.site.raw;
-        for (from, to) in [(self.events_file(), "events.jsonl"), (self.site.town().join("daemon/daemon.log"), "daemon.log")] {
-            if from.exists() {
-                let to = raw.join(to);
-                fs::copy(&from, &to).map_err(|error| Halt::io("write", &to, &error))?;
-            }
-        }
         self.keep_output(&["agents", "list", "--json"], &raw.join("gt-agents.json")).await?;
         self.keep_output(&["sessions", "--json"], &raw.join("gt-sessions.json")).await?;
         self.keep_output(&["convoy", "list", "--json"], &raw.join("gt-convoys.json")).await?;
-        copy_flat(&self.site.town().join(".runtime/transcripts"), transcripts)
+        Ok(skipped)
     }
 
     async fn stop(&self) -> Result<(), Halt> {
@@ -191,12 +187,23 @@ impl Town for Builtin {
     }
 }
 
-fn copy_flat(from: &Path, to: &Path) -> Result<(), Halt> {
-    for entry in fs::read_dir(from).into_iter().flatten().flatten() {
-        let target = to.join(entry.file_name());
-        fs::copy(entry.path(), &target).map_err(|error| Halt::io("write", &target, &error))?;
-    }
-    Ok(())
+/// Copies what the town wrote of itself, and what its sessions printed.
+async fn keep_files(town: PathBuf, raw: PathBuf, transcripts: PathBuf) -> Result<Vec<SkippedRow>, Halt> {
+    untrusted::apart(move || {
+        let file = |path: &str, name: &str| untrusted::copy_file(&town, Path::new(path), &raw.join(name));
+        let copied = [
+            ("events.jsonl", file(".events.jsonl", "events.jsonl"), &raw),
+            ("daemon.log", file("daemon/daemon.log", "daemon.log"), &raw),
+            ("transcripts", untrusted::copy_flat(&town, Path::new(".runtime/transcripts"), &transcripts), &transcripts),
+        ];
+        let row = |(of, skipped, to): (&str, std::io::Result<Skipped>, &PathBuf)| match skipped {
+            Ok(skipped) if skipped.is_empty() => None,
+            Ok(skipped) => Some(Ok(SkippedRow { of: of.to_owned(), agent: None, skipped })),
+            Err(error) => Some(Err(Halt::io("write", to, &error))),
+        };
+        copied.into_iter().filter_map(row).collect()
+    })
+    .await?
 }
 
 /// Reads `gt snapshot --json`. What telemetry an agent owes is the harness's knowledge, so a town need not state it.

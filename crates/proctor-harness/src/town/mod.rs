@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use proctor_judge::evidence::{AgentRow, Bead, Convoy, Leftover, Mail, MergeRequest, Session, Time};
+use proctor_judge::evidence::{AgentRow, Bead, Convoy, Leftover, Mail, MergeRequest, Session, SkippedRow, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -255,8 +255,9 @@ pub trait Town: Send + Sync {
         None
     }
 
-    /// Copies what the town said of itself to the site's `raw` and what its sessions printed to `transcripts`.
-    async fn collect(&self, transcripts: &Path) -> Result<(), Halt>;
+    /// Copies what the town said of itself to the site's `raw` and what its sessions printed to `transcripts`, and says what was left
+    /// out: agents can write where it lies.
+    async fn collect(&self, transcripts: &Path) -> Result<Vec<SkippedRow>, Halt>;
 
     /// Ends what [`Town::stop`] left for reading. Afterwards no process of the town is there.
     async fn end(&self) -> Result<(), Halt> {

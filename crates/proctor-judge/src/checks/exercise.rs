@@ -28,8 +28,9 @@ pub(super) fn answer(case: &Case<'_>, check: &ExerciseCheck) -> Answer {
         Ok(filled) => judge(&filled, step),
         Err(name) => fact_missing(check, record, index, &name),
     };
-    let script = record.steps[..=index].iter().rev().find_map(rig_of);
-    let answer = match script.and_then(|rig| merged_as(case, &rig)) {
+    let answer = runtime_held(case, answer);
+    let script = record.steps[..=index].iter().rev().find_map(subject_of);
+    let answer = match script.and_then(|(rig, _)| merged_as(case.run, &rig)) {
         Some(text) => answer.detail("merged as", text),
         None => answer,
     };
@@ -85,10 +86,23 @@ fn output(step: &StepRecord) -> String {
     quoted(&last.into_iter().rev().collect::<Vec<_>>().join("\n"), 300)
 }
 
-/// The rig whose script a step ran: its command names `$REPO/<rig>/…`.
-fn rig_of(step: &StepRecord) -> Option<String> {
-    let inside = step.command.iter().find_map(|part| part.split_once("$REPO/"))?.1;
-    inside.split('/').next().map(str::to_owned)
+/// The rig and the script that a step ran, when it ran a deliverable: its command names `$REPO/<rig>/…` first of all.
+pub(crate) fn subject_of(step: &StepRecord) -> Option<(String, String)> {
+    let (rig, script) = step.command.get(1)?.strip_prefix("$REPO/")?.split_once('/')?;
+    Some((rig.to_owned(), script.to_owned()))
+}
+
+/// What a step shows counts only when nobody changed the interpreter that ran it.
+fn runtime_held(case: &Case<'_>, answer: Answer) -> Answer {
+    let change = case.run.runtime.as_ref().and_then(|runtime| runtime.changes.first());
+    match change {
+        None => answer,
+        Some(change) => {
+            let saw =
+                format!("the Python environment was changed ({}, by {}); it showed: {}", change.what, change.during, answer.saw);
+            Answer { status: CheckStatus::Unknown, saw, ..answer }
+        }
+    }
 }
 
 /// The facts that steps stated before the one in question.
@@ -129,6 +143,9 @@ impl<'a> Facts<'a> {
         Ok(out + rest)
     }
 }
+
+/// What is said of a step whose opened files are not all known.
+const LOST: &str = "it opened more files, or made more folders, than can be watched";
 
 /// What is expected, as one line.
 fn wording(check: &ExerciseCheck) -> String {
@@ -205,6 +222,7 @@ fn demands(check: &ExerciseCheck) -> Vec<Demand<'_>> {
         text: format!("opens {pattern}"),
         hold: Box::new(move |seen| match opened(seen, pattern) {
             Some(_) => Verdict::Holds,
+            None if seen.step.opened_lost => Verdict::CannotTell(format!("{LOST}, so that {pattern} may be among them")),
             None => Verdict::Broken(format!("{pattern} was not opened")),
         }),
     }));
@@ -212,6 +230,8 @@ fn demands(check: &ExerciseCheck) -> Vec<Demand<'_>> {
         text: format!("does not open {pattern}"),
         hold: Box::new(move |seen| match opened(seen, pattern) {
             Some(file) => Verdict::Broken(format!("it opened {file}")),
+            // Whoever opens so many has it in hand what is seen.
+            None if seen.step.opened_lost => Verdict::Broken(format!("{LOST}, and {pattern} may be among them")),
             None => Verdict::Holds,
         }),
     }));

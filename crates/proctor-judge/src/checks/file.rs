@@ -20,7 +20,7 @@ pub(super) fn answer(case: &Case<'_>, check: &FileCheck) -> Answer {
         _ => Answer::when(false, expected, format!("the origin of {} has no target branch", check.rig))
             .at(at_path(format!("evidence/{}", path::GIT_RIGS))),
     };
-    let answer = match merged_as(case, &check.rig) {
+    let answer = match merged_as(case.run, &check.rig) {
         Some(text) => answer.detail("merged as", text),
         None => answer,
     };

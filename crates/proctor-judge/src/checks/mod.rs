@@ -7,6 +7,7 @@ mod file;
 mod telemetry;
 mod town;
 
+pub(crate) use exercise::subject_of;
 pub(crate) use telemetry::{ERRORS, error_line, gap, number};
 
 use crate::evidence::StopKind;
@@ -169,10 +170,10 @@ fn kind(kind: &CheckKind) -> &'static str {
 }
 
 /// `bob main 3f2a1c9, by bob/rust for bo-tjb`: what stands on a rig's target branch and whose it is.
-fn merged_as(case: &Case<'_>, rig: &str) -> Option<String> {
-    let git = case.run.rig(rig)?;
+pub(crate) fn merged_as(run: &Run, rig: &str) -> Option<String> {
+    let git = run.rig(rig)?;
     let head = crate::wording::short_sha(git.head.as_deref()?);
-    let delivery = case.run.deliveries.rows.iter().find(|d| d.rig == rig && d.merged);
+    let delivery = run.deliveries.rows.iter().find(|d| d.rig == rig && d.merged);
     let by = delivery.map_or(String::new(), |d| {
         let worker = d.worker.as_deref().map_or_else(|| "nobody known".into(), crate::wording::short_agent);
         format!(", by {worker} for {}", d.issue)

@@ -1,5 +1,6 @@
 //! What the judge noticed, each with its evidence and the command to type next. The table of ids stands in `docs/report.md`.
 
+mod exercises;
 mod faults;
 mod followed;
 mod gastown;
@@ -90,6 +91,7 @@ pub(crate) fn all(known: &Known<'_>) -> Vec<Finding> {
     let (first, then): (Vec<&Judged>, Vec<&Judged>) = known.checks.iter().partition(|c| !c.absent);
     findings.extend(first.into_iter().chain(then).filter_map(|c| of_check(known, c)));
     findings.extend(telemetry::all(known));
+    findings.extend(exercises::all(known));
     findings.extend(notes::all(known));
     findings.sort_by_key(|f| f.level);
     findings

@@ -62,8 +62,8 @@ fn leftovers(known: &Known<'_>) -> Vec<Finding> {
     .collect()
 }
 
-/// Files that a run without faults or without a gateway has no reason to write.
-const OPTIONAL: [&str; 2] = [path::FAULTS, path::EXCHANGES];
+/// Files that a run without faults, a gateway, exercises or odd files has no reason to write.
+const OPTIONAL: [&str; 4] = [path::FAULTS, path::EXCHANGES, path::RUNTIME, path::SKIPPED];
 
 /// Evidence files that could not be read whole. That files of later phases are absent when a run stopped early is no news.
 fn unread(known: &Known<'_>) -> Vec<Finding> {

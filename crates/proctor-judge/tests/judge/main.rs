@@ -4,6 +4,7 @@
 mod causes;
 mod checks;
 mod compare;
+mod exercises;
 mod faults;
 mod findings;
 mod gastown;

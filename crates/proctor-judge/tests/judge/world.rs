@@ -423,8 +423,11 @@ fn exercise() -> ExerciseRecord {
         started_at: t(6.1),
         duration_ms: 31.5,
         files: vec![FileState { path: "message.enc".into(), size: 256, sha256: "0".repeat(64), changed: false }],
+        skipped: Skipped::default(),
         opened: Vec::new(),
+        opened_lost: false,
         facts: BTreeMap::new(),
+        left_behind: Vec::new(),
     };
     let mut flip = step("flip", "checker", &["$PYTHON", "$CHECKS/flip_bit.py", "message.sig"], 0);
     flip.facts.insert("text".into(), "Meet me at midnight.".into());
@@ -436,6 +439,7 @@ fn exercise() -> ExerciseRecord {
         title: "one bit of message.sig is flipped".into(),
         steps: vec![flip, bob],
         not_done: None,
+        not_brought: BTreeMap::new(),
     }
 }
 

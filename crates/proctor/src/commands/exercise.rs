@@ -53,12 +53,11 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         python: args.python.as_deref(),
         environment: &environment(),
         work: work.clone(),
+        secret: uuid::Uuid::new_v4().to_string(),
         clock: Arc::new(chrono::Utc::now),
     };
     let record = super::runtime()?.block_on(exercise::again(again, &args.name, &cancel));
-    if work.exists() {
-        std::fs::remove_dir_all(&work).map_err(|error| file_error("cannot remove", &work, &error))?;
-    }
+    proctor_harness::untrusted::remove(&work).map_err(|error| file_error("cannot remove", &work, &error))?;
     show(&record?, args.json)?;
     Ok(code::OK)
 }

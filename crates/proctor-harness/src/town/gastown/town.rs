@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use proctor_judge::evidence::SkippedRow;
 use tokio::sync::Mutex;
 
 use super::calls::{Calls, LONG_CALL};
@@ -282,13 +283,14 @@ impl Town for Gastown {
         Some(self.reader.lock().await.cost().to_string())
     }
 
-    async fn collect(&self, transcripts: &Path) -> Result<(), Halt> {
+    async fn collect(&self, transcripts: &Path) -> Result<Vec<SkippedRow>, Halt> {
         let mut reader = self.reader.lock().await;
         let sessions = reader.read().await.map(|state| state.sessions.clone()).unwrap_or_default();
-        collect::transcripts(&self.site.raw, &self.site.base.path(TRANSCRIPTS), &sessions, transcripts)?;
-        collect::files(&self.site.town(), &self.site.raw)?;
+        let mut skipped = collect::transcripts(&self.site, TRANSCRIPTS, sessions, transcripts).await?;
+        skipped.extend(collect::files(self.site.town(), self.site.raw.clone()).await?);
         collect::answers(&self.calls, &self.site.raw).await?;
-        reader.dump(&self.site.raw).await
+        reader.dump(&self.site.raw).await?;
+        Ok(skipped)
     }
 
     async fn end(&self) -> Result<(), Halt> {

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex as StdMutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use proctor_judge::evidence::SkippedRow;
 use tokio::sync::Mutex;
 
 use self::before::Before;
@@ -338,13 +339,14 @@ impl Town for LiveTown {
     }
 
     /// Of the town's own files nothing is copied, and of its databases only those of rigs that the run made: the rest is its owner's.
-    async fn collect(&self, transcripts: &Path) -> Result<(), Halt> {
-        let Some(found) = self.found.get() else { return Ok(()) };
+    async fn collect(&self, transcripts: &Path) -> Result<Vec<SkippedRow>, Halt> {
+        let Some(found) = self.found.get() else { return Ok(Vec::new()) };
         let sessions = self.observe().await.map(|state| state.sessions.clone()).unwrap_or_default();
-        collect::transcripts(&self.site.raw, &self.site.base.path("transcripts"), &sessions, transcripts)?;
+        let skipped = collect::transcripts(&self.site, "transcripts", sessions, transcripts).await?;
         let mut except = found.before.rigs().clone();
         except.insert("hq".to_owned());
-        found.reader.lock().await.dump_but(&self.site.raw, &except).await
+        found.reader.lock().await.dump_but(&self.site.raw, &except).await?;
+        Ok(skipped)
     }
 
     async fn end(&self) -> Result<(), Halt> {
