@@ -23,8 +23,9 @@ def wrong(what):
 
 
 def fact(name, value):
-    """State a value that later steps and checks may use."""
-    print(f"fact {name}={value}")
+    """State a value that later steps and checks may use. It stays one line, or what it holds could state others."""
+    line = str(value).strip().replace("\\", "\\\\").replace("\r", "\\r").replace("\n", "\\n")
+    print(f"fact {name}={line}")
 
 
 def read(path):
