@@ -1,6 +1,4 @@
-//! Who asks: an agent's address as the path names it, and what of it scripts and faults match.
-
-use percent_encoding::percent_decode_str;
+//! Who asks: an agent's address, and what of it scripts and faults match.
 
 /// An agent's address with its parts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,16 +45,6 @@ fn singular(roles: &str) -> &str {
     }
 }
 
-/// Splits `/a/<agent>/v1/…` into the decoded agent and the rest. The agent is one percent-encoded segment; some clients
-/// decode `%2F` on the way, so everything up to the last `/v1/` counts.
-pub(crate) fn split_path(path: &str) -> Option<(String, &str)> {
-    let rest = path.strip_prefix("/a/")?;
-    let end = rest.rfind("/v1/")?;
-    let agent = percent_decode_str(&rest[..end]).decode_utf8().ok()?;
-    let agent = agent.trim_matches('/');
-    (!agent.is_empty()).then(|| (agent.to_owned(), &rest[end..]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,17 +67,6 @@ mod tests {
         }
         for pattern in ["mayor", "polecat:bob", "alice", "furiosa", "mayor:alice"] {
             assert!(!worker.matches(pattern), "{pattern}");
-        }
-    }
-
-    #[test]
-    fn a_path_names_its_agent_encoded_or_not() {
-        for path in ["/a/alice%2Fpolecats%2Ffuriosa/v1/messages", "/a/alice/polecats/furiosa/v1/messages"] {
-            assert_eq!(split_path(path), Some(("alice/polecats/furiosa".to_owned(), "/v1/messages")));
-        }
-        assert_eq!(split_path("/a/mayor/v1/messages/count_tokens"), Some(("mayor".to_owned(), "/v1/messages/count_tokens")));
-        for path in ["/v1/messages", "/a//v1/messages", "/a/mayor", "/a/%ff/v1/messages"] {
-            assert_eq!(split_path(path), None, "{path}");
         }
     }
 }

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::agent::Agent;
 use crate::answer::{self, Answer, position};
+use crate::caller::Caller;
 use crate::conversation::hex;
 use crate::fault::Fault;
 use crate::gateway::Inner;
@@ -18,6 +19,10 @@ use crate::{side, tokens};
 
 /// Longest `asked` and `answered` of a row, in bytes.
 const ROW_TEXT: usize = 4096;
+/// Longest `request` of a row, in bytes.
+const ROW_REQUEST: usize = 200;
+/// Bytes kept of the body of a request that counts for nobody or asks for what does not exist.
+const STRAY_BODY: usize = 64 << 10;
 
 /// What is sent back.
 #[derive(Debug)]
@@ -32,6 +37,7 @@ pub(crate) struct Reply {
 /// A reply's body.
 #[derive(Debug)]
 pub(crate) enum Body {
+    Empty,
     Json(String),
     Events(Vec<String>),
     /// These parts, then the connection is cut; the flag says whether they are events.
@@ -43,14 +49,39 @@ pub(crate) enum Body {
 pub(crate) enum Endpoint {
     Messages,
     CountTokens,
+    /// `HEAD` of anything: whether somebody is there.
+    Head,
+    /// `GET /health`.
+    Health,
+    /// Anything else.
+    Nothing,
 }
 
-impl Endpoint {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Messages => "POST /v1/messages",
-            Self::CountTokens => "POST /v1/messages/count_tokens",
+/// A request as it came in.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) caller: Caller,
+    pub(crate) endpoint: Endpoint,
+    /// Method and path as they came.
+    pub(crate) request: String,
+    pub(crate) body: Bytes,
+}
+
+impl Asked {
+    /// What the row calls the request.
+    fn name(&self) -> String {
+        match self.endpoint {
+            Endpoint::Messages => "POST /v1/messages".to_owned(),
+            Endpoint::CountTokens => "POST /v1/messages/count_tokens".to_owned(),
+            _ => cut_at(&self.request, ROW_REQUEST),
         }
+    }
+
+    /// As much of the body as is kept: all that an agent sends to what exists.
+    fn kept(&self) -> Bytes {
+        let is_whole = !self.caller.agent.is_empty() && self.endpoint != Endpoint::Nothing;
+        let end = if is_whole { self.body.len() } else { self.body.len().min(STRAY_BODY) };
+        self.body.slice(..end)
     }
 }
 
@@ -65,6 +96,7 @@ impl Reply {
 
     fn bodies(&self, request: &Bytes) -> Bodies {
         let (answer, answer_kind) = match &self.body {
+            Body::Empty => (String::new(), "json"),
             Body::Json(json) => (json.clone(), "json"),
             Body::Events(events) | Body::Cut(events, true) => (events.concat(), "sse"),
             Body::Cut(parts, false) => (parts.concat(), "json"),
@@ -73,22 +105,18 @@ impl Reply {
     }
 }
 
-/// Answers a request. `agent` is empty when the path named none.
-pub(crate) fn exchange(inner: &Inner, agent: &str, endpoint: Endpoint, body: &Bytes) -> Reply {
-    let mut row = new_row(inner, agent, endpoint, body);
-    let mut reply = match Request::read(body) {
-        Err(message) => Reply::error(400, &message),
-        Ok(request) => {
-            describe(&mut row, &request);
-            if agent.is_empty() {
-                miss(&mut row, "the path names no agent: it must be /a/<agent>/v1/messages")
-            } else {
-                respond(inner, &Agent::parse(agent), endpoint, &request, &mut row)
-            }
-        }
-    };
+/// Answers a request.
+pub(crate) fn exchange(inner: &Inner, asked: &Asked) -> Reply {
+    if !inner.journal.has_room(&asked.caller.agent) {
+        return Reply::error(429, "proctor: too many requests of one sender: this one is counted and not journalled");
+    }
+    let mut row = new_row(inner, asked);
+    let mut reply = reply_to(inner, asked, &mut row);
     row.status = reply.status;
-    let bodies = reply.bodies(body);
+    if row.agent.is_empty() || row.miss.is_some() || asked.endpoint == Endpoint::Nothing {
+        row.from = asked.caller.ask();
+    }
+    let bodies = reply.bodies(&asked.kept());
     let finish = |row: &mut Exchange| row.duration_ms = milliseconds(row.at, (inner.clock)());
     match inner.journal.append(row, &bodies, finish) {
         Ok(row) => {
@@ -99,21 +127,49 @@ pub(crate) fn exchange(inner: &Inner, agent: &str, endpoint: Endpoint, body: &By
     }
 }
 
+fn reply_to(inner: &Inner, asked: &Asked, row: &mut Exchange) -> Reply {
+    let Caller { agent, claimed, .. } = &asked.caller;
+    match (asked.endpoint, claimed) {
+        (Endpoint::Head, _) => Reply { body: Body::Empty, ..Reply::json(String::new()) },
+        (Endpoint::Health, _) => Reply::json("{\"status\":\"ok\"}".to_owned()),
+        (_, Some(claimed)) => {
+            row.asked = cut(&String::from_utf8_lossy(&asked.kept()));
+            Reply::error(401, &format!("proctor: the address names `{claimed}` and does not hold its token"))
+        }
+        (Endpoint::Nothing, None) => {
+            row.asked = cut(&String::from_utf8_lossy(&asked.kept()));
+            Reply::error(404, &format!("proctor: nothing at {}", row.request))
+        }
+        (endpoint, None) => match Request::read(&asked.body) {
+            Err(message) => Reply::error(400, &message),
+            Ok(request) => {
+                describe(row, &request);
+                if agent.is_empty() {
+                    return miss(row, "the path names no agent: it must be /a/<agent>/<token>/v1/messages");
+                }
+                respond(inner, &Agent::parse(agent), endpoint, &request, row)
+            }
+        },
+    }
+}
+
 fn milliseconds(from: chrono::DateTime<chrono::Utc>, to: chrono::DateTime<chrono::Utc>) -> f64 {
     (to - from).as_seconds_f64() * 1000.0
 }
 
-fn new_row(inner: &Inner, agent: &str, endpoint: Endpoint, body: &Bytes) -> Exchange {
+fn new_row(inner: &Inner, asked: &Asked) -> Exchange {
     Exchange {
         n: 0,
-        agent: agent.to_owned(),
+        agent: asked.caller.agent.clone(),
+        claimed: asked.caller.claimed.clone(),
+        from: None,
         at: (inner.clock)(),
         duration_ms: 0.0,
-        request: endpoint.name().to_owned(),
+        request: asked.name(),
         model: None,
         stream: false,
         turn: 0,
-        sha256: hex(&Sha256::digest(body)),
+        sha256: hex(&Sha256::digest(&asked.body)),
         status: 0,
         stop_reason: None,
         matched: None,
@@ -212,10 +268,14 @@ fn answered(answer: &Answer) -> String {
 
 /// The text if it is short, else its beginning with the number of bytes left out.
 fn cut(text: &str) -> String {
-    if text.len() <= ROW_TEXT {
+    cut_at(text, ROW_TEXT)
+}
+
+fn cut_at(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
         return text.to_owned();
     }
-    let end = (0..=ROW_TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let end = (0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     format!("{}… (+{} bytes)", &text[..end], text.len() - end)
 }
 

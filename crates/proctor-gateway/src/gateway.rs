@@ -1,5 +1,6 @@
 //! The gateway as its caller sees it: made from a configuration, served through a router, read through its journal.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -76,8 +77,8 @@ impl Gateway {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The routes: `/a/<agent>/v1/messages`, `/a/<agent>/v1/messages/count_tokens`, `/health` and `HEAD` of anything.
-    /// Requests must reach it with their path unchanged: it takes everything, so it is not for merging with other routes.
+    /// The routes, below what names the agent: `/v1/messages`, `/v1/messages/count_tokens`, `/health` and `HEAD` of anything.
+    /// Requests must bring their [`Caller`](crate::Caller). It takes everything, so it is not for merging with other routes.
     pub fn router(&self) -> axum::Router {
         server::router(self.inner.clone())
     }
@@ -93,6 +94,13 @@ impl Gateway {
     #[must_use]
     pub fn misses(&self) -> Vec<Exchange> {
         self.inner.journal.misses()
+    }
+
+    /// How many requests were answered without being journalled, by the agent that they counted for (empty: nobody), because its
+    /// share of the journal was used up.
+    #[must_use]
+    pub fn unjournalled(&self) -> BTreeMap<String, u64> {
+        self.inner.journal.unjournalled()
     }
 
     /// How many exchanges the journal holds.

@@ -2,6 +2,7 @@
 //!
 //! A row is written before its answer ends, so that whoever saw an answer finds its row.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,21 +12,37 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
+use crate::caller::Sender;
+
 /// Rows that a subscriber may lag behind before it misses some.
 const BACKLOG: usize = 4096;
+
+/// Rows that the journal keeps of one agent.
+const ROWS_OF_AN_AGENT: u64 = 50_000;
+/// Bytes of whole bodies that it keeps of one agent; rows beyond them have no bodies.
+const BODIES_OF_AN_AGENT: u64 = 1 << 30;
+/// The same for all requests that count for nobody.
+const ROWS_OF_NOBODY: u64 = 500;
+const BODIES_OF_NOBODY: u64 = 64 << 20;
 
 /// One exchange. The fields and their meaning are those of `gateway/exchanges.ndjson` in `docs/evidence.md`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Exchange {
     /// Order in the journal, from 1. The answer's `request-id` header is `req_` and this number in six digits.
     pub n: u64,
-    /// The agent that the path named.
+    /// The agent whose address the path held, with its token; empty: the row counts for nobody.
     pub agent: String,
+    /// The agent that the path named without its token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<String>,
+    /// The process that sent it: of requests that count for nobody, have no answer in a script or ask for what does not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Sender>,
     /// When the request had arrived whole.
     pub at: DateTime<Utc>,
     /// Until the whole answer was ready to leave, in milliseconds.
     pub duration_ms: f64,
-    /// `POST /v1/messages`.
+    /// `POST /v1/messages`; of what does not exist its method and path, cut at 200 bytes.
     pub request: String,
     /// Model asked for.
     pub model: Option<String>,
@@ -99,6 +116,18 @@ pub(crate) struct Bodies {
     pub(crate) answer_kind: &'static str,
 }
 
+impl Share {
+    /// Takes the bodies in where there is room for them.
+    fn add(&mut self, bodies: &Bodies, is_nobody: bool) -> bool {
+        let limit = if is_nobody { BODIES_OF_NOBODY } else { BODIES_OF_AN_AGENT };
+        let after = self.bytes + (bodies.request.len() + bodies.answer.len()) as u64;
+        if after <= limit {
+            self.bytes = after;
+        }
+        after <= limit
+    }
+}
+
 /// See the file's head.
 pub(crate) struct Journal {
     dir: PathBuf,
@@ -107,10 +136,21 @@ pub(crate) struct Journal {
     rows: broadcast::Sender<Exchange>,
 }
 
+/// How much of the journal one agent, or nobody, has filled.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    rows: u64,
+    bytes: u64,
+    /// Requests that found no room.
+    left_out: u64,
+}
+
 struct State {
     file: File,
     count: u64,
     misses: Vec<Exchange>,
+    /// What is kept of whom.
+    shares: BTreeMap<String, Share>,
     failure: Option<String>,
 }
 
@@ -125,7 +165,7 @@ impl Journal {
         if length > 0 {
             return Err(JournalError::Occupied { path });
         }
-        let state = State { file, count: 0, misses: Vec::new(), failure: None };
+        let state = State { file, count: 0, misses: Vec::new(), shares: BTreeMap::new(), failure: None };
         let (rows, _) = broadcast::channel(BACKLOG);
         Ok(Self { dir: dir.to_owned(), path, state: Mutex::new(state), rows })
     }
@@ -141,8 +181,12 @@ impl Journal {
         let mut state = self.lock();
         row.n = state.count + 1;
         let folder = format!("bodies/{:06}", row.n);
-        row.body = Some(folder.clone());
-        let written = self.write_bodies(&folder, bodies).and_then(|()| {
+        let share = state.shares.entry(row.agent.clone()).or_default();
+        share.rows += 1;
+        let has_room = share.add(bodies, row.agent.is_empty());
+        row.body = has_room.then(|| folder.clone());
+        let kept = if has_room { self.write_bodies(&folder, bodies) } else { Ok(()) };
+        let written = kept.and_then(|()| {
             finish(&mut row);
             self.write_row(&mut state.file, &row)
         });
@@ -157,6 +201,22 @@ impl Journal {
         // No subscriber is no error: rows are on disk.
         let _ = self.rows.send(row.clone());
         Ok(row)
+    }
+
+    /// Whether a request that counts for `agent` finds room for a row; one that does not is counted.
+    pub(crate) fn has_room(&self, agent: &str) -> bool {
+        let mut state = self.lock();
+        let share = state.shares.entry(agent.to_owned()).or_default();
+        let limit = if agent.is_empty() { ROWS_OF_NOBODY } else { ROWS_OF_AN_AGENT };
+        share.left_out += u64::from(share.rows >= limit);
+        share.rows < limit
+    }
+
+    /// Requests that found no room, by the agent that they counted for.
+    pub(crate) fn unjournalled(&self) -> BTreeMap<String, u64> {
+        let state = self.lock();
+        let left = state.shares.iter().filter(|(_, share)| share.left_out > 0);
+        left.map(|(agent, share)| (agent.clone(), share.left_out)).collect()
     }
 
     fn write_bodies(&self, folder: &str, bodies: &Bodies) -> Result<(), JournalError> {

@@ -11,52 +11,52 @@ use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt};
 
-use crate::agent::split_path;
-use crate::exchange::{Body, Endpoint, Reply, exchange};
+use crate::caller::Caller;
+use crate::exchange::{Asked, Body, Endpoint, Reply, exchange};
 use crate::gateway::Inner;
 
 /// Largest request, in bytes: the provider's own limit for the Messages API.
 const LARGEST_REQUEST: usize = 32 * 1024 * 1024;
 
-/// The routes; paths are taken apart by hand because an agent's address may span segments.
+/// Everything goes one way, so that everything is journalled.
 pub(crate) fn router(inner: Arc<Inner>) -> Router {
     Router::new().fallback(handle).with_state(inner)
 }
 
-async fn handle(State(inner): State<Arc<Inner>>, request: Request) -> Response<HttpBody> {
-    let path = request.uri().path().to_owned();
-    match (request.method(), path.as_str()) {
-        (&Method::HEAD, _) => Response::new(HttpBody::empty()),
-        (&Method::GET, "/health") => response(Reply::json("{\"status\":\"ok\"}".to_owned())),
-        (&Method::POST, path) => match endpoint(path) {
-            Some((agent, endpoint)) => response(answer(inner, agent, endpoint, request).await),
-            None => response(Reply::error(404, &format!("proctor: nothing at {path}"))),
-        },
-        (method, path) => response(Reply::error(404, &format!("proctor: nothing at {method} {path}"))),
-    }
-}
-
-/// The agent that a path names (empty: none) and the part of the API.
-fn endpoint(path: &str) -> Option<(String, Endpoint)> {
-    let (agent, rest) = split_path(path).unwrap_or_else(|| (String::new(), path));
-    match rest {
-        "/v1/messages" => Some((agent, Endpoint::Messages)),
-        "/v1/messages/count_tokens" => Some((agent, Endpoint::CountTokens)),
-        _ => None,
-    }
-}
-
-async fn answer(inner: Arc<Inner>, agent: String, endpoint: Endpoint, request: Request) -> Reply {
-    let Ok(body) = to_bytes(request.into_body(), LARGEST_REQUEST).await else {
-        return Reply::error(413, &format!("the request is larger than {LARGEST_REQUEST} bytes or was not sent whole"));
+async fn handle(State(inner): State<Arc<Inner>>, mut request: Request) -> Response<HttpBody> {
+    let plain = || Caller { path: request.uri().path().to_owned(), ..Caller::default() };
+    let caller = request.extensions().get::<Caller>().cloned().unwrap_or_else(plain);
+    let endpoint = endpoint(request.method(), &caller.path);
+    let name = format!("{} {}", request.method(), caller.path);
+    let body = std::mem::take(request.body_mut());
+    let Ok(body) = to_bytes(body, LARGEST_REQUEST).await else {
+        return response(Reply::error(413, &format!("the request is larger than {LARGEST_REQUEST} bytes or was not sent whole")));
     };
+    let asked = Asked { caller, endpoint, request: name, body };
     // The journal is written with ordinary blocking calls.
-    let done = tokio::task::spawn_blocking(move || exchange(&inner, &agent, endpoint, &body)).await;
-    done.unwrap_or_else(|error| Reply::error(500, &format!("proctor: {error}")))
+    let done = tokio::task::spawn_blocking(move || exchange(&inner, &asked)).await;
+    response(done.unwrap_or_else(|error| Reply::error(500, &format!("proctor: {error}"))))
+}
+
+/// The part of the API that a request is for.
+fn endpoint(method: &Method, path: &str) -> Endpoint {
+    match (method, path) {
+        (&Method::HEAD, _) => Endpoint::Head,
+        (&Method::GET, "/health") => Endpoint::Health,
+        (&Method::POST, "/v1/messages") => Endpoint::Messages,
+        (&Method::POST, "/v1/messages/count_tokens") => Endpoint::CountTokens,
+        _ => Endpoint::Nothing,
+    }
+}
+
+/// An answer in the provider's form to a request that is refused before it reaches the gateway.
+pub fn refusal(status: u16, message: &str) -> Response<HttpBody> {
+    response(Reply::error(status, message))
 }
 
 fn response(reply: Reply) -> Response<HttpBody> {
     let (body, content_type) = match reply.body {
+        Body::Empty => (HttpBody::empty(), "application/json"),
         Body::Json(json) => (HttpBody::from(json), "application/json"),
         Body::Events(events) => {
             (HttpBody::from_stream(parts(events).map(Ok::<_, Infallible>)), "text/event-stream; charset=utf-8")

@@ -13,6 +13,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use axum::http::Method;
+use proctor_gateway::{Caller, Sender};
 use serde_json::{Value, json};
 use served::{Served, case_scripts, script};
 use sha2::{Digest, Sha256};
@@ -193,8 +194,59 @@ async fn other_paths_and_methods_answer_as_a_provider_would() {
     let broken = served.ask(Method::POST, "/a/mayor/v1/messages", "{").await;
     assert_eq!((broken.status, broken.json()["error"]["type"].as_str()), (400, Some("invalid_request_error")));
     let rows: Vec<(String, u16)> = served.journal().into_iter().map(|row| (row.request, row.status)).collect();
-    assert_eq!(rows, [("POST /v1/messages/count_tokens".to_owned(), 200), ("POST /v1/messages".to_owned(), 400)]);
+    let expected = [
+        ("HEAD /", 200),
+        ("HEAD /api/hello", 200),
+        ("HEAD /v1/messages", 200),
+        ("HEAD /a/mayor", 200),
+        ("GET /health", 200),
+        ("POST /v1/messages/count_tokens", 200),
+        ("POST /v1/other", 404),
+        ("POST /v1/messages", 400),
+    ];
+    assert_eq!(rows, expected.map(|(request, status)| (request.to_owned(), status)), "every request has its row");
     assert!(served.gateway.misses().is_empty(), "a broken request is no missing answer");
+}
+
+/// A request in the name of a caller.
+fn from(caller: Caller, body: &Value) -> axum::http::Request<axum::body::Body> {
+    let mut request = axum::http::Request::post("/whatever").body(body.to_string().into()).unwrap();
+    request.extensions_mut().insert(caller);
+    request
+}
+
+#[tokio::test]
+async fn a_request_without_the_token_of_whom_it_names_counts_for_nobody_and_says_who_sent_it() {
+    let served = Served::new(script(PLAY), "[]");
+    let sender = Sender { pid: 7, program: "python3".into(), agent: Some("north/polecats/rust".into()), own: Some(false) };
+    let told = sender.clone();
+    let caller = Caller {
+        claimed: Some("mayor".into()),
+        path: "/v1/messages".into(),
+        sender: Some(std::sync::Arc::new(move || Some(told.clone()))),
+        ..Caller::default()
+    };
+    let got = served.send(from(caller, &request(false))).await;
+    assert_eq!((got.status, got.json()["error"]["type"].as_str()), (401, Some("authentication_error")));
+    let row = served.journal().pop().unwrap();
+    assert_eq!((row.agent.as_str(), row.claimed.as_deref(), row.from), ("", Some("mayor"), Some(sender)));
+    assert!(served.gateway.misses().is_empty(), "it is no defect of the script");
+}
+
+#[tokio::test]
+async fn strangers_fill_neither_the_disk_nor_the_journal() {
+    let served = Served::new(script(PLAY), "[]");
+    let stray = || Caller { claimed: Some("mayor".into()), path: "/v1/messages".into(), ..Caller::default() };
+    let large = json!({"padding": "x".repeat(200_000)});
+    served.send(from(stray(), &large)).await;
+    let row = served.journal().pop().unwrap();
+    let kept = fs::metadata(served.dir.path().join("gateway").join(row.body.unwrap()).join("request.json")).unwrap();
+    assert_eq!(kept.len(), 65_536);
+    for _ in 0..500 {
+        served.send(from(stray(), &json!({}))).await;
+    }
+    assert_eq!((served.gateway.count(), served.gateway.unjournalled()), (500, [(String::new(), 1)].into()));
+    assert_eq!(served.post("/a/mayor/v1/messages", &request(false)).await.status, 200, "an agent has room of its own");
 }
 
 #[tokio::test]

@@ -283,7 +283,8 @@ pub fn resolve(env: &BTreeMap<String, String>, args: &[String], table: &AgentTab
     let (program, leading) = entry.command.split_first().ok_or_else(|| LaunchError::Empty(key.to_owned()))?;
     let mut own = env.clone();
     let agent = segment(role);
-    own.insert("ANTHROPIC_BASE_URL".into(), format!("{}/a/{agent}", table.gateway));
+    let token = token(&table.secret, role);
+    own.insert("ANTHROPIC_BASE_URL".into(), format!("{}/a/{agent}/{token}", table.gateway));
     own.insert("ANTHROPIC_AUTH_TOKEN".into(), "proctor".into());
     for key in MAIL_KEYS {
         own.entry(key.to_owned()).or_insert_with(|| mail_address(role));
@@ -291,8 +292,8 @@ pub fn resolve(env: &BTreeMap<String, String>, args: &[String], table: &AgentTab
     own.extend(entry.env.clone());
     if entry.telemetry {
         let otlp = entry.otlp.as_ref().unwrap_or(&table.otlp);
-        own.extend(METRICS_KEYS.map(|key| (key.to_owned(), format!("{otlp}/agents/{agent}/v1/metrics"))));
-        own.extend(LOGS_KEYS.map(|key| (key.to_owned(), format!("{otlp}/agents/{agent}/v1/logs"))));
+        own.extend(METRICS_KEYS.map(|key| (key.to_owned(), format!("{otlp}/agents/{agent}/{token}/v1/metrics"))));
+        own.extend(LOGS_KEYS.map(|key| (key.to_owned(), format!("{otlp}/agents/{agent}/{token}/v1/logs"))));
     } else {
         own.retain(|key, _| !METRICS_KEYS.contains(&key.as_str()) && !LOGS_KEYS.contains(&key.as_str()));
     }
@@ -379,8 +380,9 @@ mod tests {
             (launch.program.as_path(), launch.args.as_slice()),
             (Path::new("/bin/p"), ["--x".to_owned(), "beacon".to_owned()].as_slice())
         );
-        assert_eq!(launch.env["ANTHROPIC_BASE_URL"], "http://g/a/alice%2Fpolecats%2Ffuriosa");
-        assert_eq!(launch.env["GT_OTEL_LOGS_URL"], "http://o/agents/alice%2Fpolecats%2Ffuriosa/v1/logs");
+        let own = format!("alice%2Fpolecats%2Ffuriosa/{}", token("s", "alice/polecats/furiosa"));
+        assert_eq!(launch.env["ANTHROPIC_BASE_URL"], format!("http://g/a/{own}"));
+        assert_eq!(launch.env["GT_OTEL_LOGS_URL"], format!("http://o/agents/{own}/v1/logs"));
         assert_eq!(launch.env["KEPT"], "1");
     }
 

@@ -14,6 +14,7 @@ pub mod halt;
 pub mod landed;
 pub mod launch;
 pub mod linux;
+pub mod lives;
 pub mod namespace;
 pub mod process;
 pub mod runs;

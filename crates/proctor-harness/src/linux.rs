@@ -4,6 +4,7 @@
 
 mod newcomers;
 mod opens;
+mod sockets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -23,6 +24,7 @@ use crate::short_file;
 
 pub use newcomers::Newcomers;
 pub use opens::Opens;
+pub use sockets::process_at;
 
 /// Waits for changes in folders and files.
 pub struct Watcher {

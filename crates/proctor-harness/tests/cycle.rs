@@ -14,7 +14,7 @@ use proctor_harness::cycle::{
 };
 use proctor_harness::scenario::{load, template};
 use proctor_harness::town::TownKind;
-use proctor_judge::evidence::{Exchange, StopKind, Time};
+use proctor_judge::evidence::{Exchange, RefusedRequests, StopKind, Time};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Plays `gt`: what the mayor does follows from the nudge at once; `MODE` says how far it goes.
@@ -89,6 +89,10 @@ impl Services for Edge {
     }
 
     async fn prompts(&self, _agent: &str) -> Vec<Prompted> {
+        Vec::new()
+    }
+
+    fn refused_requests(&self) -> Vec<RefusedRequests> {
         Vec::new()
     }
 

@@ -5,6 +5,7 @@
 //! old reader cannot take raises [`SCHEMA_VERSION`].
 
 mod exercise;
+mod requests;
 mod skipped;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use exercise::{ExerciseRecord, FileState, RuntimeChange, RuntimeRecord, StepRecord};
+pub use requests::{RefusalReason, RefusedRequests, Sender};
 pub use skipped::{Skipped, SkippedFile, SkippedRow};
 
 /// The version of every file below `evidence/`, written into `run.json` and `plan.json`.
@@ -61,6 +63,8 @@ pub mod path {
     pub const TELEMETRY: &str = "telemetry";
     /// [`super::Exchange`] rows: the gateway's journal.
     pub const EXCHANGES: &str = "gateway/exchanges.ndjson";
+    /// [`super::RefusedRequests`] rows.
+    pub const REQUESTS: &str = "requests.ndjson";
     /// What the sessions printed, `<agent with / as +>.<n>.txt`.
     pub const TRANSCRIPTS: &str = "transcripts";
     /// What the town itself said, as it said it.
@@ -460,13 +464,19 @@ pub struct Delivery {
 pub struct Exchange {
     /// Order of arrival in the journal, from 1.
     pub n: u64,
-    /// The agent that the path named.
+    /// The agent whose address the path held, with its token; empty: the row counts for nobody.
     pub agent: AgentId,
+    /// The agent that the path named without its token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<AgentId>,
+    /// The process that sent it: of requests that count for nobody, have no answer in a script or ask for what does not exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Sender>,
     /// When the request had arrived whole.
     pub at: Time,
     /// Until the answer's last byte was handed over.
     pub duration_ms: f64,
-    /// `POST /v1/messages`.
+    /// `POST /v1/messages`; of what does not exist its method and path, cut at 200 bytes.
     pub request: String,
     /// Model asked for.
     pub model: Option<String>,
@@ -496,4 +506,13 @@ pub struct Exchange {
     pub answered: String,
     /// Where the whole request and answer lie, relative to `gateway/`.
     pub body: Option<String>,
+}
+
+impl Exchange {
+    /// Whether an agent asked something of its model: not what does not exist, and not in nobody's name.
+    pub fn is_of_a_model(&self) -> bool {
+        let request = self.request.split('?').next().unwrap_or_default();
+        let is_played = matches!(request, "POST /v1/messages" | "POST /v1/messages/count_tokens");
+        is_played && !self.agent.is_empty() && self.claimed.is_none()
+    }
 }

@@ -38,7 +38,7 @@ pub use error::JudgeError;
 pub use opened::Opened;
 pub use outcome::Outcome;
 pub use summary::{Finding, Summary};
-pub use telemetry::counted_for;
+pub use telemetry::{Claims, counted_for};
 
 /// What a person may ask of a judgement beyond what the run itself planned.
 #[derive(Clone, Debug, Default)]

@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::JudgeError;
 use crate::evidence::{
-    AgentRow, Bead, Convoy, Delivery, Exchange, ExerciseRecord, FaultRow, Mail, MergeRequest, RigGit, RunRecord, RuntimeRecord,
-    SCHEMA_VERSION, Session, Sign, SkippedRow, path,
+    AgentRow, Bead, Convoy, Delivery, Exchange, ExerciseRecord, FaultRow, Mail, MergeRequest, RefusedRequests, RigGit, RunRecord,
+    RuntimeRecord, SCHEMA_VERSION, Session, Sign, SkippedRow, path,
 };
 use crate::plan::Plan;
 
@@ -59,7 +59,12 @@ pub(crate) struct Run {
     pub(crate) sessions: Rows<Session>,
     pub(crate) rigs: Rows<RigGit>,
     pub(crate) deliveries: Rows<Delivery>,
+    /// What agents asked of their models, each with its line in the journal as `n`.
     pub(crate) exchanges: Rows<Exchange>,
+    /// All other rows of the gateway's journal: for what does not exist there, of nobody known, or asking whether somebody is there.
+    pub(crate) other_requests: Vec<Exchange>,
+    /// What came to the run's listeners and was refused, or counts for nobody.
+    pub(crate) requests: Rows<RefusedRequests>,
     /// By name; the path is the record's folder, relative to the run's folder.
     pub(crate) exercises: BTreeMap<String, (String, ExerciseRecord)>,
     /// What the exercises ran with; absent in runs of an older Proctor, and where none was done.
@@ -75,6 +80,7 @@ impl Run {
     pub(crate) fn read(dir: &Path) -> Result<Self, JudgeError> {
         let record = read_record(dir)?;
         let mut reader = Reader { evidence: dir.join("evidence"), unread: Vec::new() };
+        let (exchanges, other_requests) = split(reader.rows(path::EXCHANGES));
         Ok(Self {
             dir: dir.to_path_buf(),
             record,
@@ -89,7 +95,9 @@ impl Run {
             sessions: reader.rows(path::SESSIONS),
             rigs: reader.rows(path::GIT_RIGS),
             deliveries: reader.rows(path::DELIVERIES),
-            exchanges: reader.rows(path::EXCHANGES),
+            exchanges,
+            other_requests,
+            requests: reader.optional_rows(path::REQUESTS),
             exercises: reader.exercises(),
             runtime: reader.json(path::RUNTIME),
             skipped: reader.rows(path::SKIPPED),
@@ -109,6 +117,22 @@ impl Run {
         hit.min().is_some_and(|at| at <= exchange.at)
     }
 
+    /// Whether no script need foresee a request: its agent never lived, or a command of the agent's sent it and not the agent.
+    pub(crate) fn is_stray(&self, exchange: &Exchange) -> bool {
+        let by_command = exchange.from.as_ref().is_some_and(|from| from.own == Some(false));
+        by_command || !self.has_lived(&exchange.agent)
+    }
+
+    /// Whether the town ever started an agent, as far as that is known.
+    pub(crate) fn has_lived(&self, agent: &str) -> bool {
+        !self.sessions.known || self.sessions.rows.iter().any(|session| session.agent == agent)
+    }
+
+    /// What agents asked the gateway for that does not exist there.
+    pub(crate) fn unknown_requests(&self) -> impl Iterator<Item = &Exchange> {
+        self.other_requests.iter().filter(|e| !e.agent.is_empty() && e.status == 404 && e.fault.is_none())
+    }
+
     /// Whether the run was played in a town that was there before and goes on.
     pub(crate) fn is_live(&self) -> bool {
         self.record.notes.contains_key("live_town")
@@ -116,7 +140,8 @@ impl Run {
 
     /// Whether some request had no answer in any script, for no other reason than the script.
     pub(crate) fn script_failed(&self) -> bool {
-        self.exchanges.rows.iter().any(|exchange| exchange.miss.is_some() && !self.is_consequence(exchange))
+        let blames = |exchange: &Exchange| !self.is_consequence(exchange) && !self.is_stray(exchange);
+        self.exchanges.rows.iter().any(|exchange| exchange.miss.is_some() && blames(exchange))
     }
 
     /// The last moment the evidence knows of.
@@ -166,6 +191,14 @@ impl Run {
         };
         self.beads.rows.iter().filter(|b| planned(&b.rig)).map(|b| b.id.as_str()).collect()
     }
+}
+
+/// The rows that agents asked of their models, and the others. Rows count from 1 in both, as in the file.
+fn split(journal: Rows<Exchange>) -> (Rows<Exchange>, Vec<Exchange>) {
+    let Rows { rows, known } = journal;
+    let numbered = (1..).zip(rows).map(|(n, row)| Exchange { n, ..row });
+    let (asked, others) = numbered.partition(Exchange::is_of_a_model);
+    (Rows { rows: asked, known }, others)
 }
 
 fn read_record(dir: &Path) -> Result<RunRecord, JudgeError> {
@@ -239,6 +272,11 @@ impl Reader {
             self.note(name, &format!("has {} rows that cannot be understood, the first in line {line}: {error}", bad.len()));
         }
         Rows { rows, known: true }
+    }
+
+    /// Rows of a file that earlier runs do not have.
+    fn optional_rows<T: DeserializeOwned>(&mut self, name: &str) -> Rows<T> {
+        if self.evidence.join(name).exists() { self.rows(name) } else { Rows { rows: Vec::new(), known: false } }
     }
 
     fn exercises(&mut self) -> BTreeMap<String, (String, ExerciseRecord)> {

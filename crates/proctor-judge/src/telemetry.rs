@@ -18,6 +18,7 @@ pub(crate) struct Telemetry {
     /// Every log record, by time.
     pub(crate) logs: Vec<Arc<LogRecord>>,
     points: Vec<Arc<MetricPoint>>,
+    claims: Claims,
     /// The moment of instant queries: the end of the run, or its newest metric point when that is later.
     at: Time,
 }
@@ -31,7 +32,8 @@ impl Telemetry {
         let points = store.as_ref().map_or_else(|_| Vec::new(), |s| s.points(TimeRange::ALL));
         let newest = points.iter().map(|p| p.time).max();
         let at = newest.into_iter().chain([run.last_moment()]).max().unwrap_or(run.record.started_at);
-        Self { store, logs, points, at }
+        let claims = if run.is_live() { Claims::Trusted } else { Claims::Ignored };
+        Self { store, logs, points, claims, at }
     }
 
     /// Every metric point.
@@ -59,7 +61,7 @@ impl Telemetry {
 
     /// Log records that count for `agent`.
     pub(crate) fn records_of<'a>(&'a self, agent: &'a str) -> impl Iterator<Item = &'a LogRecord> {
-        self.logs.iter().map(AsRef::as_ref).filter(move |r| counted_for(r).as_deref() == Some(agent))
+        self.logs.iter().map(AsRef::as_ref).filter(move |r| counted_for(r, self.claims).as_deref() == Some(agent))
     }
 
     /// Names of the metrics of which points count for `agent`, in OTLP's spelling, with the number of series.
@@ -74,7 +76,7 @@ impl Telemetry {
 
     /// Every agent that some record counts for.
     pub(crate) fn agents(&self) -> BTreeSet<String> {
-        let logs = self.logs.iter().filter_map(|r| counted_for(r));
+        let logs = self.logs.iter().filter_map(|r| counted_for(r, self.claims));
         let points = self.points.iter().filter_map(|p| p.origin.counted_for().map(str::to_owned));
         logs.chain(points).filter(|a| !a.is_empty()).collect()
     }
@@ -104,15 +106,24 @@ impl Telemetry {
     }
 }
 
+/// What a record says of its sender where its address says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claims {
+    /// It counts: a town that was there before has no addresses of the run.
+    Trusted,
+    /// It does not: every agent has an address of its own.
+    Ignored,
+}
+
 /// The agent that a log record counts for: the address it came by, unless it contradicts it; on the plain paths, where there is no
-/// address, the Claude Code records of a foreign town are taken at their word.
-pub fn counted_for(record: &LogRecord) -> Option<String> {
+/// address, the Claude Code records of a town that was there before are taken at their word.
+pub fn counted_for(record: &LogRecord, claims: Claims) -> Option<String> {
     if record.contradicted.is_some() {
         return None;
     }
     match &record.agent {
         Some(agent) => Some(agent.to_string()),
-        None if record.body.starts_with("claude_code.") => record.attribute("gt.role"),
+        None if claims == Claims::Trusted && record.body.starts_with("claude_code.") => record.attribute("gt.role"),
         None => None,
     }
 }

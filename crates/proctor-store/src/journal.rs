@@ -42,6 +42,9 @@ pub(crate) struct Entry {
     /// Why the request was refused.
     #[prost(string, optional, tag = "7")]
     pub(crate) refused: Option<String>,
+    /// The agent whose address it came by without holding its token.
+    #[prost(string, optional, tag = "8")]
+    pub(crate) claimed: Option<String>,
 }
 
 /// The journal of a store that takes in.

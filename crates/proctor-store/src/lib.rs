@@ -24,4 +24,4 @@ pub use record::{
     Attributes, Exponential, Histogram, Labels, LogRecord, Metric, MetricKind, MetricPoint, Origin, PointValue, Scope, Span,
     SpanEvent, SpanLink, Summary, Temporality, Time, TimeRange, Value, time_from_nanos, time_to_nanos,
 };
-pub use store::{Ingested, Options, Signal, Stats, Store, SyncPolicy};
+pub use store::{Address, Ingested, Options, Signal, Stats, Store, SyncPolicy};

@@ -161,9 +161,9 @@ pub struct Origin {
     pub resource: Arc<Attributes>,
     /// The instrumentation scope.
     pub scope: Arc<Scope>,
-    /// Column `proctor.agent`: the agent's address on whose path it came; `None` for the plain paths.
+    /// Column `proctor.agent`: the agent's address on whose path it came, with its token; `None` for the plain paths and for nobody's.
     pub agent: Option<Arc<str>>,
-    /// Column `proctor.agent.contradicted`: who the row says it is, when that is not `agent`.
+    /// Column `proctor.agent.contradicted`: who the row says it is, or by whose address it came without the token, when that is not `agent`.
     pub contradicted: Option<Arc<str>>,
     /// The store's sequence number of the row, from 1, over all kinds of row.
     pub seq: u64,

@@ -75,6 +75,35 @@ impl Default for Options {
     }
 }
 
+/// The address that a request came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address<'a> {
+    /// A plain path: the town's own.
+    Plain,
+    /// An agent's, with what shows that the agent sent it.
+    Of(&'a str),
+    /// It names an agent and does not show that the agent sent it: kept, and counted for nobody.
+    Claimed(&'a str),
+}
+
+impl<'a> Address<'a> {
+    /// Whom the rows count for, unless they contradict it themselves.
+    pub(crate) fn agent(self) -> Option<&'a str> {
+        if let Self::Of(agent) = self { Some(agent) } else { None }
+    }
+
+    /// Who is only named.
+    pub(crate) fn claimed(self) -> Option<&'a str> {
+        if let Self::Claimed(agent) = self { Some(agent) } else { None }
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Address<'a> {
+    fn from(agent: Option<&'a str>) -> Self {
+        agent.map_or(Self::Plain, Self::Of)
+    }
+}
+
 /// What became of a request that was taken in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ingested {
@@ -82,6 +111,8 @@ pub struct Ingested {
     pub stored: u64,
     /// How many of them contradict the address they came by.
     pub contradicted: u64,
+    /// Bytes of its body, unpacked.
+    pub bytes: u64,
 }
 
 /// Counts over the store's life, kept in the journal.
@@ -159,31 +190,33 @@ impl Store {
         }
     }
 
-    /// Takes in one OTLP request: decodes it, appends it to the journal, then makes its rows visible. `agent` is the address
-    /// whose path it came by. On an error nothing was kept, and the refusal is counted.
+    /// Takes in one OTLP request: decodes it, appends it to the journal, then makes its rows visible. `address` is the agent
+    /// whose address it came by. On an error nothing was kept, and the refusal is counted.
     ///
     /// # Errors
     /// See [`IngestError`].
-    pub fn ingest(
+    pub fn ingest<'a>(
         &self,
         signal: Signal,
         body: &[u8],
         content_type: Option<&str>,
         content_encoding: Option<&str>,
-        agent: Option<&str>,
+        address: impl Into<Address<'a>>,
         received_at: Time,
     ) -> Result<Ingested, IngestError> {
+        let address = address.into();
         let entry = Entry {
             signal: signal.code(),
             received_at: Entry::stamp(received_at),
-            agent: agent.map(str::to_owned),
+            agent: address.agent().map(str::to_owned),
             content_type: content_type.map(str::to_owned),
             content_encoding: content_encoding.map(str::to_owned),
             body: body.to_vec(),
             refused: None,
+            claimed: address.claimed().map(str::to_owned),
         };
         let decoded = otlp::decode(signal, body, content_type, content_encoding, self.max_body_bytes);
-        let taken = decoded.and_then(|request| Ok(self.take(request, &entry)?));
+        let taken = decoded.and_then(|(request, bytes)| Ok(Ingested { bytes, ..self.take(request, &entry)? }));
         if let Err(error) = &taken {
             self.refuse(entry, error.reason());
         }
@@ -205,7 +238,11 @@ impl Store {
     }
 
     fn rows(&self, request: Request, entry: &Entry) -> Rows {
-        Intake::new(&mut lock(&self.names), entry.agent.as_deref(), entry.received()).rows(request)
+        let address = match &entry.claimed {
+            Some(claimed) => Address::Claimed(claimed),
+            None => entry.agent.as_deref().into(),
+        };
+        Intake::new(&mut lock(&self.names), address, entry.received()).rows(request)
     }
 
     /// Counts a refusal and notes it in the journal, without the body. A journal that cannot be written does not matter here:
@@ -225,7 +262,7 @@ impl Store {
             .filter(|_| entry.refused.is_none())
             .and_then(|signal| otlp::decode(signal, &entry.body, kind, encoding, self.max_body_bytes).ok());
         match decoded {
-            Some(request) => {
+            Some((request, _)) => {
                 let rows = self.rows(request, entry);
                 self.write_table().add(rows, entry.body.len() as u64);
             }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use otlp::{Logs, at, log, metrics, sum};
-use proctor_store::{IngestError, Options, Signal, Store, StoreError, SyncPolicy, TimeRange};
+use proctor_store::{Address, IngestError, Options, Signal, Store, StoreError, SyncPolicy, TimeRange};
 
 fn store(dir: &Path) -> Store {
     Store::create(dir, Options::default()).unwrap()
@@ -202,6 +202,19 @@ fn a_row_that_contradicts_its_address_is_kept_and_counted_for_nobody() {
     assert_eq!(counted, [Some(polecat), None, None]);
     assert_eq!(logs[1].contradicted.as_deref(), Some("mayor"));
     assert_eq!(live.stats().contradicted, 2);
+}
+
+#[test]
+fn rows_by_an_address_without_its_token_are_kept_and_counted_for_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let live = store(dir.path());
+    let body = Logs::from_resource(&[("gt.role", "alice/furiosa")], [log(1, "one")]);
+    live.ingest(Signal::Logs, &body, Some("application/json"), None, Address::Claimed("mayor"), at(1)).unwrap();
+    for store in [live, Store::open_read_only(dir.path()).unwrap()] {
+        let logs = store.logs(TimeRange::ALL);
+        assert_eq!((logs[0].agent.as_deref(), logs[0].contradicted.as_deref()), (None, Some("mayor")));
+        assert_eq!((logs[0].counted_for(), store.stats().contradicted), (None, 1));
+    }
 }
 
 #[test]

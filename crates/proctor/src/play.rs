@@ -15,7 +15,7 @@ use proctor_harness::namespace::Namespace;
 use proctor_harness::scenario::Scenario;
 use proctor_harness::town::TownKind;
 use proctor_judge::evidence::{Phase, StopKind, Time};
-use proctor_judge::{Judgement, Options, Outcome};
+use proctor_judge::{Claims, Judgement, Options, Outcome};
 
 use crate::failure::Failure;
 use crate::personality::environment;
@@ -93,7 +93,8 @@ pub(crate) async fn play(choice: Choice, display: Arc<Mutex<RunDisplay>>, cancel
     let request = request(choice.clone())?;
     let id = request.id.clone();
     header(&display, &request);
-    let services = Arc::new(RunServices::new(choice.ports, request.run_id.clone()));
+    let claims = if request.live_town.is_some() { Claims::Trusted } else { Claims::Ignored };
+    let services = Arc::new(RunServices::new(choice.ports, request.run_id.clone(), request.secret.clone(), claims));
     let told = Arc::clone(&display);
     let link = choice.is_latest.then(|| LatestLink::of(&request.report));
     let progress = move |event: Progress| {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
 use chrono::{DateTime, Utc};
-use proctor_gateway::{Config, Exchange, Fault, Gateway, Scripts, World};
+use proctor_gateway::{Caller, Config, Exchange, Fault, Gateway, Scripts, World};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -46,7 +46,13 @@ impl Served {
     }
 
     pub(crate) async fn ask(&self, method: Method, path: &str, body: impl Into<Body>) -> Got {
-        let request = Request::builder().method(method).uri(path).body(body.into()).expect("a request");
+        let mut request = Request::builder().method(method).uri(path).body(body.into()).expect("a request");
+        request.extensions_mut().insert(caller(path));
+        self.send(request).await
+    }
+
+    /// Asks in the name of whoever the request's extensions say.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Got {
         let response = self.gateway.router().oneshot(request).await.expect("a response");
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.map(|bytes| String::from_utf8(bytes.to_vec()).expect("text"));
@@ -63,6 +69,18 @@ impl Served {
         let text = std::fs::read_to_string(path).expect("a journal");
         text.lines().map(|line| serde_json::from_str(line).expect("a row")).collect()
     }
+}
+
+fn decoded(text: &str) -> String {
+    percent_encoding::percent_decode_str(text).decode_utf8().expect("text").into_owned()
+}
+
+/// What a listener says of a path below `/a/<agent>`, the token taken as shown.
+fn caller(path: &str) -> Caller {
+    let path = path.split('?').next().unwrap_or_default();
+    let named = path.strip_prefix("/a/").and_then(|rest| rest.split_once("/v1/"));
+    let (agent, path) = named.map_or((String::new(), path.to_owned()), |(agent, rest)| (decoded(agent), format!("/v1/{rest}")));
+    Caller { agent, path, ..Caller::default() }
 }
 
 /// The scripts of `tests/cases/script`.

@@ -63,6 +63,7 @@ impl<S: Services> Run<S> {
         keep(&mut first, done.map(drop));
         keep(&mut first, self.write_rows());
         keep(&mut first, self.write_commands());
+        keep(&mut first, self.write_requests());
         keep(&mut first, self.look_for_leftovers().await);
         keep(&mut first, self.write_lock().await);
         first.map_or_else(|| Ok(self.summed_up(count)), Err)
@@ -247,6 +248,14 @@ impl<S: Services> Run<S> {
         self.rec.record.notes.insert("critical_path".into(), format!("{sum:.1} s of commands in {wall:.1} s until landed"));
         self.critical = critical;
         Ok(())
+    }
+
+    /// What came in that counts for nobody.
+    fn write_requests(&self) -> Result<(), Halt> {
+        if !self.services_begun {
+            return Ok(());
+        }
+        write_rows(&self.rec.evidence.join(path::REQUESTS), &self.services.refused_requests())
     }
 
     /// A town that was never read has no rows, not even empty ones.

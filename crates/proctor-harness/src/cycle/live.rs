@@ -62,7 +62,9 @@ impl Live {
         row.tokens += exchange.input_tokens + exchange.output_tokens;
         row.since = Some(exchange.at);
         row.doing = one_line(if exchange.answered.is_empty() { &exchange.asked } else { &exchange.answered });
-        if let Some(miss) = exchange.miss.as_ref().filter(|_| !hit) {
+        // What a command of an agent's asks for is the agent's doing, and no script need foresee it.
+        let by_command = exchange.from.as_ref().is_some_and(|from| from.own == Some(false));
+        if let Some(miss) = exchange.miss.as_ref().filter(|_| !hit && !by_command) {
             let text = one_line(miss);
             let message =
                 format!("no script answers {} at turn {}: {text}", exchange.agent.replace("/polecats/", "/"), exchange.turn + 1);

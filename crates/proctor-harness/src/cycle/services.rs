@@ -7,7 +7,7 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use proctor_judge::evidence::{AgentId, Exchange};
+use proctor_judge::evidence::{AgentId, Exchange, RefusedRequests};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::halt::Halt;
@@ -40,6 +40,8 @@ pub struct GatewaySpec {
     pub merge: Merge,
     /// Whether the daemon of a real town runs.
     pub daemon: bool,
+    /// Where the launcher writes whom it started: `B/sessions.ndjson`.
+    pub sessions: PathBuf,
 }
 
 /// What the store has of one agent, by the address its records came by.
@@ -78,6 +80,9 @@ pub trait Services: Send + Sync + 'static {
 
     /// What the store has of an agent's prompts, in the order of their arrival.
     fn prompts(&self, agent: &str) -> impl Future<Output = Vec<Prompted>> + Send;
+
+    /// The requests so far that count for nobody or were refused, alike ones together.
+    fn refused_requests(&self) -> Vec<RefusedRequests>;
 
     /// The provider behind which the run's own spans go to the store; absent before telemetry listens.
     fn tracer_provider(&self) -> Option<SdkTracerProvider>;

@@ -20,7 +20,7 @@ use crate::base::{Base, ENVIRONMENT, town_environment};
 use crate::halt::Halt;
 use crate::landed::Landed;
 use crate::landed::git::{GITCONFIG, Git};
-use crate::launch::BUILTIN;
+use crate::launch::{BUILTIN, SESSIONS_FILE};
 use crate::linux;
 use crate::scenario::{Fault, FaultKind};
 use crate::town::{self, Site, TownKind};
@@ -134,6 +134,7 @@ impl<S: Services> Run<S> {
             town: self.request.town,
             merge: spec.merge,
             daemon: spec.daemon && self.request.town == TownKind::Gastown,
+            sessions: root.join(SESSIONS_FILE),
         };
         let gateway = self.services.start_gateway(gateway).await?;
         self.exchanges = Some(self.services.exchanges());

@@ -7,6 +7,7 @@ mod gastown;
 mod landed;
 mod models;
 mod notes;
+mod requests;
 mod telemetry;
 
 pub(crate) use followed::FOLLOWED;
@@ -90,6 +91,7 @@ pub(crate) fn all(known: &Known<'_>) -> Vec<Finding> {
     findings.extend(followed::all(known));
     let (first, then): (Vec<&Judged>, Vec<&Judged>) = known.checks.iter().partition(|c| !c.absent);
     findings.extend(first.into_iter().chain(then).filter_map(|c| of_check(known, c)));
+    findings.extend(requests::all(known));
     findings.extend(telemetry::all(known));
     findings.extend(exercises::all(known));
     findings.extend(notes::all(known));

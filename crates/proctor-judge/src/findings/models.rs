@@ -92,17 +92,21 @@ fn killed(known: &Known<'_>) -> Option<Finding> {
 
 /// Requests that no rule of a script answered, one finding per agent.
 fn misses(known: &Known<'_>) -> Vec<Finding> {
-    let mut by_agent: BTreeMap<&str, Vec<(usize, &Exchange)>> = BTreeMap::new();
-    for (row, exchange) in known.run.exchanges.rows.iter().enumerate().filter(|(_, e)| e.miss.is_some()) {
-        by_agent.entry(&exchange.agent).or_default().push((row + 1, exchange));
+    let mut by_agent: BTreeMap<(&str, bool), Vec<&Exchange>> = BTreeMap::new();
+    for exchange in known.run.exchanges.rows.iter().filter(|e| e.miss.is_some()) {
+        by_agent.entry((&exchange.agent, known.run.is_stray(exchange))).or_default().push(exchange);
     }
     by_agent.values().filter_map(|rows| Some(miss(known, rows.first()?, rows.len()))).collect()
 }
 
-fn miss(known: &Known<'_>, (row, exchange): &(usize, &Exchange), all: usize) -> Finding {
-    let consequence = known.run.is_consequence(exchange);
-    let level = if consequence { Level::Note } else { blamed(known, Outcome::HarnessError) };
-    let because = if consequence { ", after a planned fault" } else { "" };
+fn miss(known: &Known<'_>, exchange: &Exchange, all: usize) -> Finding {
+    let run = known.run;
+    let (level, because) = match exchange {
+        e if run.is_consequence(e) => (Level::Note, ", after a planned fault"),
+        e if !run.has_lived(&e.agent) => (Level::Warning, "; the town never started that agent"),
+        e if run.is_stray(e) => (Level::Warning, "; a command of the agent asked, not the agent"),
+        _ => (blamed(known, Outcome::HarnessError), ""),
+    };
     let who = short_agent(&exchange.agent);
     let why = exchange.miss.as_deref().unwrap_or("no rule matched");
     Finding::new(
@@ -117,7 +121,7 @@ fn miss(known: &Known<'_>, (row, exchange): &(usize, &Exchange), all: usize) -> 
     .detail("asked", quoted(&exchange.asked, 600))
     .detail("when", after(known.run.since_start(exchange.at)))
     .detail("times", count(all, "request"))
-    .at(at_path(format!("evidence/{}:{row}", path::EXCHANGES)))
+    .at(at_path(format!("evidence/{}:{}", path::EXCHANGES, exchange.n)))
     .next(next::view_agent(known.run, &exchange.agent, Some(known.run.since_start(exchange.at))))
 }
 
@@ -136,7 +140,6 @@ fn provider(known: &Known<'_>) -> Option<Finding> {
         }
     };
     let injected = errors.iter().filter_map(|e| e.fault.as_deref()).next();
-    let at = rows.iter().position(|e| e.n == first.n).map_or(1, |row| row + 1);
     let mut finding = Finding::new(level, "provider.errors", title)
         .expected("HTTP 200 for every model call")
         .saw(format!("{} with HTTP {}", count(errors.len(), "model call"), statuses(&errors)))
@@ -145,7 +148,7 @@ fn provider(known: &Known<'_>) -> Option<Finding> {
         finding = finding.detail("planned", format!("the fault `{fault}` of the scenario"));
     }
     let last = silent.first().unwrap_or(first);
-    Some(finding.at(at_path(format!("evidence/{}:{at}", path::EXCHANGES))).next(next::view_agent(
+    Some(finding.at(at_path(format!("evidence/{}:{}", path::EXCHANGES, first.n))).next(next::view_agent(
         known.run,
         &last.agent,
         Some(known.run.since_start(last.at)),

@@ -105,7 +105,7 @@ impl Material {
             merge_requests: read_rows(&evidence, path::MERGE_REQUESTS, &mut notes),
             agents: read_rows(&evidence, path::AGENTS, &mut notes),
             sessions: read_rows(&evidence, path::SESSIONS, &mut notes),
-            exchanges: read_rows(&evidence, path::EXCHANGES, &mut notes),
+            exchanges: of_agents(read_rows(&evidence, path::EXCHANGES, &mut notes)),
             ..Material::default()
         };
         material.logs = super::store::read_logs(&evidence.join(path::TELEMETRY), &mut notes);
@@ -128,6 +128,12 @@ fn read_text(evidence: &Path, name: &str, notes: &mut Vec<String>) -> Option<Str
 fn read_json<T: DeserializeOwned>(evidence: &Path, name: &str, notes: &mut Vec<String>) -> Option<T> {
     let text = read_text(evidence, name, notes)?;
     serde_json::from_str(&text).map_err(|error| notes.push(format!("evidence/{name}: {error}"))).ok()
+}
+
+/// What agents asked of their models, and what they asked the gateway for that does not exist there.
+fn of_agents(mut rows: Vec<Exchange>) -> Vec<Exchange> {
+    rows.retain(|row| row.is_of_a_model() || (!row.agent.is_empty() && row.status == 404));
+    rows
 }
 
 fn read_rows<T: DeserializeOwned>(evidence: &Path, name: &str, notes: &mut Vec<String>) -> Vec<T> {

@@ -390,6 +390,8 @@ pub(crate) fn exchange(n: u64, agent: &str) -> Exchange {
     Exchange {
         n,
         agent: agent.into(),
+        claimed: None,
+        from: None,
         at: t(4.0 + n as f64 / 10.0),
         duration_ms: 12.0,
         request: "POST /v1/messages".into(),

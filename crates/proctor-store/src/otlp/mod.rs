@@ -28,7 +28,7 @@ pub(crate) fn decode(
     content_type: Option<&str>,
     content_encoding: Option<&str>,
     max_bytes: u64,
-) -> Result<Request, IngestError> {
+) -> Result<(Request, u64), IngestError> {
     let form = Form::of(content_type)?;
     let unpacked;
     let body = match content_encoding.map(|text| text.trim().to_ascii_lowercase()).as_deref() {
@@ -44,11 +44,12 @@ pub(crate) fn decode(
         return Err(IngestError::TooLarge { limit: max_bytes });
     }
     let malformed = |message: String| IngestError::Malformed { signal: signal.name(), message };
-    match signal {
-        Signal::Logs => form.read(body).map(Request::Logs).map_err(malformed),
-        Signal::Metrics => form.read(body).map(Request::Metrics).map_err(malformed),
-        Signal::Traces => form.read(body).map(Request::Traces).map_err(malformed),
-    }
+    let request = match signal {
+        Signal::Logs => form.read(body).map(Request::Logs),
+        Signal::Metrics => form.read(body).map(Request::Metrics),
+        Signal::Traces => form.read(body).map(Request::Traces),
+    };
+    Ok((request.map_err(malformed)?, body.len() as u64))
 }
 
 fn unpack(body: &[u8], max_bytes: u64) -> Result<Vec<u8>, IngestError> {

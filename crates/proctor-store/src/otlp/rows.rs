@@ -14,6 +14,7 @@ use crate::record::{
     Attributes, Exponential, Histogram, LogRecord, Metric, MetricKind, MetricPoint, Origin, PointValue, Scope, Span, SpanEvent,
     SpanLink, Summary, Temporality, Time, Value, time_from_nanos,
 };
+use crate::store::Address;
 
 /// The flag of a metric point that carries no value.
 const NO_RECORDED_VALUE: u32 = 1;
@@ -91,14 +92,17 @@ pub(crate) struct Rows {
 pub(crate) struct Intake<'a> {
     names: &'a mut Names,
     agent: Option<Arc<str>>,
+    /// The agent whose address it came by without holding its token.
+    claimed: Option<Arc<str>>,
     received: Time,
     rows: Rows,
 }
 
 impl<'a> Intake<'a> {
-    pub(crate) fn new(names: &'a mut Names, agent: Option<&str>, received: Time) -> Self {
-        let agent = agent.filter(|text| !text.is_empty()).map(|text| names.name(text));
-        Self { names, agent, received, rows: Rows::default() }
+    pub(crate) fn new(names: &'a mut Names, address: Address<'_>, received: Time) -> Self {
+        let mut name = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(|text| names.name(text));
+        let (agent, claimed) = (name(address.agent()), name(address.claimed()));
+        Self { names, agent, claimed, received, rows: Rows::default() }
     }
 
     pub(crate) fn rows(mut self, request: Request) -> Rows {
@@ -261,13 +265,8 @@ impl<'a> Intake<'a> {
 
     fn origin(&mut self, attributes: &Attributes, resource: &Arc<Attributes>, scope: &Arc<Scope>) -> Origin {
         let claimed = self.agent.as_deref().and_then(|agent| identity::contradiction(agent, attributes, resource));
-        Origin {
-            resource: Arc::clone(resource),
-            scope: Arc::clone(scope),
-            agent: self.agent.clone(),
-            contradicted: claimed.map(|text| self.names.name(&text)),
-            seq: 0,
-        }
+        let contradicted = self.claimed.clone().or_else(|| claimed.map(|text| self.names.name(&text)));
+        Origin { resource: Arc::clone(resource), scope: Arc::clone(scope), agent: self.agent.clone(), contradicted, seq: 0 }
     }
 
     fn attributes(&mut self, pairs: Vec<wire::KeyValue>) -> Attributes {

@@ -3,17 +3,24 @@
 use std::collections::BTreeMap;
 
 use proctor_harness::cycle::{AgentCounts, Prompted};
+use proctor_judge::Claims;
 use proctor_store::{LogRecord, Store};
 
 /// Counts over the records seen so far, by the address they came by; the empty address is the town itself.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tally {
+    claims: Claims,
     seen: u64,
     counts: BTreeMap<String, AgentCounts>,
     prompts: BTreeMap<String, Vec<Prompted>>,
 }
 
 impl Tally {
+    /// Nothing counted yet; `claims`: what records say of themselves where their address says nothing.
+    pub(super) fn new(claims: Claims) -> Self {
+        Self { claims, seen: 0, counts: BTreeMap::new(), prompts: BTreeMap::new() }
+    }
+
     /// The counts, with what arrived since the last call.
     pub(super) fn counts(&mut self, store: &Store) -> BTreeMap<String, AgentCounts> {
         self.bring_up_to_date(store);
@@ -38,7 +45,7 @@ impl Tally {
         if record.contradicted.is_some() {
             return;
         }
-        let agent = proctor_judge::counted_for(record).unwrap_or_default();
+        let agent = proctor_judge::counted_for(record, self.claims).unwrap_or_default();
         let counts = self.counts.entry(agent.clone()).or_default();
         counts.records += 1;
         match record.body.as_str() {

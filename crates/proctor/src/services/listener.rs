@@ -2,9 +2,9 @@
 //!
 //! Each listener has a thread of its own: whatever a run is busy with, it answers, and no work is handed from thread to thread.
 
-use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use futures::FutureExt;
 use proctor_harness::Halt;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+
+use super::connections::Limits;
+use super::serving::{self, Guard, Unguarded};
 
 /// How long open connections may take to end once the listener is closed. Senders keep connections open for reuse, so that
 /// waiting for them to end by themselves would wait for nothing.
@@ -29,6 +32,18 @@ pub(crate) struct Listener {
 impl Listener {
     /// Binds `port` (0: any free one) and serves. `what` names the listener, `flag` the flag that chooses the port.
     pub(crate) async fn open(what: &str, flag: &str, port: u16, router: Router) -> Result<Self, Halt> {
+        Self::guarded(what, flag, port, router, Arc::new(Unguarded), Limits::of_this_process()).await
+    }
+
+    /// The same, where each request passes a guard first.
+    pub(crate) async fn guarded(
+        what: &str,
+        flag: &str,
+        port: u16,
+        router: Router,
+        guard: Arc<dyn Guard>,
+        limits: Limits,
+    ) -> Result<Self, Halt> {
         let failed = |error: io::Error| cannot_bind(what, flag, port, &error);
         let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
         let address = bound.local_addr().map_err(failed)?;
@@ -38,7 +53,7 @@ impl Listener {
         let (end, ended) = oneshot::channel();
         let serve = move || {
             // A sender that is gone asks for the end as well.
-            let served = runtime.block_on(serve(socket, router, closed.map(drop)));
+            let served = runtime.block_on(serve(socket, router, guard, limits, closed));
             // A request that still waits for the disk is not waited for.
             runtime.shutdown_background();
             // Nobody need ask how it ended.
@@ -71,16 +86,15 @@ impl Listener {
 async fn serve(
     socket: std::net::TcpListener,
     router: Router,
-    closed: impl Future<Output = ()> + Send + 'static,
+    guard: Arc<dyn Guard>,
+    limits: Limits,
+    closed: oneshot::Receiver<()>,
 ) -> io::Result<()> {
-    let listener = TcpListener::from_std(socket)?;
-    let closed = closed.shared();
-    let limit = closed.clone().then(|()| tokio::time::sleep(CLOSE_LIMIT));
-    tokio::select! {
-        // Made once: the router by itself is copied for every connection.
-        served = axum::serve(listener, router.into_make_service()).with_graceful_shutdown(closed) => served,
-        () = limit => Ok(()),
-    }
+    let closed = closed.map(drop).shared();
+    serving::serve(socket, router, guard, limits, closed.clone()).await?;
+    // What is under way is answered meanwhile, by tasks of their own.
+    tokio::time::sleep(CLOSE_LIMIT).await;
+    Ok(())
 }
 
 fn cannot_bind(what: &str, flag: &str, port: u16, error: &std::io::Error) -> Halt {

@@ -3,15 +3,20 @@
 //! A request is answered after the store has it. Success and refusal are encoded as the OTLP/HTTP specification asks: in
 //! the encoding of the request, a refusal as `google.rpc.Status`.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use proctor_store::{IngestError, Signal, Store};
+use axum::{Extension, Router};
+use proctor_store::{Address, IngestError, Signal, Store};
+use tokio::sync::Semaphore;
+
+use super::address::Addressed;
+use super::serving::last;
 
 /// Largest body that is read from the wire, which is also what the store takes unpacked.
 pub(crate) const MAX_BODY_BYTES: u64 = 64 << 20;
@@ -33,42 +38,87 @@ pub(crate) const GASTOWN_METRICS: &str = "/opentelemetry/api/v1/push";
 /// The path that `gt` and `bd` are given for their logs.
 pub(crate) const GASTOWN_LOGS: &str = "/insert/opentelemetry/v1/logs";
 
-/// The receiver's routes: each path, and the same below `/agents/<agent>`.
+/// Unpacked bytes that the store takes in of one agent over a run, and of all that is nobody's or the town's own.
+const BYTES_OF_AN_AGENT: u64 = 256 << 20;
+const BYTES_OF_OTHERS: u64 = 1 << 30;
+/// Packed requests that are unpacked side by side: a few bytes may become very many.
+const UNPACKED_AT_A_TIME: usize = 2;
+
+/// What a sender without the token is told.
+const NO_TOKEN: &str = "proctor: the address does not hold the token of the agent that it names; kept, and counted for nobody";
+/// What a sender is told whose share of the store is used up.
+const FULL: &str = "proctor: too much telemetry of one sender: the store takes no more of it";
+
+/// What takes requests in.
+#[derive(Clone)]
+struct Receiver {
+    store: Arc<Store>,
+    unpacking: Arc<Semaphore>,
+    /// Unpacked bytes so far, by the agent they count for.
+    taken: Arc<Mutex<BTreeMap<String, u64>>>,
+}
+
+impl Receiver {
+    /// Takes in for `store`.
+    fn of(store: Arc<Store>) -> Self {
+        Self { store, unpacking: Arc::new(Semaphore::new(UNPACKED_AT_A_TIME)), taken: Arc::default() }
+    }
+
+    /// Whether the share of an agent, or of all others, is used up.
+    fn is_full(&self, agent: &str) -> bool {
+        let limit = if agent.is_empty() { BYTES_OF_OTHERS } else { BYTES_OF_AN_AGENT };
+        self.taken().get(agent).is_some_and(|taken| *taken >= limit)
+    }
+
+    fn add(&self, agent: &str, bytes: u64) {
+        *self.taken().entry(agent.to_owned()).or_default() += bytes;
+    }
+
+    fn taken(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The receiver's routes: each path, and the same below `/agents/<agent>/<token>`. Requests must have passed the listener's guard,
+/// which says whose address they came by.
 pub(crate) fn routes(store: Arc<Store>) -> Router {
     let mut router = Router::new();
     for (path, signal) in PATHS {
-        let plain = move |State(store): State<Arc<Store>>, headers: HeaderMap, body: Body| async move {
-            let answer = receive(store, signal, None, headers, body).await;
+        let plain = move |State(receiver): State<Receiver>, headers: HeaderMap, body: Body| async move {
+            let answer = receive(receiver, signal, Addressed::default(), headers, body).await;
             if [GASTOWN_METRICS, GASTOWN_LOGS].contains(&path) { last(answer) } else { answer }
         };
         router = router.route(path, post(plain));
     }
-    router.route("/agents/{*rest}", post(own)).with_state(store)
+    router.route("/agents/{*rest}", post(own)).with_state(Receiver::of(store))
 }
 
-/// Below an agent's address. Go's exporters send the address with its slashes bare, whatever the address that they were given.
-async fn own(State(store): State<Arc<Store>>, Path(rest): Path<String>, headers: HeaderMap, body: Body) -> Response {
-    match addressed(&rest) {
-        Some((agent, signal)) => last(receive(store, signal, Some(agent.to_owned()), headers, body).await),
+/// Below an agent's address. Each answer is the last of its connection: `gt`, `bd` and most of what an agent starts send once, as they
+/// end, and kept open every one of those connections would wake the listener again to be closed.
+async fn own(
+    State(receiver): State<Receiver>,
+    Extension(addressed): Extension<Addressed>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let signal = PATHS.iter().find(|(path, _)| *path == addressed.path).map(|(_, signal)| *signal);
+    match signal {
+        Some(signal) => last(receive(receiver, signal, addressed, headers, body).await),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
-/// Ends the connection with its answer. `gt`, `bd` and most of what an agent starts send once, as they end: kept open, every one of those
-/// connections would wake the listener again to be closed.
-fn last(mut answer: Response) -> Response {
-    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    answer
+/// Where the address ends in a path below `/agents/` that holds no token: the longest path that it ends in is the receiver's.
+pub(super) fn end_of_address(named: &str) -> Option<usize> {
+    PATHS.iter().filter_map(|(path, _)| named.strip_suffix(path)).map(str::len).min()
 }
 
-/// The agent and the signal of `alice/polecats/furiosa/v1/logs`: the longest path that it ends in is the receiver's.
-fn addressed(rest: &str) -> Option<(&str, Signal)> {
-    let fits = PATHS.iter().filter_map(|(path, signal)| Some((rest.strip_suffix(path)?, *signal)));
-    fits.filter(|(agent, _)| !agent.is_empty()).min_by_key(|(agent, _)| agent.len())
-}
-
-async fn receive(store: Arc<Store>, signal: Signal, agent: Option<String>, headers: HeaderMap, body: Body) -> Response {
+async fn receive(receiver: Receiver, signal: Signal, by: Addressed, headers: HeaderMap, body: Body) -> Response {
     let encoding = Encoding::of(&headers);
+    let agent = by.agent.clone().unwrap_or_default();
+    if receiver.is_full(&agent) {
+        return refusal(encoding, StatusCode::TOO_MANY_REQUESTS, FULL);
+    }
     let Ok(body) = read(body).await else {
         return refusal(encoding, StatusCode::BAD_REQUEST, "the body ended too early");
     };
@@ -76,19 +126,30 @@ async fn receive(store: Arc<Store>, signal: Signal, agent: Option<String>, heade
     let content_type = text(header::CONTENT_TYPE);
     let content_encoding = text(header::CONTENT_ENCODING).filter(|_| body.whole);
     let at_once = body.bytes.len() <= AT_ONCE_BYTES && content_encoding.is_none();
+    let store = Arc::clone(&receiver.store);
+    let is_claim = by.claim.is_some();
     let take = move || {
-        store.ingest(
-            signal,
-            &body.bytes,
-            content_type.as_deref(),
-            content_encoding.as_deref(),
-            agent.as_deref(),
-            chrono::Utc::now(),
-        )
+        let address = match &by.claim {
+            Some(claim) => Address::Claimed(&claim.agent),
+            None => by.agent.as_deref().into(),
+        };
+        let now = chrono::Utc::now();
+        store.ingest(signal, &body.bytes, content_type.as_deref(), content_encoding.as_deref(), address, now)
     };
-    let taken = if at_once { Ok(take()) } else { tokio::task::spawn_blocking(take).await };
+    let taken = if at_once {
+        Ok(take())
+    } else {
+        // Never closed, so that there is a place for everybody in the end.
+        let place = Arc::clone(&receiver.unpacking).acquire_owned().await;
+        let taken = tokio::task::spawn_blocking(take).await;
+        drop(place);
+        taken
+    };
     match taken {
-        Ok(Ok(_)) => success(encoding),
+        Ok(Ok(taken)) => {
+            receiver.add(&agent, taken.bytes);
+            if is_claim { refusal(encoding, StatusCode::UNAUTHORIZED, NO_TOKEN) } else { success(encoding) }
+        }
         Ok(Err(error)) => refused(encoding, &error),
         Err(_) => refusal(encoding, StatusCode::SERVICE_UNAVAILABLE, "the store failed"),
     }
@@ -120,13 +181,13 @@ async fn read(body: Body) -> Result<Received, axum::Error> {
 
 /// The two encodings of OTLP over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Encoding {
+pub(super) enum Encoding {
     Protobuf,
     Json,
 }
 
 impl Encoding {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
         let content_type = headers.get(header::CONTENT_TYPE);
         let is_json = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
         if is_json { Self::Json } else { Self::Protobuf }
@@ -155,7 +216,7 @@ fn refused(encoding: Encoding, error: &IngestError) -> Response {
     refusal(encoding, status, &error.to_string())
 }
 
-fn refusal(encoding: Encoding, status: StatusCode, message: &str) -> Response {
+pub(super) fn refusal(encoding: Encoding, status: StatusCode, message: &str) -> Response {
     let body = match encoding {
         Encoding::Protobuf => status_message(message),
         Encoding::Json => serde_json::json!({ "message": message }).to_string().into_bytes(),
@@ -184,28 +245,40 @@ mod tests {
     use std::io::{Read, Write};
     use std::net::TcpStream;
 
+    use proctor_harness::launch::token;
+    use proctor_judge::evidence::RefusalReason;
     use proctor_store::{Options, TimeRange};
     use tempfile::TempDir;
 
     use super::*;
+    use crate::services::address::Tokens;
+    use crate::services::connections::Limits;
+    use crate::services::guards::TelemetryGuard;
     use crate::services::listener::Listener;
+    use crate::services::strays::Strays;
+
+    const LIMITS: Limits = Limits { total: 64, per_owner: 16, bytes_per_owner: 96 << 20, bytes: 256 << 20 };
 
     const RECORD: &str = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[
         {"timeUnixNano":"1795329578000000000","body":{"stringValue":"sling"}}]}]}]}"#;
 
     /// A listening receiver over an empty store.
-    struct Receiver {
+    struct Listening {
         store: Arc<Store>,
+        strays: Arc<Strays>,
         listener: Listener,
         _dir: TempDir,
     }
 
-    impl Receiver {
+    impl Listening {
         async fn start() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let store = Arc::new(Store::create(&dir.path().join("store"), Options::default()).unwrap());
-            let listener = Listener::open("test", "--port", 0, routes(Arc::clone(&store))).await.unwrap();
-            Self { store, listener, _dir: dir }
+            let strays = Arc::new(Strays::default());
+            let guard = TelemetryGuard::new(Arc::new(Tokens::of("s".into())), Arc::clone(&strays));
+            let router = routes(Arc::clone(&store));
+            let listener = Listener::guarded("test", "--port", 0, router, Arc::new(guard), LIMITS).await.unwrap();
+            Self { store, strays, listener, _dir: dir }
         }
 
         /// Sends raw bytes after the request line and gives the whole answer.
@@ -236,16 +309,17 @@ mod tests {
 
     #[tokio::test]
     async fn logs_come_in_by_every_path_and_under_an_agents_address() {
-        let receiver = Receiver::start().await;
+        let receiver = Listening::start().await;
+        let by = |agent: &str, named: &str, path: &str| format!("/agents/{named}/{}{path}", token("s", agent));
         for path in [
-            "/v1/logs",
-            "/insert/opentelemetry/v1/logs",
-            "/agents/alice%2Fpolecats%2Ffuriosa/v1/logs",
-            "/agents/mayor/insert/opentelemetry/v1/logs",
-            "/agents/alice/refinery/v1/logs",
-            "/agents/alice/polecats/furiosa/insert/opentelemetry/v1/logs",
+            "/v1/logs".to_owned(),
+            "/insert/opentelemetry/v1/logs".to_owned(),
+            by("alice/polecats/furiosa", "alice%2Fpolecats%2Ffuriosa", "/v1/logs"),
+            by("mayor", "mayor", "/insert/opentelemetry/v1/logs"),
+            by("alice/refinery", "alice/refinery", "/v1/logs"),
+            by("alice/polecats/furiosa", "alice/polecats/furiosa", "/insert/opentelemetry/v1/logs"),
         ] {
-            let answer = receiver.send_json(path).await;
+            let answer = receiver.send_json(&path).await;
             assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("{}"), "{path}: {answer}");
         }
         let agents = receiver.agents();
@@ -256,9 +330,10 @@ mod tests {
 
     #[tokio::test]
     async fn only_senders_on_paths_of_otlp_itself_keep_their_connection() {
-        let receiver = Receiver::start().await;
+        let receiver = Listening::start().await;
         let address = receiver.listener.url().replace("http://", "");
-        for (path, is_kept) in [("/v1/logs", true), (GASTOWN_LOGS, false), ("/agents/mayor/v1/logs", false)] {
+        let own = format!("/agents/mayor/{}/v1/logs", token("s", "mayor"));
+        for (path, is_kept) in [("/v1/logs", true), (GASTOWN_LOGS, false), (&*own, false)] {
             let request = format!(
                 "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{RECORD}",
                 RECORD.len()
@@ -282,16 +357,37 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn an_address_without_its_token_is_kept_counted_for_nobody_and_named() {
+        let receiver = Listening::start().await;
+        let norths = token("s", "north");
+        receiver.send_json(&format!("/agents/north/{norths}/v1/logs")).await;
+        let wrong = ["/agents/south/v1/logs".to_owned(), format!("/agents/south/{norths}/v1/logs")];
+        for path in &wrong {
+            let answer = receiver.send_json(path).await;
+            assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("counted for nobody"), "{path}: {answer}");
+        }
+        let logs = receiver.store.logs(TimeRange::ALL);
+        let counted: Vec<Option<&str>> = logs.iter().map(|log| log.counted_for()).collect();
+        assert_eq!(counted, [Some("north"), None, None]);
+        let rows: Vec<_> = receiver.strays.all().into_iter().map(|row| (row.reason, row.claimed, row.agent, row.count)).collect();
+        let south = || Some("south".to_owned());
+        let expected =
+            [(RefusalReason::NoToken, south(), None, 1), (RefusalReason::ForeignToken, south(), Some("north".into()), 1)];
+        assert_eq!(rows, expected);
+    }
+
     #[test]
-    fn an_address_needs_an_agent_and_a_path_that_takes_something() {
-        assert_eq!(addressed("deacon/boot/v1/metrics"), Some(("deacon/boot", Signal::Metrics)));
-        assert_eq!(addressed("mayor/opentelemetry/v1/metrics"), Some(("mayor", Signal::Metrics)));
-        assert_eq!((addressed("v1/logs"), addressed("mayor/v2/logs")), (None, None));
+    fn an_address_without_a_token_ends_where_the_receivers_path_begins() {
+        let address = |named: &'static str| end_of_address(named).map(|end| &named[..end]);
+        assert_eq!(address("deacon/boot/v1/metrics"), Some("deacon/boot"));
+        assert_eq!(address("mayor/opentelemetry/v1/metrics"), Some("mayor"));
+        assert_eq!(address("mayor/v2/logs"), None);
     }
 
     #[tokio::test]
     async fn a_chunked_body_is_read_whole() {
-        let receiver = Receiver::start().await;
+        let receiver = Listening::start().await;
         let (first, second) = RECORD.split_at(40);
         let body = format!("{:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\n\r\n", first.len(), second.len());
         let headers = "content-type: application/json\r\ntransfer-encoding: chunked\r\n";
@@ -302,7 +398,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_protobuf_body_is_an_empty_request() {
-        let receiver = Receiver::start().await;
+        let receiver = Listening::start().await;
         let headers = "content-type: application/x-protobuf\r\ncontent-length: 0\r\n";
         for path in ["/v1/traces", "/v1/metrics", "/opentelemetry/api/v1/push", "/opentelemetry/v1/metrics"] {
             let answer = receiver.send(path, headers, b"").await;
@@ -312,7 +408,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_speaks_the_requests_encoding_and_is_counted() {
-        let receiver = Receiver::start().await;
+        let receiver = Listening::start().await;
         let json = "content-type: application/json\r\ncontent-length: 1\r\n";
         let answer = receiver.send("/v1/logs", json, b"{").await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");

@@ -12,14 +12,19 @@ use proctor_harness::Halt;
 use proctor_harness::cycle::{AgentCounts, GatewaySpec, Prompted, Services, TelemetryAddresses};
 use proctor_harness::scenario::Merge;
 use proctor_harness::town::TownKind;
-use proctor_judge::evidence::Exchange;
+use proctor_judge::Claims;
+use proctor_judge::evidence::{Exchange, RefusalReason, RefusedRequests};
 use proctor_store::{Options, Store, StoreError};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::address::Tokens;
+use super::connections::Limits;
 use super::counts::Tally;
 use super::exchange::into_evidence;
+use super::guards::{GatewayGuard, TelemetryGuard};
 use super::listener::Listener;
+use super::strays::Strays;
 use super::{otlp, queries, spans};
 
 /// The ports that a person chose; 0 stands for any free one.
@@ -36,11 +41,13 @@ pub(crate) struct Ports {
 pub(crate) struct RunServices {
     ports: Ports,
     run_id: String,
+    tokens: Arc<Tokens>,
+    strays: Arc<Strays>,
     state: Mutex<State>,
 }
 
 /// What has been started so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     store: Option<Arc<Store>>,
     tally: Tally,
@@ -50,9 +57,12 @@ struct State {
 }
 
 impl RunServices {
-    /// Nothing is started yet.
-    pub(crate) fn new(ports: Ports, run_id: String) -> Self {
-        Self { ports, run_id, state: Mutex::default() }
+    /// Nothing is started yet. `secret` is what the tokens of the run's agents are made with,
+    /// `claims` what records say of themselves where their address says nothing.
+    pub(crate) fn new(ports: Ports, run_id: String, secret: String, claims: Claims) -> Self {
+        let (tokens, strays) = (Arc::new(Tokens::of(secret)), Arc::default());
+        let state = State { store: None, tally: Tally::new(claims), spans: None, gateway: None, listeners: Vec::new() };
+        Self { ports, run_id, tokens, strays, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -87,7 +97,9 @@ impl Services for RunServices {
         let store = Arc::new(store);
         let router = otlp::routes(Arc::clone(&store))
             .merge(queries::routes(queries::Queries { store: Arc::clone(&store), now: Arc::new(chrono::Utc::now) }));
-        let listener = Listener::open("telemetry listener", "--port", self.ports.telemetry, router).await?;
+        let guard = Arc::new(TelemetryGuard::new(Arc::clone(&self.tokens), Arc::clone(&self.strays)));
+        let (port, limits) = (self.ports.telemetry, Limits::of_this_process());
+        let listener = Listener::guarded("telemetry listener", "--port", port, router, guard, limits).await?;
         let otlp = listener.url();
         let mut state = self.state();
         state.spans = Some(spans::provider(&store, &self.run_id));
@@ -101,9 +113,12 @@ impl Services for RunServices {
     }
 
     async fn start_gateway(&self, spec: GatewaySpec) -> Result<String, Halt> {
+        self.strays.know_lives(spec.sessions.clone());
         let gateway = blocking(move || make_gateway(&spec)).await?;
         let router = gateway.router();
-        let listener = Listener::open("gateway", "--gateway-port", self.ports.gateway, router).await?;
+        let guard = Arc::new(GatewayGuard::new(Arc::clone(&self.tokens), Arc::clone(&self.strays)));
+        let (port, limits) = (self.ports.gateway, Limits::of_this_process());
+        let listener = Listener::guarded("gateway", "--gateway-port", port, router, guard, limits).await?;
         let url = listener.url();
         let mut state = self.state();
         state.gateway = Some(gateway);
@@ -129,6 +144,13 @@ impl Services for RunServices {
         let mut state = self.state();
         let State { store, tally, .. } = &mut *state;
         store.as_ref().map(|store| tally.prompts(store, agent)).unwrap_or_default()
+    }
+
+    fn refused_requests(&self) -> Vec<RefusedRequests> {
+        let mut rows = self.strays.all();
+        let left_out = self.state().gateway.as_ref().map(Gateway::unjournalled).unwrap_or_default();
+        rows.extend(left_out.into_iter().map(|(agent, count)| unjournalled(agent, count)));
+        rows
     }
 
     fn tracer_provider(&self) -> Option<SdkTracerProvider> {
@@ -161,6 +183,22 @@ impl Services for RunServices {
             listener.close().await;
         }
         drop(gateway);
+    }
+}
+
+/// Requests that the gateway's journal had no room for.
+fn unjournalled(agent: String, count: u64) -> RefusedRequests {
+    let now = chrono::Utc::now();
+    RefusedRequests {
+        listener: "gateway".to_owned(),
+        reason: RefusalReason::TooMuch,
+        claimed: None,
+        agent: Some(agent).filter(|agent| !agent.is_empty()),
+        from: None,
+        example: String::new(),
+        count,
+        first_at: now,
+        last_at: now,
     }
 }
 
@@ -206,7 +244,9 @@ async fn pass_on(mut rows: tokio::sync::broadcast::Receiver<proctor_gateway::Exc
             Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return,
         };
-        if sender.send(into_evidence(row)).is_err() {
+        // Only what an agent asks of its model tells what the agent does.
+        let row = into_evidence(row);
+        if row.is_of_a_model() && sender.send(row).is_err() {
             return;
         }
     }

@@ -118,7 +118,7 @@ fn worker_is_told(row: &Value, text: &str) {
     assert_eq!(get("GT_POLECAT_PATH"), get("PWD"));
     assert!(get("GT_BRANCH").starts_with(&format!("polecat/{name}/{issue}@")));
     assert_eq!(get("GT_RUN").len(), 36, "a UUID");
-    let own = format!("/agents/north%2Fpolecats%2F{name}/v1/");
+    let own = format!("/agents/north%2Fpolecats%2F{name}/");
     for key in ["GT_OTEL_LOGS_URL", "GT_OTEL_METRICS_URL", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "BD_OTEL_METRICS_URL"] {
         assert!(get(key).contains(&own), "{key}={}", get(key));
     }

@@ -151,11 +151,12 @@ fn agent_launch_becomes_the_program_with_its_own_addresses() {
     let mut command = std::process::Command::new(launch);
     let command = command.env_clear().env("GT_ROLE", "alice/polecats/rust").env("KEPT", "2");
     let printed = Ran::of(command.output().unwrap()).expect_code(0).stdout;
+    let own = format!("alice%2Fpolecats%2Frust/{}", proctor_harness::launch::token("s", "alice/polecats/rust"));
     for line in [
         "EXTRA=1",
         "KEPT=2",
-        "ANTHROPIC_BASE_URL=http://g/a/alice%2Fpolecats%2Frust",
-        "GT_OTEL_LOGS_URL=http://o/agents/alice%2Fpolecats%2Frust/v1/logs",
+        &format!("ANTHROPIC_BASE_URL=http://g/a/{own}"),
+        &format!("GT_OTEL_LOGS_URL=http://o/agents/{own}/v1/logs"),
     ] {
         assert!(printed.lines().any(|found| found == line), "{line} is missing in:\n{printed}");
     }

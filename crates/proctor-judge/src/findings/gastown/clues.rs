@@ -119,12 +119,12 @@ fn polecats<'a>(known: &'a Known<'a>) -> Option<Said<'a>> {
 fn of_agents<'a>(known: &'a Known<'a>) -> Vec<Said<'a>> {
     let mut told: BTreeMap<&str, &Exchange> = BTreeMap::new();
     let mut said = Vec::new();
-    for (index, exchange) in known.run.exchanges.rows.iter().enumerate() {
+    for exchange in &known.run.exchanges {
         let agent = exchange.agent.as_str();
         let before = told.get(agent).copied().filter(|before| exchange.turn > before.turn);
         if let Some(before) = before {
             told.remove(agent);
-            said.extend(result(known, before, exchange, index + 1));
+            said.extend(result(known, before, exchange, usize::try_from(exchange.n).unwrap_or(usize::MAX)));
         }
         if exchange.status == 200 && exchange.stop_reason.as_deref() == Some("tool_use") {
             told.insert(agent, exchange);
