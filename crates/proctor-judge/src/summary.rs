@@ -312,6 +312,9 @@ pub struct CheckSummary {
     pub evidence: Vec<Evidence>,
     /// The command to type next, when it did not pass.
     pub next: Option<String>,
+    /// Id of the check that does not hold for the same reason, when this one could not be judged because its step was not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depends_on: Option<String>,
 }
 
 /// A check's answer in one word.

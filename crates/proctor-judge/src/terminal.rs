@@ -107,7 +107,8 @@ fn verdict(page: &mut Page, summary: &Summary) {
     page.line(&format!("{word}     {}", figures(summary)));
     let words = wrapped(&summary.headline, page.width.saturating_sub(2));
     words.iter().for_each(|part| page.line(&format!("  {part}")));
-    if totals.checks_unknown > 0 && summary.outcome != Outcome::Passed {
+    // Of a failed run the sentence says so.
+    if totals.checks_unknown > 0 && !matches!(summary.outcome, Outcome::Passed | Outcome::Failed) {
         let unknown = usize::try_from(totals.checks_unknown).unwrap_or(usize::MAX);
         page.line(&format!("  {} could not be judged", count(unknown, "check")));
     }

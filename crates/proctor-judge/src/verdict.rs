@@ -134,11 +134,12 @@ pub(crate) fn headline(run: &Run, outcome: Outcome, landed: &[ClauseSummary], ch
         Outcome::Failed => {
             let which = first.map_or_else(String::new, |title| format!(": {title}"));
             format!(
-                "{}, and {failed} of {} {} not hold{}",
+                "{}, and {failed} of {} {} not hold{}{}",
                 landing(run, landed),
                 count(all, "check"),
                 if failed == 1 { "does" } else { "do" },
-                denied(&which, failed)
+                denied(&which, failed),
+                unjudged(unknown)
             )
         }
         Outcome::NotLanded => {
@@ -162,6 +163,15 @@ fn denied(which: &str, failed: usize) -> String {
         (true, _) => ".".into(),
         (false, 1) => format!("{which}."),
         (false, _) => format!(", the first{which}."),
+    }
+}
+
+/// A second sentence for the checks that could not be judged.
+fn unjudged(unknown: usize) -> String {
+    match unknown {
+        0 => String::new(),
+        1 => " One more could not be judged.".into(),
+        n => format!(" {n} more could not be judged."),
     }
 }
 

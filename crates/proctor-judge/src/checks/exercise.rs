@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use regex::Regex;
 
+use super::depends::NotRun;
 use super::{Answer, Case, merged_as};
 use crate::evidence::{ExerciseRecord, StepRecord, StopKind};
 use crate::next;
@@ -22,7 +23,8 @@ pub(super) fn answer(case: &Case<'_>, check: &ExerciseCheck) -> Answer {
     };
     let step = &record.steps[index];
     if let Some(why) = step.ended.as_deref().filter(|e| step.exit.is_none() && e.starts_with("not run")) {
-        return Answer::when(false, wording(check), format!("the step was {why}")).absent(true).at(place).next(next);
+        let not_run = not_run(check, record.steps[..index].iter().rev().find(|s| s.exit != Some(0)), why);
+        return Answer::unknown(wording(check), format!("the step was {why}")).absent(true).not_run(not_run).at(place).next(next);
     }
     let answer = match Facts::before(record, index).fill_in(check) {
         Ok(filled) => judge(&filled, step),
@@ -44,17 +46,20 @@ fn not_recorded(case: &Case<'_>, check: &ExerciseCheck) -> String {
     }
 }
 
-/// The exercise has no such step. It is the product's fault when the exercise could not go on for want of a deliverable or
-/// after a step that went wrong; otherwise nothing is known.
+/// The exercise has no such step: it could not begin for want of a deliverable, or did not go on after a step that went wrong.
 fn step_missing(case: &Case<'_>, check: &ExerciseCheck, record: &ExerciseRecord) -> Answer {
     let stopped = case.run.record.stopped.as_ref().filter(|s| s.kind != StopKind::Timeout);
     match (&record.not_done, stopped, record.steps.iter().rev().find(|s| s.exit != Some(0))) {
-        (Some(why), None, _) => Answer::when(false, wording(check), format!("the exercise was not done: {why}")).absent(true),
+        (Some(why), None, _) => {
+            let saw = format!("the exercise was not done: {why}");
+            Answer::unknown(wording(check), saw).absent(true).not_run(not_run(check, needed(record, why), why))
+        }
         (Some(why), Some(_), _) => Answer::unknown(wording(check), format!("the exercise was not done: {why}")),
         (None, Some(stopped), _) => Answer::unknown(wording(check), stopped.message.clone()),
         (None, None, Some(bad)) => {
             let saw = format!("the step was not run, because step {} did not succeed: {}", bad.name, end(bad));
-            Answer::when(false, wording(check), saw).detail("output", output(bad)).absent(true)
+            let not_run = not_run(check, Some(bad), &saw);
+            Answer::unknown(wording(check), saw).detail("output", output(bad)).absent(true).not_run(not_run)
         }
         (None, None, None) => Answer::unknown(wording(check), format!("the exercise has no step {}", check.step)),
     }
@@ -65,9 +70,25 @@ fn fact_missing(check: &ExerciseCheck, record: &ExerciseRecord, index: usize, na
     match record.steps[..index].iter().rev().find(|s| s.exit != Some(0)) {
         Some(bad) => {
             let saw = format!("step {} did not succeed ({}), so that `{name}` is not known", bad.name, end(bad));
-            Answer::when(false, wording(check), saw).detail("output", output(bad)).absent(true)
+            let not_run = not_run(check, Some(bad), &saw);
+            Answer::unknown(wording(check), saw).detail("output", output(bad)).absent(true).not_run(not_run)
         }
         None => Answer::unknown(wording(check), format!("no earlier step stated the fact `{name}`")),
+    }
+}
+
+/// The step that a reason names as the one that others needed: the last name in it.
+fn needed<'a>(record: &'a ExerciseRecord, why: &str) -> Option<&'a StepRecord> {
+    let name = why.rsplit('`').nth(1)?;
+    record.steps.iter().find(|step| step.name == name)
+}
+
+fn not_run(check: &ExerciseCheck, bad: Option<&StepRecord>, why: &str) -> NotRun {
+    NotRun {
+        exercise: check.exercise.clone(),
+        after: bad.map(|step| step.name.clone()),
+        command: bad.map(|step| step.command.clone()).unwrap_or_default(),
+        why: why.to_owned(),
     }
 }
 

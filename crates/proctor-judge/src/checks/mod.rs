@@ -2,11 +2,13 @@
 //!
 //! A check fails only when the evidence says that it does not hold. Where the evidence does not reach, it is `unknown`.
 
+mod depends;
 mod exercise;
 mod file;
 mod telemetry;
 mod town;
 
+use depends::NotRun;
 pub(crate) use exercise::subject_of;
 pub(crate) use telemetry::{ERRORS, error_line, gap, number};
 
@@ -42,6 +44,8 @@ pub(crate) struct Answer {
     pub(crate) next: Option<String>,
     /// See [`Judged::absent`].
     pub(crate) absent: bool,
+    /// See [`Judged::not_run`].
+    pub(crate) not_run: Option<NotRun>,
 }
 
 impl Answer {
@@ -54,6 +58,7 @@ impl Answer {
             details: Vec::new(),
             next: None,
             absent: false,
+            not_run: None,
         }
     }
 
@@ -84,6 +89,11 @@ impl Answer {
         self.absent = absent;
         self
     }
+
+    fn not_run(mut self, not_run: NotRun) -> Self {
+        self.not_run = Some(not_run);
+        self
+    }
 }
 
 /// A judged check with the further facts that its finding shows.
@@ -94,11 +104,15 @@ pub(crate) struct Judged {
     /// Whether it fails for want of something that a run which did not land may not have come to, or for what its end left behind.
     /// What is there and wrong is wrong in every run.
     pub(crate) absent: bool,
+    /// Why its step was not run.
+    pub(crate) not_run: Option<NotRun>,
 }
 
 /// Answers every check in order.
 pub(crate) fn judge(case: &Case<'_>, checks: &[Check]) -> Vec<Judged> {
-    checks.iter().map(|check| one(case, check)).collect()
+    let mut judged: Vec<Judged> = checks.iter().map(|check| one(case, check)).collect();
+    depends::settle(case, checks, &mut judged);
+    judged
 }
 
 /// Why the evidence ends before everything that checks look at could happen, if it does.
@@ -133,8 +147,9 @@ fn one(case: &Case<'_>, check: &Check) -> Judged {
         saw: answer.saw,
         evidence: answer.evidence,
         next: answer.next.filter(|_| !passed),
+        depends_on: None,
     };
-    Judged { summary, details: answer.details, absent: answer.absent }
+    Judged { summary, details: answer.details, absent: answer.absent, not_run: answer.not_run }
 }
 
 fn answer(case: &Case<'_>, kind: &CheckKind) -> Answer {

@@ -20,7 +20,7 @@ pub(super) fn follows(known: &Known<'_>, judged: &Judged) -> bool {
         CheckStatus::Failed => judged.absent,
         CheckStatus::Unknown => true,
     };
-    wanting && because(known.outcome).is_some()
+    wanting && judged.summary.depends_on.is_none() && because(known.outcome).is_some()
 }
 
 fn because(outcome: Outcome) -> Option<&'static str> {

@@ -31,10 +31,30 @@ fn causes(known: &Known<'_>) -> Vec<Finding> {
         return vec![never_slung(known, &fates)];
     }
     let mut findings: Vec<Finding> = fates.iter().filter_map(|fate| cause(known, fate)).collect();
+    findings.sort_by_key(|finding| link(&finding.id));
     if findings.is_empty() {
         findings.extend(convoy_open(known).or_else(|| timed_out(known)).or_else(|| Some(not_together(known))));
     }
     findings
+}
+
+/// The chain that leads to landing, by what is missing when it ends there: whoever did not come to the earlier link cannot have come to
+/// the later one, so that the earliest is told first.
+const CHAIN: [&str; 10] = [
+    "landed.not_slung",
+    "landed.worker_died",
+    "landed.worker_hangs",
+    "landed.done_without_commit",
+    "landed.pushed_not_done",
+    "landed.conflict",
+    "landed.rejected",
+    "landed.not_merged_yet",
+    "landed.rewound",
+    "landed.closed_not_merged",
+];
+
+fn link(id: &str) -> usize {
+    CHAIN.iter().position(|link| *link == id).unwrap_or(CHAIN.len())
 }
 
 /// What is known of one tracked issue.
@@ -317,7 +337,7 @@ fn last_seen(known: &Known<'_>, agent: &str) -> String {
     let Some(last) = last_exchange(run, agent) else {
         let record = known.telemetry.records_of(agent).last();
         let heard = record.map(|r| format!("; last event {} at {}", r.body, after(run.since_start(r.time))));
-        return text + &heard.unwrap_or_else(|| "; it never called the model".into());
+        return text + &heard.unwrap_or_else(|| format!("; it never called the model{}", asked_instead(run, agent)));
     };
     text += &format!("; last model call {} (HTTP {}): {}", after(run.since_start(last.at)), last.status, told(last));
     // What the harness and the town did when they ended it is no sign of the agent.
@@ -333,6 +353,15 @@ fn last_seen(known: &Known<'_>, agent: &str) -> String {
         None if last.stop_reason.as_deref() == Some("tool_use") => format!("; that had not returned {} later", since(answered_s)),
         None => format!("; nothing came in the {} after that", since(answered_s)),
     }
+}
+
+/// What an agent that never called the model asked the gateway for.
+fn asked_instead(run: &Run, agent: &str) -> String {
+    let rows: Vec<&Exchange> = run.unknown_requests().filter(|e| e.agent == agent).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!(" and asked {} for what the gateway does not have: {}", count(rows.len(), "time"), super::requests::paths(&rows))
 }
 
 /// What the answer of a model call made of the agent.
@@ -368,10 +397,15 @@ fn never_slung(known: &Known<'_>, fates: &[Fate<'_>]) -> Finding {
         .next(next::view_agent(run, "mayor", moment))
 }
 
-/// Every issue is done, and the convoy does not say so.
+/// Every issue is done, and the convoy does not say so. Where a clause before it did not hold in time, the convoy had no reason to close.
 fn convoy_open(known: &Known<'_>) -> Option<Finding> {
     let run = known.run;
     known.landed.iter().find(|c| c.clause == "convoy_closed" && c.value == Some(false))?;
+    if run.convoy().is_some()
+        && known.landed.iter().any(|c| BEFORE_THE_CONVOY.contains(&c.clause.as_str()) && c.value == Some(false))
+    {
+        return None;
+    }
     let title = run.plan.as_ref().map_or_else(String::new, |p| quoted(&p.convoy, 80));
     let (headline, saw) = match run.convoy() {
         None => (format!("there is no convoy {title}"), "none of that title".to_owned()),
@@ -389,18 +423,32 @@ fn convoy_open(known: &Known<'_>) -> Option<Finding> {
     )
 }
 
+/// Clauses that hold before a convoy closes.
+const BEFORE_THE_CONVOY: [&str; 3] = ["issues_closed", "merged", "pushed"];
+
 /// Nothing else explains it: the deadline passed.
 fn timed_out(known: &Known<'_>) -> Option<Finding> {
     let run = known.run;
     let stopped = run.record.stopped.as_ref().filter(|s| s.kind == crate::evidence::StopKind::Timeout)?;
     let limit = run.plan.as_ref().map_or_else(String::new, |p| format!(" within {}", duration(p.landing_timeout_s)));
+    let missing: Vec<String> =
+        known.landed.iter().filter(|c| c.value == Some(false)).map(|c| format!("{} {}", c.title, c.now)).collect();
+    let missing = if missing.is_empty() { String::new() } else { format!(": {}", missing.join(", ")) };
     Some(
-        problem("timeout", format!("the convoy did not land{limit}"))
+        problem("timeout", format!("the convoy did not land{limit}{missing}"))
             .expected("all landed clauses at the same moment")
-            .saw(stopped.message.clone())
+            .saw(late(run).map_or_else(|| stopped.message.clone(), |late| format!("{}; {late}", stopped.message)))
             .at(at_path(format!("evidence/{}", path::SIGNS)))
             .next("proctor run --help   # --timeout, or CONVOY_TIMEOUT in seconds, gives it more time"),
     )
+}
+
+/// Which issues were closed only after the deadline.
+fn late(run: &Run) -> Option<String> {
+    let deadline = run.collecting_since()?;
+    let late = |id: &&str| run.beads.rows.iter().any(|b| b.id == **id && b.closed_at.is_some_and(|at| at >= deadline));
+    let ids: Vec<&str> = run.tracked().into_iter().filter(late).collect();
+    (!ids.is_empty()).then(|| format!("{} was closed after it", ids.join(", ")))
 }
 
 /// A clause is false and nothing of the above applies.

@@ -17,6 +17,7 @@ use crate::outcome::Outcome;
 use crate::run::Run;
 use crate::summary::{AgentSummary, CheckStatus, ClauseSummary, Detail, Evidence, Finding, Level};
 use crate::telemetry::Telemetry;
+use crate::wording::count;
 
 /// Everything findings are drawn from.
 pub(crate) struct Known<'a> {
@@ -99,11 +100,18 @@ pub(crate) fn all(known: &Known<'_>) -> Vec<Finding> {
     findings
 }
 
+/// Label of the fact that says which checks could not be judged for the same reason.
+const DEPENDS: &str = "depends";
+
+fn depend(checks: usize) -> String {
+    format!("{} {}", count(checks, "check"), if checks == 1 { "depends" } else { "depend" })
+}
+
 /// A check that does not hold. One that merely follows from what ended the run is counted elsewhere, and one that could not be judged is a finding only when the run as a whole could be: otherwise the
 /// reason is one finding already, and dozens of others would hide it.
 fn of_check(known: &Known<'_>, judged: &Judged) -> Option<Finding> {
     let check = &judged.summary;
-    if followed::follows(known, judged) {
+    if followed::follows(known, judged) || check.depends_on.is_some() {
         return None;
     }
     let level = match check.status {
@@ -112,13 +120,25 @@ fn of_check(known: &Known<'_>, judged: &Judged) -> Option<Finding> {
         CheckStatus::Unknown if crate::checks::incomplete(known.run).is_some() => return None,
         CheckStatus::Unknown => Level::Problem,
     };
+    let dependents: Vec<&str> = known
+        .checks
+        .iter()
+        .map(|c| &c.summary)
+        .filter(|c| c.depends_on.as_ref() == Some(&check.id))
+        .map(|c| c.id.as_str())
+        .collect();
+    let mut details = judged.details.clone();
+    if !dependents.is_empty() {
+        let text = format!("{} on it and could not be judged: {}", depend(dependents.len()), dependents.join(", "));
+        details.push(Detail { label: DEPENDS.into(), text });
+    }
     Some(Finding {
         id: check.id.clone(),
         level,
         title: check.title.clone(),
         expected: Some(check.expected.clone()),
         saw: Some(check.saw.clone()),
-        details: judged.details.clone(),
+        details,
         evidence: check.evidence.clone(),
         next: check.next.clone(),
     })

@@ -63,7 +63,10 @@ fn check(summary: &Summary, check: &CheckSummary) -> String {
     let inside = match check.status {
         CheckStatus::Passed => String::new(),
         CheckStatus::Failed => text("failure"),
-        CheckStatus::Unknown => format!("<skipped message=\"{}\"/>", escaped(&check.saw)),
+        CheckStatus::Unknown => {
+            let on = check.depends_on.as_ref().map_or_else(String::new, |cause| format!("depends on {cause}: "));
+            format!("<skipped message=\"{}\"/>", escaped(&format!("{on}{}", check.saw)))
+        }
     };
     case(summary, &check.kind, &format!("{}: {}", check.id, check.title), &inside)
 }

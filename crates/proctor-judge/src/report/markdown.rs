@@ -105,7 +105,8 @@ fn results(summary: &Summary) -> String {
 
 fn check_row(check: &CheckSummary) -> Vec<String> {
     let title = format!("{}<br>{}", cell(&check.title), code(&check.id));
-    vec![RAW.to_owned() + &title, status(check.status).into(), check.expected.clone(), check.saw.clone()]
+    let on = check.depends_on.as_ref().map_or_else(String::new, |cause| format!("depends on {cause}: "));
+    vec![RAW.to_owned() + &title, status(check.status).into(), check.expected.clone(), format!("{on}{}", check.saw)]
 }
 
 /// The words for a check's answer.

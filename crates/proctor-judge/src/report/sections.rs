@@ -86,7 +86,7 @@ pub(super) fn checks(summary: &Summary) -> Markup {
                     td class="w" { (mark(check.status)) " " (status(check.status)) }
                     td { (check.title) br; code { (check.id) } }
                     td { (check.expected) }
-                    td { (check.saw) }
+                    td { @if let Some(cause) = &check.depends_on { "depends on " code { (cause) } br; } (check.saw) }
                 } } }
             } }
         }

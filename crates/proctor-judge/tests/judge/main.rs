@@ -1,6 +1,7 @@
 //! The judge over evidence on disk: causes and outcomes, checks, telemetry, reports.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop where it stands")]
 
+mod blame;
 mod causes;
 mod checks;
 mod compare;
