@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
@@ -40,6 +41,16 @@ impl Channel {
         Ok((Self(one), Self(other)))
     }
 
+    /// An end that somebody else made.
+    pub(crate) fn of(descriptor: OwnedFd) -> Self {
+        Self(descriptor)
+    }
+
+    /// This end, for somebody else.
+    pub(crate) fn into_inner(self) -> OwnedFd {
+        self.0
+    }
+
     /// Sends a message.
     pub(crate) fn send<T: Serialize>(&self, message: &T, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
@@ -51,6 +62,8 @@ impl Channel {
         loop {
             match sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL) {
                 Err(Errno::INTR) => {}
+                // Whoever listens does not wait at this socket, and is slow.
+                Err(Errno::AGAIN) => _ = poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None),
                 other => return other.map(drop).map_err(io::Error::from),
             }
         }

@@ -63,7 +63,8 @@ fn reap() -> bool {
     }
 }
 
-fn signal(pid: u32, signal: Signal) {
+/// Signals a process, if it is still there.
+pub(crate) fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
         // It may have ended just now.
         _ = kill_process(pid, signal);

@@ -14,6 +14,7 @@ mod channel;
 mod descendants;
 mod enter;
 mod filter;
+mod keeper;
 mod limits;
 mod namespaces;
 mod observe;
@@ -27,9 +28,10 @@ mod support;
 #[allow(unsafe_code, reason = "the one place for system calls that no crate wraps")]
 mod sys;
 
+pub use keeper::{Line, News, Order, keep};
 pub use observe::{Refusal, Tried};
 pub use process::{Command, Ended, Leftover, Status};
-pub use run::run;
+pub use run::{END, run};
 pub use spec::{Bind, Fence, FenceError, Limits, Mode, Namespaces, Signals};
 pub use support::{Missing, Support, support};
 pub use sys::end_by;

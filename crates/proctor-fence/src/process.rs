@@ -27,8 +27,8 @@ pub struct Command {
     pub clock: fn() -> DateTime<Utc>,
 }
 
-/// How a program ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a program ended. As JSON it is what `proctor-fence --report FILE` writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
     /// How its main process ended.
     pub status: Status,
@@ -49,7 +49,7 @@ pub enum Status {
 }
 
 /// A process that outlived the program that it stems from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leftover {
     /// Its id.
     pub pid: u32,

@@ -4,20 +4,25 @@ use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, set_child_subreaper, waitpid};
 
 use crate::channel::{Channel, Received};
 use crate::observe::{Observer, Root};
 use crate::start::{self, Said, Started, Work};
 use crate::sys::{self, Came, Fork, Signals};
-use crate::{Command, Ended, Fence, FenceError, Status, descendants};
+use crate::{Command, Ended, Fence, FenceError, Leftover, Missing, Status, descendants};
 
 /// The signals that are passed on to the program.
 const PASSED: [i32; 8] =
     [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGWINCH, libc::SIGUSR1, libc::SIGUSR2, libc::SIGCONT];
+
+/// The signal that asks the parent outside to end the program by force, and everything that is left.
+pub const END: i32 = libc::SIGALRM;
 
 /// Runs a program inside a fence to its end, with the standard streams, process group and session of this process, and ends
 /// what it leaves behind. Signals that ask this process to end are passed on to the program.
@@ -29,16 +34,30 @@ const PASSED: [i32; 8] =
 pub fn run(fence: &Fence, command: &Command) -> Result<Ended, FenceError> {
     one_thread()?;
     let signals = supervise()?;
-    let Started { pid, is_init, channel, listener, missing, own } = start::start(fence, &Program { command, parent: getpid() })?;
-    let observer = listener.map(|listener| Observer::new(listener, fence, &own, Root { pid, is_init }, command.clock));
-    let supervisor = Supervisor { signals, child: pid, channel, speaks: Cell::new(true), observer: RefCell::new(observer) };
-    let end = supervisor.wait();
-    let init = is_init.then_some(pid);
-    let leftovers = descendants::end_all(command.grace, init, || supervisor.a_little());
-    match end? {
-        End::Status(status) => Ok(Ended { status, leftovers, missing }),
-        End::NotStarted(reason) => Err(FenceError::Start { program: command.program.to_string_lossy().into_owned(), reason }),
+    let started = start::start(fence, &Program { command, parent: getpid() })?;
+    match look_after(fence, signals, started, command.grace, command.clock)? {
+        (End::Status(status), leftovers, missing) => Ok(Ended { status, leftovers, missing }),
+        (End::NotStarted(reason), ..) => {
+            Err(FenceError::Start { program: command.program.to_string_lossy().into_owned(), reason })
+        }
     }
+}
+
+/// Looks after a process inside until it ends, and ends what it left behind.
+pub(crate) fn look_after(
+    fence: &Fence,
+    signals: Signals,
+    started: Started,
+    grace: Duration,
+    clock: fn() -> DateTime<Utc>,
+) -> Result<(End, Vec<Leftover>, Vec<Missing>), FenceError> {
+    let Started { pid, is_init, channel, listener, missing, own } = started;
+    let observer = listener.map(|listener| Observer::new(listener, fence, &own, Root { pid, is_init }, clock));
+    let supervisor =
+        Supervisor { signals, child: pid, is_init, channel, speaks: Cell::new(true), observer: RefCell::new(observer) };
+    let end = supervisor.wait();
+    let leftovers = descendants::end_all(grace, is_init.then_some(pid), || supervisor.a_little());
+    Ok((end?, leftovers, missing))
 }
 
 pub(crate) fn one_thread() -> Result<(), FenceError> {
@@ -52,7 +71,7 @@ pub(crate) fn one_thread() -> Result<(), FenceError> {
 pub(crate) fn supervise() -> Result<Signals, FenceError> {
     set_child_subreaper(Pid::from_raw(1)).map_err(|error| FenceError::step("becoming a subreaper", error))?;
     let mut watched = PASSED.to_vec();
-    watched.push(libc::SIGCHLD);
+    watched.extend([libc::SIGCHLD, END]);
     Signals::of(&watched).map_err(|error| FenceError::step("watching signals", error))
 }
 
@@ -91,14 +110,14 @@ impl Program<'_> {
             }
             _ = rustix::event::poll(&mut sources, None);
             while let Some(came) = signals.next() {
-                pass_on(came, child);
+                pass_on(came, child, false);
             }
         }
     }
 }
 
 /// How it came to its end.
-enum End {
+pub(crate) enum End {
     Status(Status),
     NotStarted(String),
 }
@@ -107,6 +126,8 @@ enum End {
 struct Supervisor {
     signals: Signals,
     child: u32,
+    /// Whether the child is the first process of a PID namespace, and the program its child.
+    is_init: bool,
     channel: Channel,
     /// Whether the process inside, or what it became, can still say something.
     speaks: Cell<bool>,
@@ -159,7 +180,7 @@ impl Supervisor {
             observer.answer();
         }
         while came && let Some(came) = self.signals.next() {
-            pass_on(came, self.child);
+            pass_on(came, self.child, self.is_init);
         }
         Ok(came || self.speaks.get())
     }
@@ -190,11 +211,13 @@ pub(crate) fn status_of(raw: i32) -> Option<Status> {
 
 /// A terminal sends its signals to the whole foreground group, so that the program has them already; that it hung up it tells
 /// only the leader of the session, which may be this process.
-fn pass_on(came: Came, child: u32) {
+fn pass_on(came: Came, child: u32, is_init: bool) {
+    if came.signal == END {
+        // The first process of a PID namespace ends the program, and stays until what is left is named.
+        return descendants::signal(child, if is_init { Signal::ALARM } else { Signal::KILL });
+    }
     let passed = PASSED.contains(&came.signal) && (came.by_process || matches!(came.signal, libc::SIGHUP | libc::SIGCONT));
-    let pid = i32::try_from(child).ok().and_then(Pid::from_raw);
-    if let (true, Some(pid), Some(signal)) = (passed, pid, Signal::from_named_raw(came.signal)) {
-        // It may have ended just now.
-        _ = kill_process(pid, signal);
+    if let (true, Some(signal)) = (passed, Signal::from_named_raw(came.signal)) {
+        descendants::signal(child, signal);
     }
 }

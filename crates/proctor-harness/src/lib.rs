@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod exercise;
 mod file_lock;
 pub mod halt;
+pub mod keeper;
 pub mod landed;
 pub mod launch;
 pub mod linux;

@@ -279,6 +279,11 @@ fn signal(pid: u32, signal: Signal) -> bool {
     known_pid(pid).is_some_and(|pid| rustix::process::kill_process(pid, signal).is_ok())
 }
 
+/// Asks the parent of a fence to end the program in it by force, and everything that is left.
+pub fn ask_fence_to_end(pid: u32) {
+    signal(pid, Signal::ALARM);
+}
+
 /// Ends a whole process group at once.
 pub fn kill_group(leader: u32) {
     if let Some(pid) = known_pid(leader) {

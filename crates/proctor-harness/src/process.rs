@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use crate::keeper::{Keeper, KeptProgram};
 use crate::linux;
 
 /// The processes that this module waits for. Process ids belong to the whole process, hence one place for all runs in it:
@@ -24,6 +27,9 @@ pub fn own() -> BTreeSet<u32> {
 
 /// How long output is still read after the program ended while something it started holds the pipe.
 const STRAGGLING_OUTPUT: Duration = Duration::from_millis(250);
+
+/// How long the parent of a fence may take to end what it keeps, above what that may take itself.
+const FENCE_ENDS: Duration = Duration::from_secs(4);
 
 /// A program to run.
 #[derive(Clone, Debug)]
@@ -44,6 +50,31 @@ pub struct Program {
     pub limit: usize,
     /// Whether what is left of its process group is ended when it ends.
     pub end_group: bool,
+    /// Where it runs.
+    pub place: Place,
+}
+
+/// Where a program runs.
+#[derive(Clone, Debug, Default)]
+pub enum Place {
+    /// As a child of this process.
+    #[default]
+    Here,
+    /// Inside a fence of its own.
+    Fenced(Box<Fenced>),
+    /// Inside the fence of a keeper, with everything else that it started.
+    Kept(Keeper),
+}
+
+/// A fence around one program.
+#[derive(Clone, Debug)]
+pub struct Fenced {
+    /// What plays `proctor-fence`.
+    pub launcher: PathBuf,
+    /// What the program may do.
+    pub fence: proctor_fence::Fence,
+    /// A file that does not exist yet and that the program cannot write, for what becomes [`Ended::fence`].
+    pub report: PathBuf,
 }
 
 /// How a program ended.
@@ -63,6 +94,9 @@ pub struct Ended {
     pub cut: u64,
     /// How long it ran.
     pub duration: Duration,
+    /// What the fence of its own saw: how its main process ended, what was left and is ended now, and what the kernel did
+    /// not give. Absent without such a fence, and when that could not be set up: standard error says why.
+    pub fence: Option<proctor_fence::Ended>,
 }
 
 impl Ended {
@@ -110,6 +144,7 @@ impl Program {
             timeout: Duration::from_secs(30),
             limit: 4 << 20,
             end_group: false,
+            place: Place::Here,
         }
     }
 
@@ -134,30 +169,51 @@ impl Program {
         self
     }
 
+    /// The same program inside a keeper's fence.
+    #[must_use]
+    pub fn kept(mut self, keeper: &Keeper) -> Self {
+        self.place = Place::Kept(keeper.clone());
+        self
+    }
+
+    /// The same program inside a fence of its own.
+    #[must_use]
+    pub fn fenced(mut self, fenced: Fenced) -> Self {
+        self.place = Place::Fenced(Box::new(fenced));
+        self
+    }
+
     /// Runs it to its end. Dropping the future ends the process group.
     ///
     /// # Errors
     /// When it cannot be started.
     pub async fn run(self) -> io::Result<Ended> {
         let begun = Instant::now();
-        let mut child = self.command().spawn()?;
-        let guard = Guard::new(child.id().unwrap_or_default());
-        let (out, err) = (Kept::read(child.stdout.take(), self.limit), Kept::read(child.stderr.take(), self.limit));
-        let writing = tokio::spawn(write(child.stdin.take(), self.stdin.unwrap_or_default()));
-        let waited = tokio::time::timeout(self.timeout, child.wait()).await;
+        let Streams { mut running, stdin, stdout, stderr } = self.start().await?;
+        let guard = Guard::new(running.pid());
+        let (out, err) = (Kept::read(stdout, self.limit), Kept::read(stderr, self.limit));
+        let writing = tokio::spawn(write(stdin, self.stdin.unwrap_or_default()));
+        let waited = tokio::time::timeout(self.timeout, running.wait()).await;
         let status = match waited {
             Ok(status) => Some(status?),
             Err(_) => None,
         };
+        if let (Place::Fenced(_), None) = (&self.place, status) {
+            // The fence's parent ends the program, and names what was left, while it is still there to do so.
+            linux::ask_fence_to_end(guard.pid);
+            _ = tokio::time::timeout(FENCE_ENDS, running.wait()).await;
+        }
         if self.end_group || status.is_none() {
             linux::kill_group(guard.pid);
-            end(&mut child).await;
+            // Already collected or just killed: either way there is nothing left to learn.
+            _ = running.wait().await;
         }
         guard.disarm();
         writing.abort();
         let duration = begun.elapsed();
         let (stdout, cut_out) = out.take().await;
         let (stderr, cut_err) = err.take().await;
+        let fence = self.place.report();
         Ok(Ended {
             code: status.and_then(|s| s.code()),
             signal: status.and_then(|s| std::os::unix::process::ExitStatusExt::signal(&s)),
@@ -166,27 +222,105 @@ impl Program {
             stderr,
             cut: cut_out + cut_err,
             duration,
+            fence,
         })
     }
 
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+    async fn start(&self) -> io::Result<Streams> {
+        if let Place::Kept(keeper) = &self.place {
+            return self.start_kept(keeper).await;
+        }
+        let mut child = self.command()?.spawn()?;
+        let stdin = child.stdin.take().map(|stream| Box::new(stream) as Box<dyn AsyncWrite + Send + Unpin>);
+        let stdout = child.stdout.take().map(|stream| Box::new(stream) as Box<dyn AsyncRead + Send + Unpin>);
+        let stderr = child.stderr.take().map(|stream| Box::new(stream) as Box<dyn AsyncRead + Send + Unpin>);
+        Ok(Streams { running: Running::Child(Box::new(child)), stdin, stdout, stderr })
+    }
+
+    async fn start_kept(&self, keeper: &Keeper) -> io::Result<Streams> {
+        let order = proctor_fence::Order {
+            program: self.program.clone(),
+            args: self.args.clone(),
+            env: self.env.clone(),
+            cwd: self.cwd.clone(),
+        };
+        let (input, to_input) = std::io::pipe()?;
+        let (from_output, output) = std::io::pipe()?;
+        let (from_errors, errors) = std::io::pipe()?;
+        let nothing = std::fs::File::open("/dev/null")?;
+        let input = if self.stdin.is_some() { input.as_fd() } else { nothing.as_fd() };
+        let program = keeper.start_program(&order, [input, output.as_fd(), errors.as_fd()]).await?;
+        let stdin = match self.stdin {
+            Some(_) => Some(Box::new(pipe::Sender::from_owned_fd(to_input.into())?) as Box<dyn AsyncWrite + Send + Unpin>),
+            None => None,
+        };
+        Ok(Streams {
+            running: Running::Kept(program),
+            stdin,
+            stdout: Some(Box::new(pipe::Receiver::from_owned_fd(from_output.into())?)),
+            stderr: Some(Box::new(pipe::Receiver::from_owned_fd(from_errors.into())?)),
+        })
+    }
+
+    fn command(&self) -> io::Result<Command> {
+        let mut command = match &self.place {
+            Place::Fenced(fenced) => {
+                let fence = fenced.fence.to_json().map_err(io::Error::other)?;
+                let mut command = Command::new(&fenced.launcher);
+                command.arg("--report").arg(&fenced.report).arg(fence).arg("--").arg(&self.program);
+                command
+            }
+            _ => Command::new(&self.program),
+        };
         command.args(&self.args).env_clear().envs(&self.env).process_group(0).kill_on_drop(true);
         let input = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
         command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(cwd) = &self.cwd {
             command.current_dir(cwd);
         }
-        command
+        Ok(command)
     }
 }
 
-async fn end(child: &mut Child) {
-    // Already collected or just killed: either way there is nothing left to learn.
-    _ = child.wait().await;
+impl Place {
+    /// What a fence of its own wrote down.
+    fn report(&self) -> Option<proctor_fence::Ended> {
+        let Self::Fenced(fenced) = self else { return None };
+        serde_json::from_slice(&std::fs::read(&fenced.report).ok()?).ok()
+    }
 }
 
-async fn write(stdin: Option<tokio::process::ChildStdin>, bytes: Vec<u8>) {
+/// A program that runs, and this side of its streams.
+struct Streams {
+    running: Running,
+    stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    stdout: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    stderr: Option<Box<dyn AsyncRead + Send + Unpin>>,
+}
+
+/// A program that runs.
+enum Running {
+    Child(Box<Child>),
+    Kept(KeptProgram),
+}
+
+impl Running {
+    fn pid(&self) -> u32 {
+        match self {
+            Self::Child(child) => child.id().unwrap_or_default(),
+            Self::Kept(program) => program.pid,
+        }
+    }
+
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
+        match self {
+            Self::Child(child) => child.wait().await,
+            Self::Kept(program) => program.wait().await,
+        }
+    }
+}
+
+async fn write(stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>, bytes: Vec<u8>) {
     if let Some(mut stdin) = stdin {
         // A program that does not read its input is its own affair; the exit code tells.
         _ = stdin.write_all(&bytes).await;
@@ -227,7 +361,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn read(stream: Option<impl AsyncRead + Send + Unpin + 'static>, limit: usize) -> Self {
+    fn read(stream: Option<Box<dyn AsyncRead + Send + Unpin>>, limit: usize) -> Self {
         let bytes = Arc::new(Mutex::new((Vec::new(), 0)));
         let target = Arc::clone(&bytes);
         let reading = tokio::spawn(async move {
@@ -258,7 +392,7 @@ mod tests {
     fn said(stderr: &str) -> String {
         let (stdout, stderr) = (Vec::new(), stderr.into());
         let duration = Duration::ZERO;
-        Ended { code: Some(1), signal: None, timed_out: false, stdout, stderr, cut: 0, duration }.said()
+        Ended { code: Some(1), signal: None, timed_out: false, stdout, stderr, cut: 0, duration, fence: None }.said()
     }
 
     #[test]

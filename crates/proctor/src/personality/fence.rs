@@ -1,13 +1,14 @@
-//! `proctor-fence FENCE -- COMMAND ARGS…`: runs a command inside a fence and ends as it did.
+//! `proctor-fence FENCE -- COMMAND ARGS…`: runs a command inside a fence and ends as it did. `proctor-fence --keeper FENCE`:
+//! starts programs inside for the harness.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use proctor_fence::{Command, Fence, FenceError, Status};
+use proctor_fence::{Command, Ended, Fence, FenceError, Status};
 
 use crate::failure::code;
 
@@ -15,24 +16,54 @@ use crate::failure::code;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Said when the arguments are not understood.
-const USAGE: &str = "call it as `proctor-fence FENCE -- COMMAND ARGS…`; FENCE is JSON, @FILE, or fd:NUMBER";
+const USAGE: &str = "call it as `proctor-fence [--report FILE] FENCE -- COMMAND ARGS…`, or as `proctor-fence --keeper FENCE` with a \
+                     keeper's line as standard input; FENCE is JSON, @FILE, or fd:NUMBER";
 
-/// Runs the command that the arguments name.
+/// What is asked for.
+enum Asked {
+    Run { fence: String, command: Command, report: Option<PathBuf> },
+    Keep { fence: String },
+}
+
+/// Does what the arguments ask for.
 pub(super) fn run() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let Some((fence, command)) = split(&arguments) else {
+    let Some(asked) = parse(&arguments) else {
         return refuse("the arguments are not understood", Some(USAGE));
     };
-    match read(&fence).and_then(|fence| proctor_fence::run(&fence, &command)) {
-        Ok(ended) => end_as(ended.status),
+    match asked.done() {
+        Ok(code) => code,
         Err(error) => refuse(&error.to_string(), error.hint()),
     }
 }
 
+impl Asked {
+    fn done(self) -> Result<ExitCode, FenceError> {
+        match self {
+            Self::Keep { fence } => keep(&read(&fence)?),
+            Self::Run { fence, command, report } => {
+                let ended = proctor_fence::run(&read(&fence)?, &command)?;
+                if let Some(path) = report {
+                    write(&path, &ended)?;
+                }
+                Ok(end_as(ended.status))
+            }
+        }
+    }
+}
+
+fn parse(arguments: &[OsString]) -> Option<Asked> {
+    match arguments {
+        [flag, fence] if flag == "--keeper" => Some(Asked::Keep { fence: fence.to_str()?.to_owned() }),
+        [flag, report, rest @ ..] if flag == "--report" => asked(rest, Some(report.into())),
+        rest => asked(rest, None),
+    }
+}
+
 /// The fence's argument and the command.
-fn split(arguments: &[OsString]) -> Option<(String, Command)> {
+fn asked(arguments: &[OsString], report: Option<PathBuf>) -> Option<Asked> {
     let [fence, dashes, program, args @ ..] = arguments else { return None };
-    let fence = fence.to_str().filter(|_| dashes == "--")?;
+    let fence = fence.to_str().filter(|_| dashes == "--")?.to_owned();
     let command = Command {
         program: program.clone(),
         args: args.to_vec(),
@@ -41,7 +72,22 @@ fn split(arguments: &[OsString]) -> Option<(String, Command)> {
         grace: GRACE,
         clock: chrono::Utc::now,
     };
-    Some((fence.to_owned(), command))
+    Some(Asked::Run { fence, command, report })
+}
+
+/// The line is taken away from standard input: nothing that is started may hold it.
+fn keep(fence: &Fence) -> Result<ExitCode, FenceError> {
+    let failed = |error: std::io::Error| FenceError::Form(format!("standard input is no keeper's line: {error}"));
+    let line = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 3).map_err(|error| failed(error.into()))?;
+    let nothing = File::open("/dev/null").map_err(failed)?;
+    rustix::stdio::dup2_stdin(&nothing).map_err(|error| failed(error.into()))?;
+    proctor_fence::keep(fence, line, chrono::Utc::now).map(|()| ExitCode::SUCCESS)
+}
+
+fn write(path: &Path, ended: &Ended) -> Result<(), FenceError> {
+    let unwritten = |error: &dyn std::fmt::Display| FenceError::Form(format!("{} cannot be written: {error}", path.display()));
+    let bytes = serde_json::to_vec(ended).map_err(|error| unwritten(&error))?;
+    std::fs::write(path, bytes).map_err(|error| unwritten(&error))
 }
 
 fn read(fence: &str) -> Result<Fence, FenceError> {
