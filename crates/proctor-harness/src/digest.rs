@@ -1,7 +1,9 @@
 //! SHA-256 sums as people and files write them: lower-case hex.
 
 use std::fmt::Write;
+use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
@@ -26,6 +28,14 @@ pub(crate) fn sha256_of(mut source: impl Read) -> io::Result<String> {
             read => hash.update(&buffer[..read]),
         }
     }
+}
+
+/// The sum of a file.
+///
+/// # Errors
+/// When it cannot be read to its end.
+pub fn file_sum(path: &Path) -> io::Result<String> {
+    sha256_of(File::open(path)?)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -6,7 +6,7 @@
 pub mod base;
 pub mod clean;
 pub mod cycle;
-mod digest;
+pub mod digest;
 pub mod doctor;
 pub mod exercise;
 mod file_lock;

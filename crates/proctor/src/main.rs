@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this crate is the edge, the one place that prints")]
 
+mod canary;
 mod cli;
 mod commands;
 mod failure;

@@ -8,7 +8,7 @@ use proctor_judge::plan::{Check, CheckKind};
 
 use super::files::Files;
 use super::problem::Problem;
-use super::spec::{CaseSpec, CaseTown, Exercise, Fault, SCENARIO_SCHEMA, Spec, Step};
+use super::spec::{ATTACK_CLASSES, CaseSpec, CaseTown, Exercise, Fault, SCENARIO_SCHEMA, Spec, Step};
 use super::{SCENARIO_FILE, SELFTEST};
 use crate::launch::ROLES;
 
@@ -284,6 +284,9 @@ pub(super) fn check_cases(spec: &Spec, files: &Files, cases: &BTreeMap<String, C
         let text = files.text(&file).unwrap_or_default();
         let mut refs = Refs { file, text, problems };
         refs.known("outcome", "outcome", &case.expect.outcome, OUTCOMES);
+        if let Some(class) = &case.class {
+            refs.known("class", "class", class, ATTACK_CLASSES);
+        }
         for (town, own) in &case.town {
             check_case_town(town, own, &mut refs);
         }

@@ -252,6 +252,12 @@ pub struct Step {
 pub struct CaseSpec {
     /// What is sabotaged, for people.
     pub title: String,
+    /// For an attack: what it is aimed at, one of [`ATTACK_CLASSES`].
+    #[serde(default)]
+    pub class: Option<String>,
+    /// For an attack: what is done once its run has ended, in this order. The verdict is always computed again.
+    #[serde(default)]
+    pub after: Vec<After>,
     /// What must come of it.
     pub expect: Expect,
     /// What is different in one town: `builtin`, `gastown`, `gastown:queue` or `gastown:direct`. The most specific wins.
@@ -269,6 +275,20 @@ pub struct CaseSpec {
     /// Made in the scenario's files once the case's own are laid over them.
     #[serde(default)]
     pub change: Vec<Change>,
+}
+
+/// What attacks are aimed at; `honest` is the control: unusual, allowed, and without any problem.
+pub const ATTACK_CLASSES: [&str; 8] =
+    ["fence", "origins", "deliverables", "exercises", "evidence", "identity", "blame", "honest"];
+
+/// What is done after the run of an attack, to see whether it outlives its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum After {
+    /// What the attack made to look like the remains of a run is removed as `proctor clean` does.
+    Clean,
+    /// The scenario is played without the attack: it must pass without a problem, and record the true sums of its programs.
+    Run,
 }
 
 /// What is different about a selftest case in one town. Exactly one of the two is given.
@@ -330,6 +350,9 @@ pub struct Expect {
     /// Whether no other finding of level `problem` may be there.
     #[serde(default)]
     pub only: bool,
+    /// Who did it: a finding that must be there (any, when none is named) tells of a worker of this rig, or holds this text.
+    #[serde(default)]
+    pub names: Option<String>,
 }
 
 impl Expect {

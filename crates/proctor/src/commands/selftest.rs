@@ -1,5 +1,8 @@
 //! `proctor selftest`: plays the sabotaged variants of a scenario and compares each verdict with what must come of it.
 
+mod answers;
+mod attacks;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +13,6 @@ use proctor_harness::namespace::Namespace;
 use proctor_harness::scenario::spec::Span;
 use proctor_harness::scenario::{Expect, Scenario};
 use proctor_harness::town::TownKind;
-use proctor_judge::summary::{Level, Summary};
 
 use super::parse_span;
 use super::run::quoted;
@@ -20,9 +22,11 @@ use crate::namespace::{self, Place};
 use crate::places::nearest;
 use crate::play::{Choice, Played, play};
 use crate::services::Ports;
-use crate::terminal::phases::{RunDisplay, duration};
+use crate::terminal::phases::RunDisplay;
 use crate::terminal::table::Table;
 use crate::{scenarios, signals, terminal};
+use answers::Answer;
+use attacks::{Attack, Watch};
 
 /// See [`crate::cli::Command::Selftest`].
 #[derive(Debug, clap::Args)]
@@ -35,15 +39,23 @@ Examples:
   proctor selftest worker-killed --town gastown --merge direct
   proctor selftest --clean 10 --town gastown     ten fresh towns of the real Gas Town
   proctor selftest --town gastown --jobs 3 --timeout 15m
+  proctor selftest --attacks --jobs 2            agents and deliverables that attack the verdict
+  proctor selftest --attacks --list              what they do, and what must come of it
 
 Exit codes: 0 every case came out as it must; 1 one did not.")]
 pub(crate) struct Args {
     /// Cases to play [default: all]
     #[arg(value_name = "CASE")]
     cases: Vec<String>,
-    /// Name of a shipped scenario, or path of a scenario's folder
-    #[arg(long, value_name = "SCENARIO", default_value = DEFAULT_SCENARIO)]
-    scenario: String,
+    /// Name of a shipped scenario, or path of a scenario's folder [default: crypto-tales; with --attacks: attacks]
+    #[arg(long, value_name = "SCENARIO")]
+    scenario: Option<String>,
+    /// Play attacks on the verdict: beside each run stand canaries of the operator's, which nothing may reach
+    #[arg(long, conflicts_with = "clean")]
+    attacks: bool,
+    /// List the cases and what must come of each; play none
+    #[arg(long, conflicts_with = "clean")]
+    list: bool,
     /// Play the unchanged scenario so many times instead; every run must pass
     #[arg(long, value_name = "N", conflicts_with = "cases")]
     clean: Option<u32>,
@@ -67,10 +79,23 @@ pub(crate) struct Args {
 }
 
 const DEFAULT_SCENARIO: &str = "crypto-tales";
+const ATTACKS_SCENARIO: &str = "attacks";
 /// The least time that a case gets for landing in the real Gas Town, where a run on a quiet machine lands after a minute and a half.
 const GASTOWN_LANDING: Duration = Duration::from_secs(240);
 
 impl Args {
+    /// The scenario whose cases are played.
+    fn scenario(&self) -> &str {
+        self.scenario.as_deref().unwrap_or(if self.attacks { ATTACKS_SCENARIO } else { DEFAULT_SCENARIO })
+    }
+
+    /// The command that plays one case.
+    fn one_case(&self, name: &str) -> String {
+        let attacks = if self.attacks { " --attacks" } else { "" };
+        let scenario = self.scenario.as_deref().map(|named| format!(" --scenario {}", quoted(named))).unwrap_or_default();
+        self.repeating(&format!("proctor selftest{attacks} {name}{scenario}"))
+    }
+
     /// A command with everything else that decides what happens in a case.
     fn repeating(&self, command: &str) -> String {
         let timeout = self.timeout.as_ref().map(|timeout| format!("--timeout {timeout}"));
@@ -92,6 +117,8 @@ struct Case {
     landing: Duration,
     /// The command that repeats it.
     command: String,
+    /// What it is besides, when it is an attack.
+    attack: Option<Attack>,
 }
 
 /// A case that says nothing in the town under test.
@@ -102,54 +129,60 @@ struct NotPlayed {
     why: String,
 }
 
-impl NotPlayed {
-    fn as_json(&self) -> serde_json::Value {
-        serde_json::json!({"case": self.name, "title": self.title, "not_played": self.why})
-    }
-}
-
-/// What came of a case.
-#[derive(Debug)]
-struct Answer {
-    name: String,
-    title: String,
-    expect: Expect,
-    got: String,
-    /// What is not as it must be; empty when all is.
-    wrong: Option<String>,
-    seconds: f64,
-    folder: String,
-}
-
 /// Plays the cases and prints one line each.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
-    let mut scenario = scenarios::load(&args.scenario)?;
+    let mut scenario = scenarios::load(args.scenario())?;
     args.town.must_be_fresh()?;
     args.town.settle(&mut scenario)?;
     let (cases, not_played) = match args.clean {
         Some(times) => (clean_cases(&scenario, times, args), Vec::new()),
         None => sabotage_cases(&scenario, args)?,
     };
+    if args.list {
+        return list(args, &cases);
+    }
     let namespace = match namespace::settle(needs_namespace(args, &cases)?)? {
         Place::Here(namespace) => namespace,
         Place::Played(code) => return Ok(code),
     };
     let cancel = Cancel::new();
     signals::watch_run(&cancel, &namespace)?;
-    let answers = super::runtime()?.block_on(play_all(args, cases, &namespace, &cancel));
-    let answers = answers?;
+    let all = super::runtime()?.block_on(play_all(args, cases, &namespace, &cancel))?;
     if args.json {
         let not_played = not_played.iter().map(NotPlayed::as_json);
-        let rows: Vec<serde_json::Value> = answers.iter().map(as_json).chain(not_played).collect();
+        let rows: Vec<serde_json::Value> = all.iter().map(answers::as_json).chain(not_played).collect();
         terminal::print_json(&rows)?;
     } else {
-        terminal::print(&conclusion(&answers, &not_played));
+        terminal::print(&answers::conclusion(&all, &not_played));
     }
     if cancel.level() > 0 {
         return Ok(code::cancelled());
     }
-    let all_right = answers.iter().all(|answer| answer.wrong.is_none());
+    let all_right = all.iter().all(Answer::is_right);
     Ok(if all_right { code::OK } else { code::NO })
+}
+
+/// Prints what the cases are and what must come of each.
+fn list(args: &Args, cases: &[Case]) -> Result<u8, Failure> {
+    if args.json {
+        let row = |case: &Case| {
+            let class = case.attack.as_ref().map(|attack| attack.class.as_str());
+            serde_json::json!({"case": case.name, "title": case.title, "class": class, "expected": answers::expected(&case.expect)})
+        };
+        terminal::print_json(&cases.iter().map(row).collect::<Vec<_>>())?;
+        return Ok(code::OK);
+    }
+    let mut table = Table::new(&["class", "case", "what must come of it", "what happens"]);
+    let mut rows: Vec<[String; 4]> = cases.iter().map(listed).collect();
+    rows.sort();
+    rows.into_iter().for_each(|row| table.row(row.into()));
+    terminal::print(&table.render());
+    Ok(code::OK)
+}
+
+fn listed(case: &Case) -> [String; 4] {
+    let class = case.attack.as_ref().map(|attack| attack.class.clone()).unwrap_or_default();
+    [class, case.name.clone(), answers::expected(&case.expect), case.title.clone()]
 }
 
 /// Whether the cases are played in a PID namespace. They share it, so that of towns with daemons one is played after the other.
@@ -165,7 +198,7 @@ fn needs_namespace(args: &Args, cases: &[Case]) -> Result<bool, Failure> {
 }
 
 fn clean_cases(scenario: &Scenario, times: u32, args: &Args) -> Vec<Case> {
-    let expect = Expect { outcome: "passed".to_owned(), finding: None, also: Vec::new(), only: true };
+    let expect = Expect { outcome: "passed".to_owned(), finding: None, also: Vec::new(), only: true, names: None };
     let digits = times.to_string().len();
     (1..=times)
         .map(|number| Case {
@@ -175,7 +208,8 @@ fn clean_cases(scenario: &Scenario, times: u32, args: &Args) -> Vec<Case> {
             expect: expect.clone(),
             seed: u64::from(number),
             landing: landing(args, scenario),
-            command: args.repeating(&format!("proctor run {} --seed {number}", quoted(&args.scenario))),
+            command: args.repeating(&format!("proctor run {} --seed {number}", quoted(args.scenario()))),
+            attack: None,
         })
         .collect()
 }
@@ -201,7 +235,7 @@ fn sabotage_cases(scenario: &Scenario, args: &Args) -> Result<(Vec<Case>, Vec<No
 }
 
 fn sabotage_case(scenario: &Scenario, name: &str, args: &Args) -> Result<Result<Case, NotPlayed>, Failure> {
-    let named = &args.scenario;
+    let named = args.scenario();
     let (Some(spec), Some(laid_over)) = (scenario.cases.get(name), scenario.with_case(name)) else {
         let failure = Failure::usage(format!("{named} has no selftest case `{name}`"));
         let near = nearest(name, scenario.cases.keys().map(String::as_str));
@@ -213,12 +247,10 @@ fn sabotage_case(scenario: &Scenario, name: &str, args: &Args) -> Result<Result<
     laid_over.spec.daemon = scenario.spec.daemon;
     let (name, title) = (name.to_owned(), spec.title.clone());
     let landing = landing(args, &laid_over);
-    let command = args.repeating(&match named.as_str() {
-        DEFAULT_SCENARIO => format!("proctor selftest {name}"),
-        _ => format!("proctor selftest {name} --scenario {}", quoted(named)),
-    });
+    let command = args.one_case(&name);
+    let attack = if args.attacks { Attack::of(spec, scenario) } else { None };
     Ok(match spec.expected_in(args.town.kind(), scenario.spec.merge) {
-        Ok(expect) => Ok(Case { name, title, scenario: laid_over, expect: expect.clone(), seed: 42, landing, command }),
+        Ok(expect) => Ok(Case { name, title, scenario: laid_over, expect: expect.clone(), seed: 42, landing, command, attack }),
         Err(why) => Err(NotPlayed { name, title, why: why.to_owned() }),
     })
 }
@@ -227,16 +259,22 @@ fn sabotage_case(scenario: &Scenario, name: &str, args: &Args) -> Result<Result<
 async fn play_all(args: &Args, cases: Vec<Case>, namespace: &Namespace, cancel: &Cancel) -> Result<Vec<Answer>, Failure> {
     let width = cases.iter().map(|case| case.name.chars().count()).max().unwrap_or_default();
     let queue = Arc::new(Mutex::new(VecDeque::from(cases)));
+    let stage = Stage {
+        town: args.town.clone(),
+        reports: args.reports.clone(),
+        python: args.python.clone(),
+        namespace: namespace.clone(),
+        cancel: cancel.clone(),
+    };
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..args.jobs {
-        let (queue, namespace, cancel) = (Arc::clone(&queue), namespace.clone(), cancel.clone());
-        let (reports, python, town, quiet) = (args.reports.clone(), args.python.clone(), args.town.clone(), args.json);
+        let (queue, stage, quiet) = (Arc::clone(&queue), stage.clone(), args.json);
         workers.spawn(async move {
             let mut answers = Vec::new();
-            while let Some(case) = next(&queue, &cancel) {
-                let answer = play_case(case, &town, &reports, python.as_deref(), &namespace, &cancel).await;
+            while let Some(case) = next(&queue, &stage.cancel) {
+                let answer = play_case(case, &stage).await;
                 if !quiet {
-                    terminal::print(&line(&answer, width));
+                    terminal::print(&answers::line(&answer, width));
                 }
                 answers.push(answer);
             }
@@ -258,35 +296,63 @@ fn next(queue: &Mutex<VecDeque<Case>>, cancel: &Cancel) -> Option<Case> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
-async fn play_case(
-    case: Case,
-    town: &TownChoice,
-    reports: &std::path::Path,
-    python: Option<&std::path::Path>,
-    namespace: &Namespace,
-    cancel: &Cancel,
-) -> Answer {
+async fn play_case(case: Case, stage: &Stage) -> Answer {
     let began = std::time::Instant::now();
-    let choice = Choice {
-        command: case.command,
-        timeout: Some(case.landing),
-        scenario: case.scenario,
-        town: town.kind(),
-        reports: reports.to_owned(),
-        seed: case.seed,
-        agents: Vec::new(),
-        python: python.map(std::path::Path::to_owned),
-        live_town: None,
-        namespace: namespace.clone(),
-        keep_town: false,
-        ports: Ports::default(),
-        is_latest: false,
+    let (played, aftermath) = match &case.attack {
+        Some(attack) => play_attack(&case, attack, stage).await,
+        None => (stage.play(&case, case.scenario.clone()).await, Vec::new()),
     };
-    let display = Arc::new(Mutex::new(RunDisplay::silent()));
-    let played = play(choice, display, cancel.clone()).await;
-    let seconds = began.elapsed().as_secs_f64();
-    let (got, wrong, folder) = compare(&case.expect, played);
-    Answer { name: case.name, title: case.title, expect: case.expect, got, wrong, seconds, folder }
+    Answer::new(&case, &played, aftermath, began.elapsed().as_secs_f64())
+}
+
+/// Plays an attack among canaries; gives the run, and what is wrong besides its verdict.
+async fn play_attack(case: &Case, attack: &Attack, stage: &Stage) -> (Result<Played, Failure>, Vec<String>) {
+    let mut scenario = case.scenario.clone();
+    let watch = match Watch::begin(&mut scenario, &stage.reports) {
+        Ok(watch) => watch,
+        Err(failure) => return (Err(failure), Vec::new()),
+    };
+    let played = stage.play(case, scenario).await;
+    let mut wrong = match &played {
+        Ok(played) => watch.end(attack, played),
+        Err(_) => Vec::new(),
+    };
+    if let (Ok(_), Some(next)) = (&played, attack.next_run()) {
+        wrong.extend(attacks::next_run_is_clean(&stage.play(case, next.clone()).await));
+    }
+    (played, wrong)
+}
+
+/// Where and with what cases are played.
+#[derive(Clone)]
+struct Stage {
+    town: TownChoice,
+    reports: PathBuf,
+    python: Option<PathBuf>,
+    namespace: Namespace,
+    cancel: Cancel,
+}
+
+impl Stage {
+    async fn play(&self, case: &Case, scenario: Scenario) -> Result<Played, Failure> {
+        let choice = Choice {
+            command: case.command.clone(),
+            timeout: Some(case.landing),
+            scenario,
+            town: self.town.kind(),
+            reports: self.reports.clone(),
+            seed: case.seed,
+            agents: Vec::new(),
+            python: self.python.clone(),
+            live_town: None,
+            namespace: self.namespace.clone(),
+            keep_town: false,
+            ports: Ports::default(),
+            is_latest: false,
+        };
+        let display = Arc::new(Mutex::new(RunDisplay::silent()));
+        play(choice, display, self.cancel.clone()).await
+    }
 }
 
 /// Cases that never land have limits that suit the built-in town; the real one needs longer to get as far. The command line has the last
@@ -295,95 +361,6 @@ fn landing(args: &Args, scenario: &Scenario) -> Duration {
     let least = if args.town.kind() == TownKind::Gastown { GASTOWN_LANDING } else { Duration::ZERO };
     let wanted = scenario.spec.timeouts.landing.0.max(least);
     args.timeout.map_or(wanted, |most| wanted.min(most.0))
-}
-
-fn expected(expect: &Expect) -> String {
-    let findings: Vec<&str> = expect.findings().collect();
-    if findings.is_empty() { expect.outcome.clone() } else { format!("{} · {}", expect.outcome, findings.join(", ")) }
-}
-
-/// As [`expected`], with the first finding only: for a table that must fit into a terminal.
-fn brief(expect: &Expect) -> String {
-    let mut findings = expect.findings();
-    let Some(first) = findings.next() else { return expect.outcome.clone() };
-    let more = findings.count();
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    format!("{} · {first}{more}", expect.outcome)
-}
-
-/// What was got, what of it is wrong, and where it lies.
-fn compare(expect: &Expect, played: Result<Played, Failure>) -> (String, Option<String>, String) {
-    let played = match played {
-        Ok(played) => played,
-        Err(failure) => return ("no run".to_owned(), Some(failure.message), String::new()),
-    };
-    let summary = &played.judgement.summary;
-    let folder = terminal::relative(&played.report).display().to_string();
-    (summary.outcome.word().to_owned(), mismatch(expect, summary), folder)
-}
-
-fn mismatch(expect: &Expect, summary: &Summary) -> Option<String> {
-    let got = summary.outcome.word();
-    if got != expect.outcome {
-        return Some(format!("the outcome is `{got}`: {}", summary.headline));
-    }
-    let problems = || summary.findings.iter().filter(|finding| finding.level == Level::Problem);
-    if let Some(missing) = expect.findings().find(|id| summary.findings.iter().all(|found| found.id != *id)) {
-        let ids: Vec<&str> = problems().map(|found| found.id.as_str()).collect();
-        return Some(format!("there is no finding `{missing}` (problems: {})", ids.join(", ")));
-    }
-    let other = problems().find(|found| expect.findings().all(|id| found.id != id));
-    match other {
-        Some(other) if expect.only => Some(format!("there is another problem: {}", other.id)),
-        _ => None,
-    }
-}
-
-fn line(answer: &Answer, width: usize) -> String {
-    let mark = if answer.wrong.is_none() { ' ' } else { '✗' };
-    let mut text =
-        format!("{mark} {:<width$}  {:<18}  {:>9}  {}\n", answer.name, answer.got, duration(answer.seconds), answer.title);
-    if let Some(wrong) = &answer.wrong {
-        text.push_str(&format!(
-            "    expected  {}\n    saw       {wrong}\n    evidence  {}\n",
-            expected(&answer.expect),
-            answer.folder
-        ));
-    }
-    text
-}
-
-fn conclusion(answers: &[Answer], not_played: &[NotPlayed]) -> String {
-    let mut table = Table::new(&["", "case", "expected", "got", "time"]);
-    for answer in answers {
-        let mark = if answer.wrong.is_none() { "✓" } else { "✗" };
-        table.row(vec![
-            mark.to_owned(),
-            answer.name.clone(),
-            brief(&answer.expect),
-            answer.got.clone(),
-            duration(answer.seconds),
-        ]);
-    }
-    let right = answers.iter().filter(|answer| answer.wrong.is_none()).count();
-    let mut text = format!("\n{}\n{right} of {} as they must be\n", table.render(), answers.len());
-    for not in not_played {
-        text.push_str(&format!("not played here: {}: {}\n", not.name, not.why));
-    }
-    text
-}
-
-fn as_json(answer: &Answer) -> serde_json::Value {
-    serde_json::json!({
-        "case": answer.name,
-        "title": answer.title,
-        "expected": expected(&answer.expect),
-        "got": answer.got,
-        "ok": answer.wrong.is_none(),
-        "wrong": answer.wrong,
-        "seconds": answer.seconds,
-        "folder": answer.folder,
-    })
 }
 
 #[cfg(test)]
@@ -403,7 +380,7 @@ mod tests {
 
     fn commands(line: &str) -> Vec<String> {
         let args = args(line);
-        let mut scenario = scenarios::load(&args.scenario).unwrap();
+        let mut scenario = scenarios::load(args.scenario()).unwrap();
         args.town.settle(&mut scenario).unwrap();
         let cases = match args.clean {
             Some(times) => clean_cases(&scenario, times, &args),

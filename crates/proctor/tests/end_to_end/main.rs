@@ -9,6 +9,7 @@
     reason = "a failing unwrap is a failing test, and a skipped test says so"
 )]
 
+mod attacks;
 mod bad_luck;
 mod disks;
 mod gastown;
