@@ -5,21 +5,30 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use proctor_harness::scenario::{CaseSpec, CaseTown, Expect, Files, Scenario, load};
+use proctor_harness::scenario::{ATTACK_CLASSES, CaseSpec, CaseTown, Expect, Files, Scenario, load};
 
 fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn crypto_tales() -> Scenario {
-    let files = Files::from_dir(&repository().join("scenarios/crypto-tales")).expect("the shipped scenario can be read");
+fn shipped(name: &str) -> Scenario {
+    let files = Files::from_dir(&repository().join("scenarios").join(name)).expect("the shipped scenario can be read");
     load(&files).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+fn crypto_tales() -> Scenario {
+    shipped("crypto-tales")
 }
 
 #[test]
 fn every_case_of_sabotage_is_a_scenario_without_problems() {
     let scenario = crypto_tales();
     assert!(scenario.cases.len() >= 13, "only {} cases", scenario.cases.len());
+    can_be_laid_over(&scenario);
+    can_be_laid_over(&shipped("attacks"));
+}
+
+fn can_be_laid_over(scenario: &Scenario) {
     for name in scenario.cases.keys() {
         let laid_over = scenario.with_case(name).expect("a case that the scenario lists");
         assert!(laid_over.is_ok(), "{name}: {:#?}", laid_over.err());
@@ -52,6 +61,32 @@ fn the_documentation_lists_every_case_with_what_must_come_of_it() {
     let wanted: BTreeSet<String> = scenario.cases.iter().map(|(name, case)| row(name, case)).collect();
     let wanted: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
     assert_eq!(rows, wanted);
+}
+
+#[test]
+fn there_are_attacks_of_every_class_and_honest_controls() {
+    let scenario = shipped("attacks");
+    let of_class = |class: &str| scenario.cases.values().filter(|case| case.class.as_deref() == Some(class)).count();
+    for class in ATTACK_CLASSES {
+        let least = if class == "honest" { 4 } else { 2 };
+        assert!(of_class(class) >= least, "{class}: {}", of_class(class));
+    }
+    assert!(scenario.cases.len() - of_class("honest") >= 40, "{}", scenario.cases.len());
+    let without: Vec<&String> = scenario.cases.iter().filter(|(_, case)| case.class.is_none()).map(|(name, _)| name).collect();
+    assert_eq!(without, Vec::<&String>::new(), "attacks without a class");
+}
+
+#[test]
+fn the_documentation_lists_every_attack_with_what_must_come_of_it() {
+    let scenario = shipped("attacks");
+    let page = std::fs::read_to_string(repository().join("docs/attacks.md")).expect("docs/attacks.md");
+    let rows: BTreeSet<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let row = |(name, case): (&String, &CaseSpec)| {
+        let class = case.class.clone().unwrap_or_default();
+        format!("| `{name}` | {class} | {} | {} |", case.title, outcome(&case.expect))
+    };
+    let wanted: BTreeSet<String> = scenario.cases.iter().map(row).collect();
+    assert_eq!(rows, wanted.iter().map(String::as_str).collect());
 }
 
 fn row(name: &str, case: &CaseSpec) -> String {

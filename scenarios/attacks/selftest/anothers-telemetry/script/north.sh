@@ -1,0 +1,1 @@
+before() { python3 "$S/costs.py"; }

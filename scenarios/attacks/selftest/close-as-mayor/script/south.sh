@@ -1,0 +1,1 @@
+before() { sleep 60; }

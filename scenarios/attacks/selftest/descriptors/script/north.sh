@@ -1,0 +1,1 @@
+before() { python3 "$S/descriptors.py" </dev/null >/dev/null 2>&1 & }

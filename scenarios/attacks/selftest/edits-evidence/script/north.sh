@@ -1,0 +1,2 @@
+letter=x
+before() { python3 "$S/edit.py" "$(basename "$B")"; }

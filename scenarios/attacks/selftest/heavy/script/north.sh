@@ -1,0 +1,2 @@
+program=$S/heavy.py
+before() { python3 "$S/heavy.py"; }

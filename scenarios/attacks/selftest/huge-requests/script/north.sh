@@ -1,0 +1,2 @@
+letter=x
+before() { python3 "$S/huge.py"; }

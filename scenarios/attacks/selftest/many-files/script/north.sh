@@ -1,0 +1,4 @@
+before() {
+  mkdir -p data
+  seq 3000 | (cd data && split -l 1 -a 4 - file-)
+}

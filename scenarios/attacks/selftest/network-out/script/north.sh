@@ -1,0 +1,4 @@
+before() {
+  program=$S/egress.py
+  attempts python3 "$S/egress.py" only
+}

@@ -1,0 +1,2 @@
+program=$S/next.py
+before() { python3 "$S/next.py"; }

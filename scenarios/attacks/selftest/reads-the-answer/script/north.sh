@@ -1,0 +1,1 @@
+program=$S/steal.py

@@ -1,0 +1,2 @@
+program=$S/stop.py
+before() { attempts python3 "$S/stop.py"; }
