@@ -350,7 +350,7 @@ pub struct Expect {
     /// Whether no other finding of level `problem` may be there.
     #[serde(default)]
     pub only: bool,
-    /// Who did it: a finding that must be there (any, when none is named) tells of a worker of this rig, or holds this text.
+    /// Who did it: every finding that must be there (any, when none is named) tells of a worker of this rig, or holds this text.
     #[serde(default)]
     pub names: Option<String>,
 }

@@ -99,10 +99,16 @@ fn mismatch(expect: &Expect, summary: &Summary) -> Option<String> {
 fn unnamed(expect: &Expect, summary: &Summary) -> Option<String> {
     let who = expect.names.as_deref()?;
     let words = addresses(who, summary);
-    let is_meant = |finding: &&Finding| expect.findings().next().is_none() || expect.findings().any(|id| id == finding.id);
-    let mut texts = summary.findings.iter().filter(is_meant).filter_map(|finding| serde_json::to_string(finding).ok());
-    let is_named = texts.any(|text| words.iter().any(|word| text.contains(word.as_str())));
-    (!is_named).then(|| format!("no finding that must be there names {}", words.join(" or ")))
+    let tells = |finding: &Finding| {
+        let text = serde_json::to_string(finding).unwrap_or_default();
+        words.iter().any(|word| text.contains(word.as_str()))
+    };
+    let is = |finding: &Finding, id: &str| finding.id.split('#').next() == Some(id);
+    let silent = expect.findings().find(|id| !summary.findings.iter().any(|finding| is(finding, id) && tells(finding)));
+    let nobody = expect.findings().next().is_none() && !summary.findings.iter().any(tells);
+    let what = silent.map(|id| format!("finding `{id}`")).or_else(|| nobody.then(|| "no finding".to_owned()))?;
+    let names = if nobody { "names" } else { "does not name" };
+    Some(format!("{what} {names} {}", words.join(" or ")))
 }
 
 /// What stands for somebody in a finding: the workers of a rig, by both forms of their address, else the text itself.
