@@ -209,3 +209,62 @@ fn the_merged_branch_is_gone_from_the_origin() {
         town.git(&town.base().join("origins/alice.git"), &["branch", "--format=%(refname:short)"]) == "main"
     });
 }
+
+/// A commit of an origin's main, byte for byte, without what a new parent changes.
+fn author_and_message(town: &Town, revision: &str) -> (Vec<u8>, Vec<u8>) {
+    let mut command = std::process::Command::new("git");
+    let output =
+        command.current_dir(town.base().join("origins/alice.git")).args(["cat-file", "commit", revision]).output().unwrap();
+    let end = output.stdout.windows(2).position(|pair| pair == b"\n\n").unwrap();
+    let author = output.stdout[..end].split(|byte| *byte == b'\n').find(|line| line.starts_with(b"author ")).unwrap();
+    (author.to_vec(), output.stdout[end + 2..].to_vec())
+}
+
+#[test]
+fn commits_on_a_moved_target_keep_author_and_message_byte_for_byte() {
+    if !has_git() {
+        return;
+    }
+    let town = town();
+    let (one, first, here) = slung(&town, "One");
+    let (two, second, there) = slung(&town, "Two");
+    town.commit(&here, "one.txt", "1\n");
+    town.commit(&there, "two.txt", "2\n");
+    std::fs::write(town.base().join("message"), b"caf\xe9 \x01\n\n  indented\n\n\n").unwrap();
+    std::fs::write(there.join("three.txt"), "3\n").unwrap();
+    let message = town.base().join("message").display().to_string();
+    town.git(&there, &["add", "-A"]);
+    town.git(&there, &["-c", "i18n.commitEncoding=ISO-8859-1", "commit", "-q", "--cleanup=verbatim", "-F", &message]);
+    let branch = town.git(&there, &["rev-parse", "--abbrev-ref", "HEAD"]);
+    town.git(&there, &["push", "-q", "origin", "HEAD:refs/heads/kept"]);
+    assert_eq!(town.gt_as(&first, &["done"]).code, 0);
+    town.until_closed(&one);
+    assert_eq!(town.gt_as(&second, &["done"]).code, 0);
+    town.until_closed(&two);
+    assert_eq!(author_and_message(&town, "main"), author_and_message(&town, "kept"), "{branch}");
+    assert_eq!(author_and_message(&town, "main~1"), author_and_message(&town, "kept~1"));
+    let origin = town.base().join("origins/alice.git");
+    assert_eq!(town.git(&origin, &["show", "main:one.txt"]), "1");
+    let committer = town.git(&origin, &["log", "-1", "--format=%cn", "main"]);
+    assert_eq!(committer, "alice/refinery");
+}
+
+#[test]
+fn a_branch_has_no_say_in_how_it_is_merged() {
+    if !has_git() {
+        return;
+    }
+    let town = town();
+    let (one, first, here) = slung(&town, "One");
+    let (_, second, there) = slung(&town, "Two");
+    town.commit(&here, "same.txt", "one\n");
+    // With this attribute git would put both sides into the file instead of telling of the conflict.
+    std::fs::write(there.join(".gitattributes"), "* merge=union\n").unwrap();
+    town.commit(&there, "same.txt", "two\n");
+    assert_eq!(town.gt_as(&first, &["done"]).code, 0);
+    town.until_closed(&one);
+    assert_eq!(town.gt_as(&second, &["done"]).code, 0);
+    town.until("the conflict is told", |town| town.events().contains(&"merge_failed".to_string()));
+    assert_eq!(town.merged_file("alice", "same.txt"), "one");
+    assert!(town.story().contains("conflict in same.txt"), "{}", town.story());
+}

@@ -9,6 +9,7 @@ mod models;
 mod notes;
 mod requests;
 mod telemetry;
+mod town;
 
 pub(crate) use followed::FOLLOWED;
 
@@ -95,6 +96,7 @@ pub(crate) fn all(known: &Known<'_>) -> Vec<Finding> {
     findings.extend(requests::all(known));
     findings.extend(telemetry::all(known));
     findings.extend(exercises::all(known));
+    findings.extend(town::all(known));
     findings.extend(notes::all(known));
     findings.sort_by_key(|f| f.level);
     findings

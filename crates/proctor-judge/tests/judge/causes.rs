@@ -377,6 +377,31 @@ fn a_record_that_claims_another_s_name_is_kept_and_counted_for_nobody() {
 }
 
 #[test]
+fn what_the_town_refused_is_named_with_whoever_asked_for_it() {
+    let event = |kind: &str, payload: serde_json::Value| format!("{}\n", json!({ "type": kind, "payload": payload }));
+    let refused = |command: &str| {
+        let payload = json!({ "agent": worker("bob"), "claimed": "mayor", "by": "GT_ROLE", "command": command });
+        event("identity_refused", payload)
+    };
+    let flood = |count: u64| event("requests_refused", json!({ "agent": worker("eve"), "count": count }));
+    let lost = event("daemon_lost", json!({ "pid": 77 }));
+    let mut world = World::passing();
+    let lines = [refused("gt mail send eve/nux -s \u{1b}[31mred"), refused("gt down"), flood(1), flood(41), lost];
+    world.files.insert("raw/events.jsonl".into(), lines.concat());
+    let summary = world.judged();
+    assert_eq!(summary.outcome, Outcome::Passed);
+    let claimed = finding(&summary, "identity.claimed");
+    assert!(
+        claimed.title.contains("bob/rust gave 2 commands in the name of ") && claimed.title.contains("mayor"),
+        "{}",
+        claimed.title
+    );
+    assert!(!claimed.details[0].text.contains('\u{1b}'), "{:?}", claimed.details);
+    assert!(finding(&summary, "town.requests_refused").title.starts_with("42 requests of eve/"));
+    assert!(finding(&summary, "town.daemon_lost").saw.as_deref().unwrap().contains("process 77"));
+}
+
+#[test]
 fn what_is_no_run_is_an_error_with_a_hint() {
     let empty = tempfile::tempdir().unwrap();
     let error = judge(empty.path(), &Options::default()).unwrap_err();

@@ -347,7 +347,7 @@ fn a_worker_works_in_a_clone_that_is_nobody_elses() {
     assert_eq!(text(&shared), "");
     // Whatever a clone's settings start, starts as the worker; the daemon's git never comes here.
     let canary = place.path("tmp/canary");
-    let line = format!("echo \"as ${{GT_ROLE:-nobody}} ${{PROCTOR_MERGE_TOKEN:-}}\" >> {}", canary.display());
+    let line = format!("echo \"as $GIT_COMMITTER_NAME\" >> {}; :", canary.display());
     for (key, value) in
         [("core.fsmonitor", &*line), ("filter.x.clean", &*format!("{line}; cat")), ("filter.x.smudge", &*format!("{line}; cat"))]
     {
