@@ -3,6 +3,7 @@
 //! Every line says what was looked at, what was found, and what a person can do. Nothing is changed, nothing is started but
 //! programs that say their version, and `true` in a namespace.
 
+mod fence;
 mod machine;
 mod programs;
 mod sockets;
@@ -81,8 +82,9 @@ pub async fn examine(town: TownKind, places: Places<'_>) -> Result<Vec<Line>, Ha
     lines.push(sockets::length(places.cache));
     if real {
         lines.push(sockets::tmux());
-        lines.push(machine::namespaces(places.environment).await);
     }
+    lines.push(machine::namespaces(places.environment).await);
+    lines.extend(fence::lines(&proctor_fence::support()));
     lines.extend(leftovers(&clean::find(places.cache)?));
     if real {
         lines.extend(sockets::breakers());

@@ -12,6 +12,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proctor_judge::evidence::{AgentId, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::fence::agent::AgentFence;
+
 pub use token::token;
 
 /// Version of `agents.json`.
@@ -41,6 +43,9 @@ pub struct AgentTable {
     pub otlp: String,
     /// What each agent's [`token`] is made with: the run's own, known to nobody but harness and town.
     pub secret: String,
+    /// What their fences are made from; absent: they are started without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<AgentFence>,
     /// What plays `mayor`, `polecat`, `polecat:<rig>`, …; the most specific key wins, [`ANY_ROLE`] is the least specific.
     pub roles: BTreeMap<String, AgentEntry>,
 }
@@ -365,7 +370,7 @@ mod tests {
     fn table() -> AgentTable {
         let roles = [("mayor", entry("m", true)), ("polecat", entry("p", true)), ("polecat:eve", entry("e", false))];
         let roles = roles.map(|(key, entry)| (key.to_owned(), entry)).into();
-        AgentTable { schema: 1, gateway: "http://g".into(), otlp: "http://o".into(), secret: "s".into(), roles }
+        AgentTable { schema: 1, gateway: "http://g".into(), otlp: "http://o".into(), secret: "s".into(), fence: None, roles }
     }
 
     fn launch(role: &str) -> Launch {

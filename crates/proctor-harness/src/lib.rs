@@ -9,6 +9,7 @@ pub mod cycle;
 pub mod digest;
 pub mod doctor;
 pub mod exercise;
+pub mod fence;
 mod file_lock;
 pub mod halt;
 pub mod keeper;

@@ -359,6 +359,24 @@ pub fn machine() -> BTreeMap<String, String> {
     ])
 }
 
+/// How many files this process may have open.
+pub fn descriptor_limit() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// Most descriptors that are asked for: programs that close every possible one when they start another would take seconds with more.
+const DESCRIPTORS: u64 = 1 << 16;
+
+/// Lets this process open as many files as it may, within reason. Where that is refused the limit stays what it was.
+pub fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let most = maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    if current.is_some_and(|current| current < most) {
+        _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum });
+    }
+}
+
 /// Finds a program on a search path, as `execvp` would.
 pub fn find_program(name: &str, path: &str) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;

@@ -14,7 +14,7 @@ use proctor_harness::cycle::{
 };
 use proctor_harness::scenario::{load, template};
 use proctor_harness::town::TownKind;
-use proctor_judge::evidence::{Exchange, RefusedRequests, StopKind, Time};
+use proctor_judge::evidence::{Exchange, FenceMode, RefusedRequests, StopKind, Time};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Plays `gt`: what the mayor does follows from the nudge at once; `MODE` says how far it goes.
@@ -141,6 +141,7 @@ impl World {
             python: None,
             live_town: None,
             namespace: Default::default(),
+            fence: FenceMode::Off,
             keep_town: false,
             landing_timeout: Some(Duration::from_millis(700)),
             environment: BTreeMap::from([("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]),

@@ -78,3 +78,16 @@ fn toml_that_does_not_parse_is_placed() {
     let all = problems("title = = 3\n");
     assert!(all[0].starts_with("scenario.toml:7:9: "), "{all:?}");
 }
+
+#[test]
+fn limits_and_ports_say_how_they_are_written() {
+    let text = one("[limits]\nmemory = \"4GB\"\n");
+    assert!(text.starts_with("scenario.toml:8:10: `4GB` is not a size (write a whole number and a unit: 64KiB"), "{text}");
+    assert_eq!(one("[limits]\nproceses = 3\n"), "scenario.toml:8:1: unknown key `proceses`; did you mean `processes`?");
+    assert_eq!(one("[limits]\nopen_files = 0\n"), "scenario.toml:8:14: `open_files` must be at least 1");
+    assert_eq!(one("[network]\nalow = []\n"), "scenario.toml:8:1: unknown key `alow`; did you mean `allow`?");
+    let text = one("[network]\nallow = [\"10.0.0.1:80\"]\n");
+    assert!(text.starts_with("scenario.toml:8:10: `10.0.0.1:80` is not a port of this machine (write a number"), "{text}");
+    assert_eq!(one("[network]\nallow = [65536]\n"), "scenario.toml:8:10: `allow` must be at most 65535");
+    assert!(problems("[network]\nallow = [8080, \"127.0.0.1:9090\"]\n[limits]\ncpu_time = \"90s\"\n").is_empty());
+}

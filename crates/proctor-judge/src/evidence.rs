@@ -14,6 +14,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::fence::{FenceGap, FenceMode, FenceRecord, Refusal};
 pub use exercise::{ExerciseRecord, FileState, RuntimeChange, RuntimeRecord, StepRecord};
 pub use requests::{RefusalReason, RefusedRequests, Sender};
 pub use skipped::{Skipped, SkippedFile, SkippedRow};
@@ -67,11 +68,16 @@ pub mod path {
     pub const REQUESTS: &str = "requests.ndjson";
     /// What the sessions printed, `<agent with / as +>.<n>.txt`.
     pub const TRANSCRIPTS: &str = "transcripts";
+    /// [`super::Refusal`] rows; absent when nothing was refused.
+    pub const REFUSALS: &str = "refusals.ndjson";
     /// What the town itself said, as it said it.
     pub const RAW: &str = "raw";
     /// [`super::SkippedRow`] rows: what was left out when the town's files were collected.
     pub const SKIPPED: &str = "skipped.ndjson";
 }
+
+/// The key of [`RunRecord::notes`] that names the agent that filled the disk, and with how much: `north/polecats/rust 35.2 MB`.
+pub const DISK_FILLED_BY: &str = "disk_filled_by";
 
 /// The run itself: who, what, when, and how far it came. Written at the start and replaced after every phase, so that it
 /// exists however the run ends.
@@ -107,6 +113,9 @@ pub struct RunRecord {
     pub delivery: Option<Receipt>,
     /// Processes that outlived their agent or the town and were ended by the harness.
     pub leftovers: Vec<Leftover>,
+    /// The fence around what agents start; absent in evidence of a Proctor that knew none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<FenceRecord>,
     /// Name and version of everything that took part: proctor, git, python, os, kernel, cpu, town programs.
     pub versions: BTreeMap<String, String>,
     /// Ports, paths and limits worth knowing when reading the evidence.

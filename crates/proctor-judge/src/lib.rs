@@ -19,6 +19,7 @@ mod bug_report;
 mod checks;
 mod completeness;
 mod error;
+mod fence;
 mod findings;
 mod landed;
 mod markup;

@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::JudgeError;
 use crate::evidence::{
-    AgentRow, Bead, Convoy, Delivery, Exchange, ExerciseRecord, FaultRow, Mail, MergeRequest, RefusedRequests, RigGit, RunRecord,
-    RuntimeRecord, SCHEMA_VERSION, Session, Sign, SkippedRow, path,
+    AgentRow, Bead, Convoy, Delivery, Exchange, ExerciseRecord, FaultRow, Mail, MergeRequest, Refusal, RefusedRequests, RigGit,
+    RunRecord, RuntimeRecord, SCHEMA_VERSION, Session, Sign, SkippedRow, path,
 };
 use crate::plan::Plan;
 
@@ -65,6 +65,8 @@ pub(crate) struct Run {
     pub(crate) other_requests: Vec<Exchange>,
     /// What came to the run's listeners and was refused, or counts for nobody.
     pub(crate) requests: Rows<RefusedRequests>,
+    /// What the fence refused.
+    pub(crate) refusals: Rows<Refusal>,
     /// By name; the path is the record's folder, relative to the run's folder.
     pub(crate) exercises: BTreeMap<String, (String, ExerciseRecord)>,
     /// What the exercises ran with; absent in runs of an older Proctor, and where none was done.
@@ -98,6 +100,7 @@ impl Run {
             exchanges,
             other_requests,
             requests: reader.optional_rows(path::REQUESTS),
+            refusals: reader.optional_rows(path::REFUSALS),
             exercises: reader.exercises(),
             runtime: reader.json(path::RUNTIME),
             skipped: reader.rows(path::SKIPPED),

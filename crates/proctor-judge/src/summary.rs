@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{AgentId, Time};
+use crate::evidence::{AgentId, FenceRecord, Time};
 use crate::outcome::Outcome;
 
 /// The version of `summary.json`. A change that an old reader cannot take raises it.
@@ -29,6 +29,10 @@ pub struct Summary {
     pub headline: String,
     /// Phases 1 to 7 as they went. Phase 8 is this judgement; see [`Summary::judged`].
     pub phases: Vec<PhaseSummary>,
+    /// The fence around what agents start: how it was set, what holds of it and what is open. Absent in evidence of a Proctor
+    /// that knew none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<FenceRecord>,
     /// The landed clauses, in the order of the plan.
     pub landed: Vec<ClauseSummary>,
     /// Every agent that had a session, spoke to the gateway or sent telemetry: coordinator first, then by rig and name.

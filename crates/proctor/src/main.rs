@@ -34,6 +34,7 @@ fn main() -> ExitCode {
 /// The command line of `proctor` itself. A panic is a defect of Proctor and ends with the code that says so.
 fn proctor() -> ExitCode {
     let command = cli::Cli::parse().command;
+    proctor_harness::linux::raise_descriptor_limit();
     let outcome = std::panic::catch_unwind(|| commands::run(command));
     ExitCode::from(match outcome {
         Ok(Ok(code)) => code,

@@ -1,4 +1,5 @@
-//! Plays a command again as the first process of a PID namespace: for towns that would end processes of others.
+//! Plays a command again as the first process of a PID namespace: for agents that must not see processes of others, and for towns that
+//! would end them.
 //!
 //! The process outside stays and waits: it stands for the run there, hands signals on, and when it ends, the one inside ends too,
 //! and with it everything in the namespace.

@@ -14,7 +14,7 @@ use proctor_harness::launch::Override;
 use proctor_harness::namespace::Namespace;
 use proctor_harness::scenario::Scenario;
 use proctor_harness::town::TownKind;
-use proctor_judge::evidence::{Phase, StopKind, Time};
+use proctor_judge::evidence::{FenceMode, Phase, StopKind, Time};
 use proctor_judge::{Claims, Judgement, Options, Outcome};
 
 use crate::failure::Failure;
@@ -44,6 +44,8 @@ pub(crate) struct Choice {
     pub(crate) live_town: Option<PathBuf>,
     /// Which processes the run shares with others.
     pub(crate) namespace: Namespace,
+    /// The fence around what agents start.
+    pub(crate) fence: FenceMode,
     /// Whether the town stays for a look.
     pub(crate) keep_town: bool,
     /// Replaces the scenario's landing time limit.
@@ -137,6 +139,7 @@ fn request(choice: Choice) -> Result<Request, Failure> {
         python: choice.python,
         live_town: choice.live_town,
         namespace: choice.namespace,
+        fence: choice.fence,
         keep_town: choice.keep_town,
         landing_timeout: choice.timeout,
         environment: environment(),

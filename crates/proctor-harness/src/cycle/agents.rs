@@ -65,6 +65,7 @@ pub(crate) fn table(
         gateway: addresses.gateway.into(),
         otlp: addresses.otlp.into(),
         secret: addresses.secret.into(),
+        fence: None,
         roles,
     })
 }

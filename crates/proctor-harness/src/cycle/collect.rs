@@ -61,6 +61,7 @@ impl<S: Services> Run<S> {
         self.rec.record.leftovers.extend(self.state.iter().flat_map(|state| state.leftovers.clone()));
         let count = *done.as_ref().unwrap_or(&0);
         keep(&mut first, done.map(drop));
+        keep(&mut first, self.take_refusals());
         keep(&mut first, self.write_rows());
         keep(&mut first, self.write_commands());
         keep(&mut first, self.write_requests());

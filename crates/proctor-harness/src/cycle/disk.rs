@@ -14,16 +14,18 @@ const KEPT: u64 = 1 << 20;
 
 /// The halt for the first of `places` whose disk is full. A place that cannot be asked is passed over.
 pub(crate) fn full(places: &[&Path]) -> Option<Halt> {
-    let free = |place: &Path| {
-        let disk = rustix::fs::statvfs(place).ok().filter(|disk| disk.f_blocks > 0)?;
-        let blocks = if rustix::process::geteuid().is_root() { disk.f_bfree } else { disk.f_bavail };
-        Some(blocks.saturating_mul(disk.f_frsize))
-    };
     places.iter().find_map(|place| {
         let free = free(place).filter(|free| *free < LEAST)?;
         let message = format!("the disk is full: {} kB are free at {}", free / 1000, place.display());
         Some(Halt::environment(message).hint(FREE_SPACE))
     })
+}
+
+/// Free bytes of the disk of a place; absent where it cannot be asked.
+pub(crate) fn free(place: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(place).ok().filter(|disk| disk.f_blocks > 0)?;
+    let blocks = if rustix::process::geteuid().is_root() { disk.f_bfree } else { disk.f_bavail };
+    Some(blocks.saturating_mul(disk.f_frsize))
 }
 
 /// Space on the reports' disk that is given back just before the end of the run is written.

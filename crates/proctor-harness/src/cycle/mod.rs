@@ -8,12 +8,15 @@ mod collect;
 mod commands;
 mod critical_path;
 mod disk;
+mod fencing;
+mod filler;
 mod hashes;
 mod live;
 mod lock;
 mod progress;
 mod receipt;
 mod recorder;
+mod reserve;
 mod run;
 mod services;
 mod setup;
@@ -27,7 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proctor_judge::evidence::{RunRecord, SCHEMA_VERSION, Time, path};
+use proctor_judge::evidence::{FenceMode, RunRecord, SCHEMA_VERSION, Time, path};
 
 pub use progress::{AgentLive, Cancel, ClauseLive, Happening, Progress, Totals};
 pub use recorder::PHASES;
@@ -81,6 +84,8 @@ pub struct Request {
     pub live_town: Option<PathBuf>,
     /// Which processes the run shares with others.
     pub namespace: Namespace,
+    /// The fence around what agents start.
+    pub fence: FenceMode,
     /// Leaves the town alive after phase 7; the edge removes it with [`crate::clean::remove`] when it is not wanted after all.
     pub keep_town: bool,
     /// Replaces the scenario's landing time limit.
@@ -166,6 +171,7 @@ fn first_record(request: &Request) -> RunRecord {
         stopped: None,
         delivery: None,
         leftovers: Vec::new(),
+        fence: None,
         versions,
         notes: BTreeMap::new(),
     }
@@ -175,6 +181,7 @@ impl<S: Services> Run<S> {
     /// Phase 7, until a person asks a second time.
     async fn collect_or_break_off(&mut self, ended: &Result<(), Halt>) -> Result<(), Halt> {
         self.rec.begin(7)?;
+        self.kept.give_all();
         if ended.is_err() {
             self.runtime.break_off().await;
         }

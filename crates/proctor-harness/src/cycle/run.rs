@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use proctor_judge::evidence::{Delivery, Exchange, StopKind, Time};
+use proctor_judge::evidence::{DISK_FILLED_BY, Delivery, Exchange, StopKind, Time};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::commands::{Command, Watching};
 use super::disk::{self, Reserve};
+use super::filler::Filler;
 use super::live::Live;
 use super::recorder::{Done, Recorder};
+use super::reserve::Kept;
 use super::stalled::StalledCollector;
 use super::strikes::Strikes;
 use super::{Cancel, Request, Services};
@@ -58,6 +60,10 @@ pub(crate) struct Run<S> {
     pub(crate) critical: Vec<Command>,
     pub(crate) services_begun: bool,
     pub(crate) reserve: Option<Reserve>,
+    /// The ports of the run's listeners, and of the servers of its town.
+    pub(crate) ports: Vec<u16>,
+    /// Descriptors and watches for what comes later.
+    pub(crate) kept: Kept,
     /// Name of a program, its path and version.
     pub(crate) programs: BTreeMap<String, (String, String)>,
 }
@@ -94,6 +100,8 @@ impl<S: Services> Run<S> {
             critical: Vec::new(),
             services_begun: false,
             reserve,
+            ports: Vec::new(),
+            kept: Kept::default(),
             programs,
         }
     }
@@ -135,7 +143,7 @@ impl<S: Services> Run<S> {
     pub(crate) fn or_full_disk(&self, halt: Halt) -> Halt {
         match halt.kind {
             StopKind::Cancelled | StopKind::Provider | StopKind::ReplayMiss => halt,
-            _ => self.full_disk().unwrap_or(halt),
+            _ => self.full_disk().map(|full| self.filled().unwrap_or(full)).unwrap_or(halt),
         }
     }
 
@@ -143,6 +151,22 @@ impl<S: Services> Run<S> {
     pub(crate) fn full_disk(&self) -> Option<Halt> {
         let base = self.base.as_ref().map_or(self.request.cache.as_path(), |base| base.root());
         disk::full(&[&self.request.report, base])
+    }
+
+    /// The halt for a disk that an agent filled: what did not land because of it is the agent's doing.
+    fn filled(&self) -> Option<Halt> {
+        let filler = Filler::of(self.base.as_ref()?.root())?;
+        let message = format!("{} filled the disk: {} in its own folders", filler.agent, filler.shown());
+        Some(Halt::new(StopKind::Timeout, message))
+    }
+
+    /// Whether an agent filled the disk: then it is ended, and room is made.
+    pub(crate) fn made_room(&mut self) -> bool {
+        let Some(filler) = self.base.as_ref().and_then(|base| Filler::of(base.root())) else { return false };
+        filler.end(&self.request.id);
+        self.rec.log(&format!("{} filled the disk with {} and was ended", filler.agent, filler.shown()));
+        self.rec.record.notes.insert(DISK_FILLED_BY.to_owned(), format!("{} {}", filler.agent, filler.shown()));
+        true
     }
 
     async fn phases(&mut self) -> Result<(), Halt> {

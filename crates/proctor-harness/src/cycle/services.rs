@@ -66,6 +66,12 @@ pub struct Prompted {
 
 /// The edge's services for one run. Every method may be called from any task.
 pub trait Services: Send + Sync + 'static {
+    /// Binds the ports of the listeners before anything of the town is there, so that a fence can let programs connect to them. What
+    /// connects before a listener starts waits for it. The ports.
+    fn bind(&self) -> impl Future<Output = Result<Vec<u16>, Halt>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
     /// Opens a fresh store in `store` and listens.
     fn start_telemetry(&self, store: PathBuf) -> impl Future<Output = Result<TelemetryAddresses, Halt>> + Send;
 

@@ -13,17 +13,19 @@ use super::commands::Watching;
 use super::live::one_line;
 use super::receipt::Proof;
 use super::recorder::{Done, write_json};
+use super::reserve::Kept;
 use super::run::Run;
 use super::stalled::StalledCollector;
 use super::{GatewaySpec, Services, agents};
 use crate::base::{Base, ENVIRONMENT, town_environment};
+use crate::fence::{AGENTS, REFUSED};
 use crate::halt::Halt;
 use crate::landed::Landed;
 use crate::landed::git::{GITCONFIG, Git};
 use crate::launch::{BUILTIN, SESSIONS_FILE};
 use crate::linux;
 use crate::scenario::{Fault, FaultKind};
-use crate::town::{self, Site, TownKind};
+use crate::town::{self, Site, Town, TownKind};
 
 /// How often a prompt is sent before it counts as lost.
 const DELIVERIES: u32 = 3;
@@ -33,6 +35,8 @@ const OWN_PROGRAM: &str = "the town's own";
 impl<S: Services> Run<S> {
     /// Phase 1.
     pub(crate) fn reset_telemetry(&mut self) -> Result<Done, Halt> {
+        self.kept = Kept::take()?;
+        self.record_fence();
         let mut plan = self.request.scenario.plan();
         plan.landing_timeout_s = self.landing_limit().as_secs_f64();
         write_json(&self.rec.evidence.join(path::PLAN), &plan)?;
@@ -61,6 +65,7 @@ impl<S: Services> Run<S> {
         let spec = &self.request.scenario.spec;
         self.landed = Some(Landed::new(git.clone(), &root.join("origins"), &spec.convoy, &spec.landed.clauses));
         self.git = Some(git);
+        self.open_ports(town.as_ref()).await?;
         let facts = town.prepare().await;
         self.town = Some(town);
         let what = match &self.request.live_town {
@@ -73,6 +78,18 @@ impl<S: Services> Run<S> {
         let live = self.request.live_town.iter().map(|town| ("live_town".to_owned(), town.display().to_string()));
         self.rec.record.notes.extend(live);
         Ok(done)
+    }
+
+    /// Binds what the town and its agents connect to, before anything of the town is there: a fence must know it.
+    async fn open_ports(&mut self, town: &dyn Town) -> Result<(), Halt> {
+        self.ports = self.services.bind().await?;
+        self.ports.extend(town.ports());
+        if self.request.scenario.spec.fault.iter().any(|fault| fault.kind == FaultKind::Collector) {
+            let stalled = StalledCollector::begin(Arc::clone(&self.rec.clock)).await?;
+            self.ports.extend(stalled.port());
+            self.stalled = Some(stalled);
+        }
+        Ok(())
     }
 
     async fn find_git(&mut self, root: &Path) -> Result<Git, Halt> {
@@ -106,7 +123,7 @@ impl<S: Services> Run<S> {
 
     fn fill_base(&self, base: &Base) -> Result<(), Halt> {
         let now = self.rec.now();
-        for folder in ["bin", "origins", "home", "tmp", "rt", "work"] {
+        for folder in ["bin", "origins", "home", "tmp", "rt", "work", AGENTS, REFUSED] {
             base.folder(folder, now)?;
         }
         for name in ["proctor-agent", "agent-launch"] {
@@ -115,7 +132,7 @@ impl<S: Services> Run<S> {
         let config = base.path("home/.gitconfig");
         fs::write(&config, GITCONFIG).map_err(|error| Halt::io("write", &config, &error))?;
         let scenario = base.folder("scenario", now)?;
-        self.request.scenario.files.write_to(&scenario).map_err(|error| Halt::io("write", &scenario, &error))
+        self.request.scenario.for_play().write_to(&scenario).map_err(|error| Halt::io("write", &scenario, &error))
     }
 
     /// Phase 3. From here on the environment of everything in the town is fixed.
@@ -139,12 +156,10 @@ impl<S: Services> Run<S> {
         let gateway = self.services.start_gateway(gateway).await?;
         self.exchanges = Some(self.services.exchanges());
         let search = self.request.environment.get("PATH").cloned().unwrap_or_default();
-        if spec.fault.iter().any(|fault| fault.kind == FaultKind::Collector) {
-            self.stalled = Some(StalledCollector::begin(Arc::clone(&self.rec.clock)).await?);
-        }
         let stalled = self.stalled.as_ref().map(|collector| collector.address.as_str());
         let at = agents::Addresses { gateway: &gateway, otlp: &addresses.otlp, stalled, secret: &self.request.secret };
-        let table = agents::table(&spec, &self.request.agents, self.town()?.roles(), &root, &search, at)?;
+        let mut table = agents::table(&spec, &self.request.agents, self.town()?.roles(), &root, &search, at)?;
+        table.fence = self.agents_fence(&table, &self.ports);
         write_json(&root.join("agents.json"), &table)?;
         self.table = Some(table);
         self.town()?.add_environment(BTreeMap::from([

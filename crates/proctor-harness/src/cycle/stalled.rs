@@ -31,6 +31,11 @@ impl StalledCollector {
         Ok(Self { address, first, task })
     }
 
+    /// The port that it listens on.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.address.rsplit_once(':')?.1.parse().ok()
+    }
+
     /// When somebody connected first.
     pub(crate) fn first(&self) -> Option<Time> {
         self.first.get().copied()

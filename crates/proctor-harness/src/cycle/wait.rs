@@ -37,6 +37,7 @@ impl<S: Services> Run<S> {
     pub(crate) async fn wait_for_landing(&mut self) -> Result<Done, Halt> {
         let limit = self.landing_limit();
         let until = Instant::now() + limit;
+        self.kept.give_watch();
         let mut watcher = Watcher::new().map_err(|error| {
             Halt::environment(format!("the town cannot be watched: {error}")).hint("raise fs.inotify.max_user_instances")
         })?;
@@ -109,7 +110,7 @@ impl<S: Services> Run<S> {
             return Ok(());
         }
         self.refreshed = Some(Instant::now());
-        if let Some(halt) = self.full_disk() {
+        if let Some(halt) = self.full_disk().filter(|_| !self.made_room()) {
             return Err(halt);
         }
         let counts = self.services.counts().await;

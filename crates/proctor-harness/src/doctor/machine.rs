@@ -99,18 +99,18 @@ pub(super) fn watches() -> Line {
     Line::new(GROUP, "inotify", State::Doubtful, found).advice(format!("sysctl {needed}"))
 }
 
-/// Whether runs with the town's daemon can have processes of their own. It is tried, since no setting says it for certain.
+/// Whether runs can have processes of their own, without which a town's daemon is not run. It is tried, since no setting says it for certain.
 pub(super) async fn namespaces(user: &BTreeMap<String, String>) -> Line {
     let what = "PID namespaces";
     match Maker::find(user).await {
-        Ok(_) => Line::new(GROUP, what, State::Good, "granted: a run with the town's daemon has processes of its own"),
+        Ok(_) => Line::new(GROUP, what, State::Good, "granted: a run has processes of its own"),
         Err(why) => Line::new(
             GROUP,
             what,
             State::Doubtful,
-            format!("not granted, so that runs with the town's daemon are refused: {why}"),
+            format!("not granted, so that agents see all processes, and runs with the town's daemon are refused: {why}"),
         )
-        .advice("run without the daemon, or allow user namespaces (sysctl user.max_user_namespaces)"),
+        .advice("run as root, or allow user namespaces (sysctl user.max_user_namespaces)"),
     }
 }
 

@@ -71,6 +71,13 @@ impl Files {
         Self { label: self.label.clone(), map }
     }
 
+    /// Those of these files whose path is wanted.
+    #[must_use]
+    pub fn only(&self, wanted: impl Fn(&str) -> bool) -> Self {
+        let map = self.map.iter().filter(|(path, _)| wanted(path)).map(|(path, bytes)| (path.clone(), bytes.clone())).collect();
+        Self { label: self.label.clone(), map }
+    }
+
     /// These files with others laid over: same path replaces, new path adds.
     #[must_use]
     pub fn overlay<'a>(&self, over: impl Iterator<Item = (&'a str, &'a [u8])>) -> Self {

@@ -3,6 +3,7 @@
 mod change;
 mod fault;
 pub mod files;
+mod limits;
 pub mod problem;
 mod refs;
 mod shape;
@@ -27,6 +28,8 @@ pub use template::template;
 pub const SCENARIO_FILE: &str = "scenario.toml";
 /// The folder of selftest cases, and the file of each.
 pub const SELFTEST: &str = "selftest";
+/// The folder of the programs that exercises run.
+pub const CHECKS: &str = "checks";
 const CASE_FILE: &str = "case.toml";
 
 /// A scenario without problems.
@@ -117,6 +120,21 @@ impl Scenario {
         }))
     }
 
+    /// The files that play needs, which agents may read: the scripts with what lies beside them, and the programs that play roles
+    /// with what lies beside those. What the run is judged by is not among them.
+    pub fn for_play(&self) -> Files {
+        let script = self.spec.script.trim_end_matches('/');
+        let programs: Vec<String> = self.spec.agents.values().filter_map(|agent| own_program(&agent.command)).collect();
+        let below = |path: &str, folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        let is_withheld = |path: &str| path == SCENARIO_FILE || below(path, CHECKS) || below(path, SELFTEST);
+        self.files.only(|path| {
+            let beside = |program: &String| program.rsplit_once('/').is_some_and(|(folder, _)| below(path, folder));
+            let is_program = programs.iter().any(|program| program == path);
+            let is_play = below(path, script) || programs.iter().any(beside);
+            is_program || is_play && !is_withheld(path)
+        })
+    }
+
     /// What judging needs of this scenario.
     pub fn plan(&self) -> Plan {
         let spec = &self.spec;
@@ -138,6 +156,13 @@ impl Scenario {
     }
 }
 
+/// The path in the scenario's folder of the program of a command line; none when it is looked for elsewhere.
+fn own_program(command: &str) -> Option<String> {
+    let program = crate::launch::split_command(command).ok()?.into_iter().next()?;
+    let is_own = program.contains('/') && !program.starts_with('/');
+    is_own.then(|| program.split('/').filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/"))
+}
+
 /// What each kind of agent program owes unless the scenario says otherwise: `builtin` reports as Claude Code does, `none` owes nothing.
 pub fn default_telemetry() -> BTreeMap<String, TelemetryExpectation> {
     let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
@@ -148,4 +173,28 @@ pub fn default_telemetry() -> BTreeMap<String, TelemetryExpectation> {
         gateway_stands_in: false,
     };
     BTreeMap::from([("builtin".to_owned(), builtin), ("none".to_owned(), TelemetryExpectation::default())])
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn agents_get_the_scripts_and_the_programs_of_their_roles_and_nothing_that_judges() {
+        let head = "schema = 1\nname = \"t\"\ntitle = \"T\"\nconvoy = \"C\"\n[[rig]]\nname = \"bob\"\n";
+        let roles = "[agents.mayor]\ncommand = \"./bots/mayor.py --fast\"\n[agents.polecat]\ncommand = \"./worker.sh\"\n";
+        let spec = format!("{head}{roles}");
+        let names = ["script/mayor.toml", "script/files/a.md", "bots/mayor.py", "bots/lib/x.py", "worker.sh"];
+        let others = ["prompt.md", "checks/check.py", "selftest/a/note.md", "wanted.txt", "README.md"];
+        let written = names.iter().chain(&others).map(|name| ((*name).to_owned(), Vec::new()));
+        let map: BTreeMap<String, Vec<u8>> = written.chain([(SCENARIO_FILE.to_owned(), spec.into_bytes())]).collect();
+        let files = Files::new("t", map);
+        let spec = toml::from_str(files.text(SCENARIO_FILE).unwrap()).unwrap();
+        let scenario = Scenario { spec, prompt: String::new(), files, cases: BTreeMap::new(), case: None };
+        let play = scenario.for_play();
+        let mut found: Vec<&str> = play.iter().map(|(path, _)| path).collect();
+        found.sort_by_key(|path| names.iter().position(|name| name == path));
+        assert_eq!(found, names);
+    }
 }

@@ -222,18 +222,29 @@ impl<'a> Walk<'a> {
 
     fn format(&mut self, value: &DeValue<'_>, span: std::ops::Range<usize>, schema: &Value, key: &str) {
         let Some(text) = value.as_str() else {
-            if let (Some(least), DeValue::Integer(number)) = (schema.get("minimum"), value)
-                && least == 0
-                && number.as_str().starts_with('-')
-            {
-                self.problem(span, format!("`{key}` must not be negative"));
+            if let DeValue::Integer(number) = value {
+                self.number(number.as_str(), span, schema, key);
             }
             return;
         };
         let pattern = schema.get("pattern").and_then(Value::as_str);
         let Some(Ok(pattern)) = pattern.map(regex::Regex::new) else { return };
         if !pattern.is_match(text) {
-            self.problem(span, format!("`{text}` is not a duration")).hint = Some(super::spec::SpanError::hint().into());
+            let said = |name: &str| schema.get(name).and_then(Value::as_str).map(str::to_owned);
+            let what = said("title").unwrap_or_else(|| format!("a value of `{key}`"));
+            self.problem(span, format!("`{text}` is not {what}")).hint = said("description");
+        }
+    }
+
+    fn number(&mut self, number: &str, span: std::ops::Range<usize>, schema: &Value, key: &str) {
+        let bound = |name: &str| schema.get(name).and_then(Value::as_i64);
+        // What is too long for a number of this size is refused by whoever reads it.
+        let Ok(number) = number.replace('_', "").parse::<i64>() else { return };
+        match (bound("minimum"), bound("maximum")) {
+            (Some(0), _) if number < 0 => _ = self.problem(span, format!("`{key}` must not be negative")),
+            (Some(least), _) if number < least => _ = self.problem(span, format!("`{key}` must be at least {least}")),
+            (_, Some(most)) if number > most => _ = self.problem(span, format!("`{key}` must be at most {most}")),
+            _ => {}
         }
     }
 }

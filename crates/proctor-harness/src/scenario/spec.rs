@@ -13,6 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 pub use super::fault::{Fault, FaultKind};
+pub use super::limits::{Bytes, Limits, Network, Port};
 use crate::town::TownKind;
 
 /// The version of `scenario.toml` that this Proctor reads.
@@ -60,6 +61,12 @@ pub struct Spec {
     /// What counts as landed.
     #[serde(default)]
     pub landed: Landed,
+    /// What each process of agents may take.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Where processes of agents may connect to.
+    #[serde(default)]
+    pub network: Network,
     /// Which program plays a role: `mayor`, `polecat`, `polecat:RIG`.
     #[serde(default)]
     pub agents: BTreeMap<String, AgentSpec>,
@@ -461,6 +468,7 @@ impl JsonSchema for Span {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$", "description": "A duration: 500ms, 30s, 10m, 1h."})
+        json_schema!({"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$",
+            "title": "a duration", "description": SpanError::hint()})
     }
 }

@@ -34,6 +34,11 @@ pub enum TownKind {
 }
 
 impl TownKind {
+    /// Whether each of its agents has a home and a worktree of its own, which no other agent needs to reach.
+    pub fn has_private_agents(self) -> bool {
+        self == Self::Builtin
+    }
+
     /// As evidence, flags and scripts name it.
     pub fn word(self) -> &'static str {
         match self {
@@ -179,6 +184,11 @@ pub trait Town: Send + Sync {
 
     /// The environment of everything in it, as fixed so far.
     fn environment(&self) -> BTreeMap<String, String>;
+
+    /// The ports that its own servers listen on.
+    fn ports(&self) -> Vec<u16> {
+        Vec::new()
+    }
 
     /// Adds to the environment of everything that the town starts from now on. Called in phase 3, before the town starts.
     fn add_environment(&self, more: BTreeMap<String, String>);

@@ -2,6 +2,7 @@
 
 mod exercises;
 mod faults;
+mod fence;
 mod followed;
 mod gastown;
 mod landed;
@@ -98,6 +99,7 @@ pub(crate) fn all(known: &Known<'_>) -> Vec<Finding> {
     findings.extend(exercises::all(known));
     findings.extend(town::all(known));
     findings.extend(notes::all(known));
+    findings.extend(fence::all(known));
     findings.sort_by_key(|f| f.level);
     findings
 }

@@ -62,8 +62,8 @@ fn leftovers(known: &Known<'_>) -> Vec<Finding> {
     .collect()
 }
 
-/// Files that a run without faults, a gateway, exercises or odd files has no reason to write.
-const OPTIONAL: [&str; 4] = [path::FAULTS, path::EXCHANGES, path::RUNTIME, path::SKIPPED];
+/// Files that a run without faults, a gateway, exercises, odd files or refusals has no reason to write.
+const OPTIONAL: [&str; 5] = [path::FAULTS, path::EXCHANGES, path::RUNTIME, path::SKIPPED, path::REFUSALS];
 
 /// Evidence files that could not be read whole. That files of later phases are absent when a run stopped early is no news.
 fn unread(known: &Known<'_>) -> Vec<Finding> {

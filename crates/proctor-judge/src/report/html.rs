@@ -40,6 +40,7 @@ pub(super) fn render(summary: &Summary, run: &Run, telemetry: &Telemetry) -> Str
                     (sections::checks(summary))
                     (sections::agents(summary))
                     (sections::queries(summary))
+                    (sections::fence(summary))
                     (sections::what_ran(summary, run))
                 }
                 footer { "Made by proctor from the files in " code { "evidence/" } ". The same evidence gives the same page: " code { "proctor judge " (summary.run.id) } }
@@ -79,7 +80,7 @@ fn verdict(summary: &Summary) -> Markup {
         ul class="figures" { @for (value, label) in &figures { li { b { (value) } span { (label) } } } }
         nav {
             @for (anchor, name) in [("picture", "Picture"), ("findings", "Findings"), ("delivered", "Delivered"), ("exercises", "Exercises"),
-                ("checks", "Checks"), ("agents", "Agents"), ("telemetry", "Telemetry"), ("ran", "What ran")] {
+                ("checks", "Checks"), ("agents", "Agents"), ("telemetry", "Telemetry"), ("fence", "Fence"), ("ran", "What ran")] {
                 a href={"#" (anchor)} { (name) }
             }
         }

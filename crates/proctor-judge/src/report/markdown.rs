@@ -256,6 +256,23 @@ fn finding(finding: &Finding) -> String {
     text + "\n"
 }
 
+/// What kept agents to their own work, and what did not.
+fn fence(summary: &Summary) -> String {
+    let Some(fence) = &summary.fence else { return String::new() };
+    let mut text = format!("## Fence\n\nThe fence around what agents start is **{}**.\n\n", fence.mode.word());
+    for sentence in &fence.enforced {
+        let _ = writeln!(text, "- {}", line(sentence));
+    }
+    if !fence.enforced.is_empty() {
+        text.push('\n');
+    }
+    if !fence.missing.is_empty() {
+        let rows = fence.missing.iter().map(|gap| vec![gap.what.clone(), gap.open.clone(), gap.why.clone()]);
+        text += &table(&["missing", "leaves open", "why"], rows);
+    }
+    text
+}
+
 fn readme(summary: &Summary) -> String {
     let run = &summary.run;
     let mut text = format!("# {}: {}\n\n{}\n\n", run.title, summary.outcome.shout(), summary.headline);
@@ -276,6 +293,7 @@ fn readme(summary: &Summary) -> String {
         vec![p.number.to_string(), p.name.clone(), if p.ok { "done" } else { "not done" }.into(), time, p.detail.clone()]
     };
     text += &table(&["", "phase", "", "time", "detail"], summary.phases.iter().map(phase));
+    text += &fence(summary);
     text += "## Files\n\n- [report.html](report.html): everything on one page\n";
     for (name, title, _) in FILES {
         let _ = writeln!(text, "- [{name}]({name}): {title}");

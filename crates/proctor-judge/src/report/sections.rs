@@ -162,6 +162,24 @@ fn query_rows(answer: &QueryAnswer, instead: bool) -> Markup {
     }
 }
 
+/// What kept agents to their own work, and what did not.
+pub(super) fn fence(summary: &Summary) -> Markup {
+    html! {
+        h2 id="fence" { "Fence" }
+        @match &summary.fence {
+            None => p class="soft" { "This run does not say whether there was a fence around its agents." },
+            Some(fence) => {
+                p { "The fence around what agents start is " b { (fence.mode.word()) } "." }
+                @if !fence.enforced.is_empty() { ul { @for sentence in &fence.enforced { li { (sentence) } } } }
+                @if !fence.missing.is_empty() { div class="scroll" { table {
+                    thead { tr { th { "missing" } th { "leaves open" } th { "why" } } }
+                    tbody { @for gap in &fence.missing { tr { td class="w" { code { (gap.what) } } td { (gap.open) } td { (gap.why) } } } }
+                } } }
+            }
+        }
+    }
+}
+
 pub(super) fn what_ran(summary: &Summary, run: &Run) -> Markup {
     let info = &summary.run;
     let facts = [

@@ -7,6 +7,7 @@ mod checks;
 mod compare;
 mod exercises;
 mod faults;
+mod fence;
 mod findings;
 mod gastown;
 mod reports;

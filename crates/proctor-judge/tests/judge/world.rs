@@ -213,6 +213,7 @@ fn record() -> RunRecord {
             whole: Some(true),
         }),
         leftovers: Vec::new(),
+        fence: None,
         versions: BTreeMap::from([("git".into(), "2.39.5".into())]),
         notes: BTreeMap::new(),
     }

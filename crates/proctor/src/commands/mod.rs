@@ -6,6 +6,7 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod exercise;
+mod fence;
 pub(crate) mod finding;
 pub(crate) mod judge;
 pub(crate) mod run;

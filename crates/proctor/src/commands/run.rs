@@ -10,7 +10,9 @@ use proctor_harness::namespace::Namespace;
 use proctor_harness::scenario::Scenario;
 use proctor_harness::scenario::spec::Span;
 use proctor_judge::Outcome;
+use proctor_judge::evidence::FenceMode;
 
+use super::fence::FenceChoice;
 use super::town::TownChoice;
 use super::{ReportsArg, parse_span};
 use crate::failure::Failure;
@@ -51,6 +53,8 @@ pub(crate) struct Args {
     /// its mayor, which is stopped and started
     #[arg(long)]
     live_town: bool,
+    #[command(flatten)]
+    fence: FenceChoice,
     /// Program that plays a role: mayor, polecat, or polecat:RIG; `builtin` is Proctor's own (repeatable)
     #[arg(long = "agent", value_name = "ROLE=COMMAND", value_parser = parse_agent)]
     agents: Vec<Override>,
@@ -127,6 +131,13 @@ impl Args {
         }
     }
 
+    /// Whether the run has processes of its own: where a daemon would end those of others, and inside a fence. A town that stays when
+    /// the run ends cannot be in it.
+    fn wants_namespace(&self, scenario: &Scenario) -> bool {
+        let goes = !self.keep_town && !self.live_town;
+        self.town.has_daemon(scenario) || self.fence.mode() == FenceMode::On && goes
+    }
+
     fn choice(&self, scenario: Scenario, namespace: Namespace) -> Result<Choice, Failure> {
         let live_town = self.town.live().map(std::path::absolute).transpose();
         let python = self.python.as_ref().map(std::path::absolute).transpose();
@@ -140,6 +151,7 @@ impl Args {
             python: python.map_err(|error| Failure::usage(format!("--python: {error}")))?,
             live_town: live_town.map_err(|error| Failure::usage(format!("--town: {error}")))?,
             namespace,
+            fence: self.fence.mode(),
             keep_town: self.keep_town,
             timeout: self.landing_timeout(),
             ports: Ports { telemetry: self.port, gateway: self.gateway_port },
@@ -151,6 +163,7 @@ impl Args {
     fn command(&self) -> String {
         let mut words = vec!["proctor".to_owned(), "run".to_owned(), quoted(&self.scenario), format!("--seed {}", self.seed)];
         words.extend(self.town.words());
+        words.extend(self.fence.words());
         if let Some(town) = self.town.live() {
             words.push(format!("--town {} --live-town", quoted(&format!("gastown:{}", town.display()))));
         }
@@ -179,7 +192,7 @@ pub(super) fn quoted(word: &str) -> String {
 /// Runs, judges, prints the verdict.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let scenario = args.scenario()?;
-    let namespace = match namespace::settle(args.town.has_daemon(&scenario))? {
+    let namespace = match namespace::settle(args.wants_namespace(&scenario))? {
         Place::Here(namespace) => namespace,
         Place::Played(code) => return Ok(code),
     };

@@ -13,7 +13,9 @@ use proctor_harness::namespace::Namespace;
 use proctor_harness::scenario::spec::Span;
 use proctor_harness::scenario::{Expect, Scenario};
 use proctor_harness::town::TownKind;
+use proctor_judge::evidence::FenceMode;
 
+use super::fence::FenceChoice;
 use super::parse_span;
 use super::run::quoted;
 use super::town::TownChoice;
@@ -61,6 +63,8 @@ pub(crate) struct Args {
     clean: Option<u32>,
     #[command(flatten)]
     town: TownChoice,
+    #[command(flatten)]
+    fence: FenceChoice,
     /// Runs at the same time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     jobs: u32,
@@ -100,7 +104,8 @@ impl Args {
     fn repeating(&self, command: &str) -> String {
         let timeout = self.timeout.as_ref().map(|timeout| format!("--timeout {timeout}"));
         let python = self.python.as_ref().map(|python| format!("--python {}", quoted(&python.display().to_string())));
-        let words = std::iter::once(command.to_owned()).chain(self.town.words()).chain(timeout).chain(python);
+        let words =
+            std::iter::once(command.to_owned()).chain(self.town.words()).chain(self.fence.words()).chain(timeout).chain(python);
         words.collect::<Vec<_>>().join(" ")
     }
 }
@@ -185,16 +190,17 @@ fn listed(case: &Case) -> [String; 4] {
     [class, case.name.clone(), answers::expected(&case.expect), case.title.clone()]
 }
 
-/// Whether the cases are played in a PID namespace. They share it, so that of towns with daemons one is played after the other.
+/// Whether the cases are played in a PID namespace, as inside a fence they are. They share it, so that of towns with daemons one is
+/// played after the other.
 fn needs_namespace(args: &Args, cases: &[Case]) -> Result<bool, Failure> {
-    let needed = cases.iter().any(|case| args.town.has_daemon(&case.scenario));
-    if needed && args.jobs > 1 {
+    let has_daemon = cases.iter().any(|case| args.town.has_daemon(&case.scenario));
+    if has_daemon && args.jobs > 1 {
         let failure = Failure::usage(
             "--jobs: towns with their daemons cannot run at the same time, since each would end agents of the others",
         );
         return Err(failure.hint("--jobs 1"));
     }
-    Ok(needed)
+    Ok(has_daemon || args.fence.mode() == FenceMode::On)
 }
 
 fn clean_cases(scenario: &Scenario, times: u32, args: &Args) -> Vec<Case> {
@@ -264,6 +270,7 @@ async fn play_all(args: &Args, cases: Vec<Case>, namespace: &Namespace, cancel: 
         reports: args.reports.clone(),
         python: args.python.clone(),
         namespace: namespace.clone(),
+        fence: args.fence,
         cancel: cancel.clone(),
     };
     let mut workers = tokio::task::JoinSet::new();
@@ -330,6 +337,7 @@ struct Stage {
     reports: PathBuf,
     python: Option<PathBuf>,
     namespace: Namespace,
+    fence: FenceChoice,
     cancel: Cancel,
 }
 
@@ -346,6 +354,7 @@ impl Stage {
             python: self.python.clone(),
             live_town: None,
             namespace: self.namespace.clone(),
+            fence: self.fence.mode(),
             keep_town: false,
             ports: Ports::default(),
             is_latest: false,

@@ -11,7 +11,6 @@ use std::time::Duration;
 use axum::Router;
 use futures::FutureExt;
 use proctor_harness::Halt;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::connections::Limits;
@@ -32,10 +31,12 @@ pub(crate) struct Listener {
 impl Listener {
     /// Binds `port` (0: any free one) and serves. `what` names the listener, `flag` the flag that chooses the port.
     pub(crate) async fn open(what: &str, flag: &str, port: u16, router: Router) -> Result<Self, Halt> {
-        Self::guarded(what, flag, port, router, Arc::new(Unguarded), Limits::of_this_process()).await
+        let socket = bind(what, flag, port)?;
+        Self::serve(what, socket, router, Arc::new(Unguarded), Limits::of_this_process())
     }
 
-    /// The same, where each request passes a guard first.
+    /// [`Listener::open`], where each request passes a guard first.
+    #[cfg(test)]
     pub(crate) async fn guarded(
         what: &str,
         flag: &str,
@@ -44,10 +45,19 @@ impl Listener {
         guard: Arc<dyn Guard>,
         limits: Limits,
     ) -> Result<Self, Halt> {
-        let failed = |error: io::Error| cannot_bind(what, flag, port, &error);
-        let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
-        let address = bound.local_addr().map_err(failed)?;
-        let socket = bound.into_std().map_err(failed)?;
+        Self::serve(what, bind(what, flag, port)?, router, guard, limits)
+    }
+
+    /// Serves on a port that was bound before, where each request passes a guard first: who connected meanwhile is answered now.
+    pub(crate) fn serve(
+        what: &str,
+        socket: std::net::TcpListener,
+        router: Router,
+        guard: Arc<dyn Guard>,
+        limits: Limits,
+    ) -> Result<Self, Halt> {
+        let failed = |error: io::Error| Halt::environment(format!("cannot serve the {what}: {error}"));
+        let address = socket.local_addr().map_err(failed)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let (close, closed) = oneshot::channel();
         let (end, ended) = oneshot::channel();
@@ -83,6 +93,16 @@ impl Listener {
     }
 }
 
+/// Binds `port` of the loopback address; 0: any free one.
+///
+/// # Errors
+/// When it is taken, with the flag that chooses another.
+pub(crate) fn bind(what: &str, flag: &str, port: u16) -> Result<std::net::TcpListener, Halt> {
+    let bound = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    let bound = bound.and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
+    bound.map_err(|error| cannot_bind(what, flag, port, &error))
+}
+
 async fn serve(
     socket: std::net::TcpListener,
     router: Router,
@@ -108,6 +128,8 @@ fn cannot_bind(what: &str, flag: &str, port: u16, error: &std::io::Error) -> Hal
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failing unwrap is a failing test")]
+
+    use tokio::net::TcpListener;
 
     use super::*;
 

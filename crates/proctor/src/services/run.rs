@@ -3,6 +3,7 @@
 //! Both are tasks of this process. The run's own spans take the ordinary exporter's way into the store, without a port.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,7 +24,7 @@ use super::connections::Limits;
 use super::counts::Tally;
 use super::exchange::into_evidence;
 use super::guards::{GatewayGuard, TelemetryGuard};
-use super::listener::Listener;
+use super::listener::{self, Listener};
 use super::strays::Strays;
 use super::{otlp, queries, spans};
 
@@ -35,6 +36,10 @@ pub(crate) struct Ports {
     /// The model gateway.
     pub(crate) gateway: u16,
 }
+
+/// The listeners, by name.
+const TELEMETRY: &str = "telemetry listener";
+const GATEWAY: &str = "gateway";
 
 /// Services of one run; made anew for every run.
 #[derive(Debug)]
@@ -53,6 +58,8 @@ struct State {
     tally: Tally,
     spans: Option<SdkTracerProvider>,
     gateway: Option<Gateway>,
+    /// Ports that are bound and not yet served.
+    bound: BTreeMap<&'static str, TcpListener>,
     listeners: Vec<Listener>,
 }
 
@@ -61,13 +68,26 @@ impl RunServices {
     /// `claims` what records say of themselves where their address says nothing.
     pub(crate) fn new(ports: Ports, run_id: String, secret: String, claims: Claims) -> Self {
         let (tokens, strays) = (Arc::new(Tokens::of(secret)), Arc::default());
-        let state = State { store: None, tally: Tally::new(claims), spans: None, gateway: None, listeners: Vec::new() };
+        let (bound, listeners) = (BTreeMap::new(), Vec::new());
+        let state = State { store: None, tally: Tally::new(claims), spans: None, gateway: None, bound, listeners };
         Self { ports, run_id, tokens, strays, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Each field is replaced as a whole, so that a panic elsewhere leaves nothing half done here.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The port of a listener: the one that was bound before, else a new one.
+    fn bound(&self, what: &'static str) -> Result<TcpListener, Halt> {
+        let bound = self.state().bound.remove(what);
+        bound.map_or_else(|| self.bind_port(what), Ok)
+    }
+
+    fn bind_port(&self, what: &'static str) -> Result<TcpListener, Halt> {
+        let (flag, port) =
+            if what == GATEWAY { ("--gateway-port", self.ports.gateway) } else { ("--port", self.ports.telemetry) };
+        listener::bind(what, flag, port)
     }
 
     /// Hands over what the run's own spans hold and seals the store; after phase 8, when nothing listens any more.
@@ -88,6 +108,17 @@ impl RunServices {
 }
 
 impl Services for RunServices {
+    async fn bind(&self) -> Result<Vec<u16>, Halt> {
+        let mut ports = Vec::new();
+        for what in [TELEMETRY, GATEWAY] {
+            let socket = self.bind_port(what)?;
+            let address = socket.local_addr().map_err(|error| Halt::environment(format!("the {what} has no port: {error}")))?;
+            ports.push(address.port());
+            self.state().bound.insert(what, socket);
+        }
+        Ok(ports)
+    }
+
     async fn start_telemetry(&self, dir: PathBuf) -> Result<TelemetryAddresses, Halt> {
         let store = blocking(move || {
             Store::create(&dir, Options { max_body_bytes: otlp::MAX_BODY_BYTES, ..Options::default() })
@@ -98,8 +129,7 @@ impl Services for RunServices {
         let router = otlp::routes(Arc::clone(&store))
             .merge(queries::routes(queries::Queries { store: Arc::clone(&store), now: Arc::new(chrono::Utc::now) }));
         let guard = Arc::new(TelemetryGuard::new(Arc::clone(&self.tokens), Arc::clone(&self.strays)));
-        let (port, limits) = (self.ports.telemetry, Limits::of_this_process());
-        let listener = Listener::guarded("telemetry listener", "--port", port, router, guard, limits).await?;
+        let listener = Listener::serve(TELEMETRY, self.bound(TELEMETRY)?, router, guard, Limits::of_this_process())?;
         let otlp = listener.url();
         let mut state = self.state();
         state.spans = Some(spans::provider(&store, &self.run_id));
@@ -117,8 +147,7 @@ impl Services for RunServices {
         let gateway = blocking(move || make_gateway(&spec)).await?;
         let router = gateway.router();
         let guard = Arc::new(GatewayGuard::new(Arc::clone(&self.tokens), Arc::clone(&self.strays)));
-        let (port, limits) = (self.ports.gateway, Limits::of_this_process());
-        let listener = Listener::guarded("gateway", "--gateway-port", port, router, guard, limits).await?;
+        let listener = Listener::serve(GATEWAY, self.bound(GATEWAY)?, router, guard, Limits::of_this_process())?;
         let url = listener.url();
         let mut state = self.state();
         state.gateway = Some(gateway);

@@ -10,9 +10,9 @@ use crate::gate::Gate;
 use crate::mini::{Mini, path_with_program};
 use crate::sandbox::{HANGING, Running, Sandbox, assert_nothing_left, lasting_processes_below, processes_below};
 
-/// A run that was killed while its worker worked.
+/// A run that was killed while its worker worked. Without a fence it has no PID namespace, which would end with it.
 fn killed(sandbox: &Sandbox) {
-    let mut running = Running::start(&mut Mini::new(sandbox).run(&["--agent", HANGING]));
+    let mut running = Running::start(&mut Mini::new(sandbox).run(&["--agent", HANGING, "--fence", "off"]));
     running.wait_for_worker();
     running.signal(Signal::KILL);
     assert_eq!(running.end().code, None);

@@ -15,6 +15,8 @@ const WORK: &str = "echo 'Hello from the worker.' > greeting.txt";
 pub(crate) struct Mini<'a> {
     sandbox: &'a Sandbox,
     folder: PathBuf,
+    /// Whether its worker or exercise reaches for what lies outside the run, such as a gate.
+    reaches_out: bool,
 }
 
 impl<'a> Mini<'a> {
@@ -22,7 +24,7 @@ impl<'a> Mini<'a> {
     pub(crate) fn new(sandbox: &'a Sandbox) -> Self {
         let folder = sandbox.work().join("../mini");
         sandbox.run(&["scenarios", "new", folder.to_str().unwrap()]).expect_code(0);
-        Self { sandbox, folder: folder.canonicalize().unwrap() }
+        Self { sandbox, folder: folder.canonicalize().unwrap(), reaches_out: false }
     }
 
     /// Adds to `scenario.toml`.
@@ -59,7 +61,8 @@ impl<'a> Mini<'a> {
     }
 
     /// The worker waits at the gate before it works.
-    pub(crate) fn worker_waits(self, gate: &Gate) -> Self {
+    pub(crate) fn worker_waits(mut self, gate: &Gate) -> Self {
+        self.reaches_out = true;
         self.worker_first(&format!("cat '{}'", gate.path().display()))
     }
 
@@ -76,13 +79,17 @@ impl<'a> Mini<'a> {
     }
 
     /// Phase 7 runs an exercise, by any Python, that waits at the gate.
-    pub(crate) fn exercise_waits(self, gate: &Gate) -> Self {
+    pub(crate) fn exercise_waits(mut self, gate: &Gate) -> Self {
+        self.reaches_out = true;
         self.with(EXERCISE).file("checks/wait.py", &format!("open({:?}).read()\n", gate.path()))
     }
 
-    /// `proctor run` of it with further arguments.
+    /// `proctor run` of it with further arguments; without a fence where somebody reaches out of it.
     pub(crate) fn run(&self, args: &[&str]) -> Command {
         let mut command = self.sandbox.proctor(&["run", self.folder.to_str().unwrap()]);
+        if self.reaches_out {
+            command.args(["--fence", "off"]);
+        }
         command.args(args);
         command
     }

@@ -71,6 +71,7 @@ mod tests {
             gateway: String::new(),
             otlp: String::new(),
             secret: String::new(),
+            fence: None,
             roles: roles.into(),
         };
         let names: Vec<String> = of(&table).into_iter().collect();

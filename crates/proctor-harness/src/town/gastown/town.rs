@@ -144,6 +144,10 @@ impl Town for Gastown {
         self.calls.environment()
     }
 
+    fn ports(&self) -> Vec<u16> {
+        vec![self.port.number]
+    }
+
     fn add_environment(&self, more: BTreeMap<String, String>) {
         self.calls.add_environment(more);
     }
