@@ -88,6 +88,7 @@ impl Finding {
 /// All findings, worst first; of equal weight, causes before consequences.
 pub(crate) fn all(known: &Known<'_>) -> Vec<Finding> {
     let mut findings = models::all(known);
+    findings.extend(town::lost(known));
     findings.extend(notes::no_worker(known));
     findings.extend(landed::all(known).into_iter().map(|f| gastown::explain(known, f)));
     findings.extend(gastown::all(known));

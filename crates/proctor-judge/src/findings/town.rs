@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{Finding, Known};
 use crate::evidence::path;
 use crate::next;
+use crate::outcome::Outcome;
 use crate::summary::{Evidence, Level};
 use crate::wording::{at_path, count, quoted, short_agent};
 
@@ -28,17 +29,18 @@ struct Event {
     place: Evidence,
 }
 
+/// What agents tried.
 pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
-    if known.run.record.town.as_str() != "builtin" {
-        return Vec::new();
-    }
     let mut findings = claimed(known);
-    findings.extend(lost(known));
     findings.extend(floods(known));
     findings
 }
 
 fn events(known: &Known<'_>, kind: &str) -> Vec<Event> {
+    // Another town's events lie where its agents can write them.
+    if known.run.record.town.as_str() != "builtin" {
+        return Vec::new();
+    }
     let file = format!("evidence/{}/{EVENTS}", path::RAW);
     let text = fs::read(known.run.dir.join(&file)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let event = |(index, line): (usize, &str)| {
@@ -79,11 +81,12 @@ fn claimed(known: &Known<'_>) -> Vec<Finding> {
     by_agent.iter().map(finding).collect()
 }
 
-/// The daemon ended though nobody ended it.
-fn lost(known: &Known<'_>) -> Vec<Finding> {
+/// The daemon ended though nobody ended it: the cause of whatever did not land.
+pub(super) fn lost(known: &Known<'_>) -> Vec<Finding> {
+    let level = if known.outcome == Outcome::NotLanded { Level::Problem } else { Level::Warning };
     let finding = |event: Event| {
         let pid = &event.payload["pid"];
-        Finding::new(Level::Warning, "town.daemon_lost", "the town's daemon was killed")
+        Finding::new(level, "town.daemon_lost", "the town's daemon was killed")
             .expected("a daemon that ends when the town is ended")
             .saw(format!("process {pid} was gone, without having let go of the town"))
             .detail("follows", "sessions that it kept end with it; nothing is merged until it runs again")

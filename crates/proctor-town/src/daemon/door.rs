@@ -42,14 +42,14 @@ pub(super) struct Visit {
     /// Who it is.
     pub(super) who: Who,
     /// Its process.
-    pub(super) pid: u32,
+    pub(super) peer: Peer,
     name: String,
     door: Arc<Door>,
 }
 
 impl Door {
     /// Lets a caller in unless it has too many connections open; says whether that is its first refusal.
-    pub(super) fn admit(self: &Arc<Self>, who: Who, peer: &Peer) -> Result<Visit, bool> {
+    pub(super) fn admit(self: &Arc<Self>, who: Who, peer: Peer) -> Result<Visit, bool> {
         let name = match &who {
             Who::Operator => String::new(),
             Who::Agent(agent) => agent.session.clone(),
@@ -62,7 +62,7 @@ impl Door {
             return Err(counted.refused == 1);
         }
         counted.open += 1;
-        Ok(Visit { who, pid: peer.pid, name, door: Arc::clone(self) })
+        Ok(Visit { who, peer, name, door: Arc::clone(self) })
     }
 
     /// How many connections of a session were refused since it began; counts from 0 again afterwards.
@@ -142,4 +142,57 @@ pub(super) fn turn_away(stream: &UnixStream, why: &str) {
     let line = format!("{}\n", json!({ "error": why }));
     // A full buffer belongs to a caller that does not read; it finds the connection closed.
     let _ = stream.set_nonblocking(true).and_then(|()| (&*stream).write_all(line.as_bytes()));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing step fails the test")]
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixListener;
+
+    use super::super::identity::Agent;
+    use super::*;
+
+    fn sent(bytes: &[u8]) -> Result<Vec<u8>, Unread> {
+        let (mut sender, receiver) = UnixStream::pair().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                // A receiver that has had enough closes; what is left over is nobody's.
+                let _ = sender.write_all(bytes).and_then(|()| sender.shutdown(Shutdown::Write));
+            });
+            let line = request(&receiver);
+            drop(receiver);
+            line
+        })
+    }
+
+    #[test]
+    fn a_request_is_one_line_and_whole() {
+        assert_eq!(sent(b"{}\nmore").unwrap(), b"{}");
+        assert!(matches!(sent(b"{\"op\":"), Err(Unread::CutOff)));
+        assert!(matches!(sent(&vec![b'x'; 5 << 20]), Err(Unread::TooLong)));
+    }
+
+    #[test]
+    fn one_agents_connections_are_counted_by_themselves() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join("s")).unwrap();
+        let agent = |session: &str| {
+            let agent = Agent { agent: "a".into(), session: session.into(), run_id: "r".into() };
+            Who::Agent(agent)
+        };
+        let door = Arc::new(Door::default());
+        let knock = |who: Who| {
+            let client = UnixStream::connect(dir.path().join("s")).unwrap();
+            let visit = door.admit(who, Peer::of(&listener.accept().unwrap().0).unwrap());
+            drop(client);
+            visit
+        };
+        let mut loud: Vec<Visit> = (0..OPEN).map(|_| knock(agent("loud")).unwrap()).collect();
+        assert_eq!((knock(agent("loud")).unwrap_err(), knock(agent("loud")).unwrap_err()), (true, false));
+        assert!(knock(agent("quiet")).is_ok() && knock(Who::Operator).is_ok());
+        loud.pop();
+        assert!(knock(agent("loud")).is_ok());
+        assert_eq!((door.refused("loud"), door.refused("loud"), door.refused("quiet")), (2, 0, 0));
+    }
 }

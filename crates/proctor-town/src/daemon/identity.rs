@@ -117,6 +117,8 @@ impl Daemon {
             Some(agent) => Who::Agent(agent),
             // What the daemon starts besides sessions has nothing to ask.
             None if own => return Err(Unknown::Unseen),
+            // An agent's fence is a filter more than the town's. Should its launcher end before it, this is what is left of it.
+            None if peer::filters(peer.pid) > peer::filters(std::process::id()) => return Err(Unknown::Outlived),
             None => Who::Operator,
         };
         roots.see(process, &who);

@@ -71,8 +71,9 @@ pub(crate) fn file(root: &Path, name: &str) -> PathBuf {
 
 /// Runs the daemon of `town` until it is told to stop.
 pub(crate) fn run(town: Town) -> Result<()> {
-    let Town { root, db, mut caller } = town;
-    drop(db);
+    // The connection stays open though nobody uses it: whoever closes the last one folds the log into the store, which would
+    // be every single command.
+    let Town { root, db: _kept, mut caller } = town;
     caller.env = without_identity(&caller.env);
     // Whatever the daemon starts inherits its environment, and must not merge in its name.
     caller.merge_token = caller.env.remove(MERGE_TOKEN).filter(|token| !token.is_empty()).map(Arc::from);
@@ -191,7 +192,7 @@ impl Daemon {
     fn admit(&self, stream: &UnixStream) -> std::result::Result<Visit, String> {
         let known = Peer::of(stream).and_then(|peer| self.who(&peer).map(|who| (peer, who)));
         let (peer, who) = known.map_err(|unknown| format!("{unknown}; try again"))?;
-        self.door.admit(who.clone(), &peer).map_err(|first| {
+        self.door.admit(who.clone(), peer).map_err(|first| {
             if let (Who::Agent(agent), true) = (&who, first) {
                 self.note_flood(agent, 1);
             }

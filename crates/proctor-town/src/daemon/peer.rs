@@ -41,6 +41,9 @@ pub(super) enum Unknown {
     /// The process lives in another PID namespace, or was never told.
     #[error("the calling process cannot be seen from here")]
     Unseen,
+    /// It stems from no session that lives, and yet is fenced in as only agents are.
+    #[error("the calling process has outlived its agent")]
+    Outlived,
     /// Ancestors came and went while they were read.
     #[error("the caller's ancestors changed while they were read")]
     Restless,
@@ -62,6 +65,11 @@ impl Peer {
         // Linux before 6.5 has none; then number and beginning must do.
         let descriptor = getsockopt(stream, sockopt::PeerPidfd).ok();
         Ok(Self { pid, descriptor })
+    }
+
+    /// Whether it still lives and can take an answer.
+    pub(super) fn waits(&self) -> bool {
+        self.process().is_ok()
     }
 
     /// The process itself.
@@ -95,6 +103,12 @@ impl Peer {
 /// When a process began, in clock ticks since boot.
 pub(super) fn started(pid: u32) -> Option<u64> {
     link(pid).map(|link| link.started)
+}
+
+/// How many seccomp filters lie on a process, its own and those it was born with; none can be taken off.
+pub(super) fn filters(pid: u32) -> Option<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("Seccomp_filters:")).and_then(|number| number.trim().parse().ok())
 }
 
 fn link(pid: u32) -> Option<Link> {

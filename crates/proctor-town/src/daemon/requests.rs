@@ -106,8 +106,10 @@ fn allowed(who: &Who, request: &Request) -> Result<()> {
 
 fn handle_for(daemon: &Arc<Daemon>, request: Request, visit: &Visit) -> Result<Value> {
     match request {
+        // Who is gone by now waits for nothing: its command is not run behind its back.
+        Request::Run(_) if !visit.peer.waits() => refused("the calling process had ended"),
         Request::Run(order) => {
-            let answer = daemon.run(&visit.who, visit.pid, *order);
+            let answer = daemon.run(&visit.who, visit.peer.pid, *order);
             serde_json::to_value(answer).map_err(TownError::json("answer"))
         }
         request => handle(daemon, &request),
