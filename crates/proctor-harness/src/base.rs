@@ -19,6 +19,8 @@ use crate::namespace::Holder;
 pub const REGISTRY: &str = "registry.ndjson";
 /// The folder of base directories in Proctor's cache.
 pub const RUNS: &str = "runs";
+/// The folder in a base directory where Proctor's own git keeps what is on its way.
+pub const OWN: &str = "own";
 /// The file with the town's environment, for whoever attaches to a town that was kept.
 pub const ENVIRONMENT: &str = "environment.json";
 /// Longest path of a Unix socket (unix(7): 108 bytes with the final zero).

@@ -38,7 +38,8 @@ pub fn file_sum(path: &Path) -> io::Result<String> {
     sha256_of(File::open(path)?)
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         // Writing to a String cannot fail.
         _ = write!(text, "{byte:02x}");

@@ -2,6 +2,7 @@
 //!
 //! [`resolve`] is pure, so that what an agent is started with can be stated in a test. Format: `docs/seams.md`.
 
+mod credentials;
 mod token;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fence::agent::AgentFence;
 
+pub use credentials::with_credentials;
 pub use token::token;
 
 /// Version of `agents.json`.
@@ -46,6 +48,9 @@ pub struct AgentTable {
     /// What their fences are made from; absent: they are started without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence: Option<AgentFence>,
+    /// Base address of the served origins; absent where origins are folders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origins: Option<String>,
     /// What plays `mayor`, `polecat`, `polecat:<rig>`, …; the most specific key wins, [`ANY_ROLE`] is the least specific.
     pub roles: BTreeMap<String, AgentEntry>,
 }
@@ -295,6 +300,9 @@ pub fn resolve(env: &BTreeMap<String, String>, args: &[String], table: &AgentTab
         own.entry(key.to_owned()).or_insert_with(|| mail_address(role));
     }
     own.extend(entry.env.clone());
+    if let Some(origins) = &table.origins {
+        with_credentials(&mut own, origins, role, &token);
+    }
     if entry.telemetry {
         let otlp = entry.otlp.as_ref().unwrap_or(&table.otlp);
         own.extend(METRICS_KEYS.map(|key| (key.to_owned(), format!("{otlp}/agents/{agent}/{token}/v1/metrics"))));
@@ -370,7 +378,8 @@ mod tests {
     fn table() -> AgentTable {
         let roles = [("mayor", entry("m", true)), ("polecat", entry("p", true)), ("polecat:eve", entry("e", false))];
         let roles = roles.map(|(key, entry)| (key.to_owned(), entry)).into();
-        AgentTable { schema: 1, gateway: "http://g".into(), otlp: "http://o".into(), secret: "s".into(), fence: None, roles }
+        let (gateway, otlp, secret) = ("http://g".into(), "http://o".into(), "s".into());
+        AgentTable { schema: 1, gateway, otlp, secret, fence: None, origins: None, roles }
     }
 
     fn launch(role: &str) -> Launch {

@@ -18,6 +18,7 @@ pub mod launch;
 pub mod linux;
 pub mod lives;
 pub mod namespace;
+pub mod origins;
 pub mod process;
 pub mod runs;
 pub mod scenario;

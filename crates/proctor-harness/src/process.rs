@@ -328,19 +328,22 @@ async fn write(stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>, bytes: Vec<u8>
     }
 }
 
-/// Ends the process group when the run is dropped before its end.
-struct Guard {
+/// A process that leads its group and that somebody waits for; its group is ended when this is dropped before [`Guard::disarm`].
+#[derive(Debug)]
+pub struct Guard {
     pid: u32,
     armed: bool,
 }
 
 impl Guard {
-    fn new(pid: u32) -> Self {
+    /// Watches over the group of a process that was just started.
+    pub fn new(pid: u32) -> Self {
         OWN.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
         Self { pid, armed: true }
     }
 
-    fn disarm(mut self) {
+    /// The process has ended and was collected.
+    pub fn disarm(mut self) {
         self.armed = false;
     }
 }

@@ -12,9 +12,10 @@ use proctor_harness::Halt;
 use proctor_harness::cycle::{
     AgentCounts, Cancel, GatewaySpec, Progress, Prompted, Request, RunEnd, Services, TelemetryAddresses, run,
 };
-use proctor_harness::scenario::{load, template};
+use proctor_harness::origins::OriginsSpec;
+use proctor_harness::scenario::{Origins, load, template};
 use proctor_harness::town::TownKind;
-use proctor_judge::evidence::{Exchange, FenceMode, RefusedRequests, StopKind, Time};
+use proctor_judge::evidence::{Exchange, FenceMode, Push, RefusedRequests, StopKind, Time};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Plays `gt`: what the mayor does follows from the nudge at once; `MODE` says how far it goes.
@@ -84,6 +85,14 @@ impl Services for Edge {
         receiver
     }
 
+    async fn start_origins(&self, _spec: OriginsSpec) -> Result<String, Halt> {
+        Err(Halt::harness("this town's origins are folders"))
+    }
+
+    fn pushes(&self) -> UnboundedReceiver<Push> {
+        unbounded_channel().1
+    }
+
     async fn counts(&self) -> BTreeMap<String, AgentCounts> {
         BTreeMap::new()
     }
@@ -125,11 +134,13 @@ impl World {
 
     fn request(&self, id: &str) -> Request {
         let path = |name: &str| self.root.path().join(name);
+        let mut scenario = load(&template("t")).unwrap();
+        scenario.spec.origins = Origins::File;
         Request {
             id: id.into(),
             run_id: format!("run-{id}"),
             secret: "s".into(),
-            scenario: load(&template("t")).unwrap(),
+            scenario,
             town: TownKind::Builtin,
             seed: 42,
             command: "proctor run t".into(),

@@ -6,10 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use proctor_harness::landed::git::{GITCONFIG, Git};
-use proctor_harness::landed::{Landed, Look};
+use proctor_harness::landed::git::{self, GITCONFIG, Git};
+use proctor_harness::landed::{History, Landed, Look, Wanted};
+use proctor_harness::origins::log::PushLog;
 use proctor_harness::town::Snapshot;
-use proctor_judge::evidence::Time;
+use proctor_judge::evidence::{Push, PushKind, RigGit, Time};
 use proctor_judge::plan::Clause;
 use serde_json::json;
 
@@ -63,13 +64,21 @@ impl World {
         self.clone_git(&["rev-parse", "HEAD"])
     }
 
+    /// What Proctor's own git collects of bob's origin.
+    async fn collect(&self, heads: &[String]) -> RigGit {
+        let (origin, bundle, tree) = (self.path("origins/bob.git"), self.path("kept/bob.bundle"), self.path("kept/tree"));
+        let git = Git::own("git".into(), &self.path("tmp"));
+        let wanted = Wanted { origin: &origin, rig: "bob", target: "main", heads, branches: &[], bundle: &bundle, tree: &tree };
+        git.collect(wanted).await.unwrap()
+    }
+
     async fn look(&self, state: &Snapshot) -> Look {
         self.look_with(Path::new("git"), state).await
     }
 
     async fn look_with(&self, program: &Path, state: &Snapshot) -> Look {
         let git = Git::new(program.to_owned(), self.env());
-        let mut landed = Landed::new(git, &self.path("origins"), "Tales", &CLAUSES);
+        let mut landed = Landed::new(git, &self.path("origins"), History::Reflogs, "Tales", &CLAUSES);
         let inside = self.path("clone/.git");
         landed.look(state, |_| Some(inside.clone()), Time::UNIX_EPOCH).await.unwrap()
     }
@@ -216,10 +225,141 @@ async fn a_rewound_main_has_lost_what_had_landed_and_names_the_head() {
     assert!(world.look(&state(&commit)).await.landed);
     world.clone_git(&["push", "-qf", "origin", "HEAD~1:main"]);
     assert!(!world.look(&state(&commit)).await.landed);
-    let git = Git::new("git".into(), world.env());
-    let rig = git.rig(&world.path("origins/bob.git"), "bob", "main").await.unwrap();
+    let heads = git::heads(&world.path("origins/bob.git"), "main");
+    let rig = world.collect(&heads).await;
     assert_eq!(rig.rewound, [commit]);
     assert_eq!(rig.files.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), ["README"]);
+}
+
+#[tokio::test]
+async fn where_origins_are_served_the_log_of_pushes_says_what_was_and_the_town_is_not_read() {
+    let world = World::new();
+    let seed = world.clone_git(&["rev-parse", "HEAD"]);
+    let commit = world.commit("bob.py", "print(1)\n");
+    let mut landed = Landed::new(
+        Git::own("git".into(), &world.path("tmp")),
+        &world.path("origins"),
+        History::Log(PushLog::default()),
+        "Tales",
+        &CLAUSES,
+    );
+    let inside = world.path("clone/.git");
+    let mut state = state(&commit);
+    state.merge_requests[0].commit = None;
+    // The branch is in the town's own repository, and was never pushed.
+    world.clone_git(&["branch", "polecat/x"]);
+    let look = landed.look(&state, |_| Some(inside.clone()), Time::UNIX_EPOCH).await.unwrap();
+    assert_eq!((look.landed, look.deliveries[0].submitted.as_deref()), (false, None));
+    let push = |refname: &str, from: Option<&str>, to: Option<&str>, kind| Push {
+        at: Time::UNIX_EPOCH,
+        agent: "bob/polecats/x".into(),
+        rig: "bob".into(),
+        refname: refname.into(),
+        from: from.map(str::to_owned),
+        to: to.map(str::to_owned),
+        kind,
+        refused: None,
+        address: String::new(),
+    };
+    landed.pushed(push("refs/heads/polecat/x", None, Some(&commit), PushKind::Created));
+    landed.pushed(push("refs/heads/main", Some(&seed), Some(&commit), PushKind::Updated));
+    landed.pushed(push("refs/heads/polecat/x", Some(&commit), None, PushKind::Deleted));
+    world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+    let look = landed.look(&state, |_| Some(inside.clone()), Time::UNIX_EPOCH).await.unwrap();
+    assert!(look.landed, "{:?}", look.readings);
+    assert_eq!(look.deliveries[0].own_commits, 1);
+    assert_eq!(landed.heads("bob"), [seed, commit]);
+}
+
+#[tokio::test]
+async fn what_is_kept_is_what_was_merged_byte_for_byte() {
+    let world = World::new();
+    let clone = world.path("clone");
+    let odd = "new\nline \u{1}.txt";
+    for (name, text) in [
+        (".gitattributes", "*.txt text eol=crlf ident filter=evil working-tree-encoding=UTF-16\n"),
+        ("a.txt", "$Id$\none\ntwo\n"),
+        (odd, "odd\n"),
+        ("sub/deep/x", "x\n"),
+    ] {
+        std::fs::create_dir_all(clone.join(name).parent().unwrap()).unwrap();
+        std::fs::write(clone.join(name), text).unwrap();
+    }
+    std::os::unix::fs::symlink("a.txt", clone.join("inside")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", clone.join("outside")).unwrap();
+    world.clone_git(&["-c", "core.autocrlf=false", "add", ".gitattributes", "sub", "inside", "outside"]);
+    for name in ["a.txt", odd] {
+        let blob = world.clone_git(&["hash-object", "-w", "--no-filters", name]);
+        world.clone_git(&["update-index", "--add", "--cacheinfo", &format!("100644,{blob},{name}")]);
+    }
+    world.clone_git(&["commit", "-qm", "a subject \u{1} with \u{2} separators"]);
+    // A replacement that only whoever asks for replacements sees.
+    let (bad, good) = (world.clone_git(&["rev-parse", "HEAD:sub/deep/x"]), world.clone_git(&["rev-parse", "HEAD:a.txt"]));
+    world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+    world.git(&world.path("origins/bob.git"), &["update-ref", &format!("refs/replace/{bad}"), &good]);
+
+    let rig = world.collect(&[]).await;
+    let tree = world.path("kept/tree");
+    assert_eq!(std::fs::read_to_string(tree.join("a.txt")).unwrap(), "$Id$\none\ntwo\n");
+    assert_eq!(std::fs::read_to_string(tree.join(odd)).unwrap(), "odd\n");
+    assert_eq!(std::fs::read_to_string(tree.join("sub/deep/x")).unwrap(), "x\n");
+    let file = |path: &str| rig.files.iter().find(|file| file.path == path).unwrap();
+    assert_eq!((file("inside").link.as_deref(), file("inside").not_kept.as_deref()), (Some("a.txt"), None));
+    assert!(file("outside").not_kept.as_deref().unwrap().contains("leaves the repository"));
+    assert!(!tree.join("inside").exists() && tree.join("outside").symlink_metadata().is_err(), "no link is made");
+    assert_eq!(rig.commits[0].subject, "a subject \u{1} with \u{2} separators");
+    assert!(rig.commits[0].files.contains(&odd.to_owned()) && rig.commits.len() == 2 && rig.cut.is_empty());
+
+    let work = world.path("work");
+    Git::own("git".into(), &world.path("tmp")).clone_bundle(&world.path("kept/bob.bundle"), "main", &work).await.unwrap();
+    assert_eq!(std::fs::read_to_string(work.join("a.txt")).unwrap(), "$Id$\none\ntwo\n");
+    assert_eq!(std::fs::read_to_string(work.join("inside")).unwrap(), "$Id$\none\ntwo\n");
+    assert!(work.join("outside").symlink_metadata().is_err());
+}
+
+#[tokio::test]
+async fn names_that_no_file_can_have_are_named_and_the_rest_is_kept() {
+    let world = World::new();
+    let origin = world.path("origins/bob.git");
+    let blob = world.git(&origin, &["rev-parse", "main:README"]);
+    let id: Vec<u8> = (0..20).map(|at| u8::from_str_radix(&blob[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let long = vec![b'x'; 300];
+    let names: [&[u8]; 6] = [b"..", b".git", b"good", b"g\xffod", &long, b"good/x"];
+    let tree: Vec<u8> = names.iter().flat_map(|name| [b"100644 ", *name, b"\0", &id].concat()).collect();
+    std::fs::write(world.path("tree"), tree).unwrap();
+    let tree = world.path("tree").display().to_string();
+    let tree = world.git(&origin, &["hash-object", "-w", "-t", "tree", "--literally", &tree]);
+    let commit = world.git(&origin, &["commit-tree", &tree, "-m", "odd"]);
+    world.git(&origin, &["update-ref", "refs/heads/main", &commit]);
+    let rig = world.collect(&[]).await;
+    let kept: Vec<(&str, bool)> = rig.files.iter().map(|file| (file.path.as_str(), file.not_kept.is_none())).collect();
+    let long = "x".repeat(300);
+    let wanted = [("..", false), (".git", false), ("good", true), ("g\\xffod", false), (long.as_str(), false), ("good/x", false)];
+    assert_eq!(kept, wanted);
+    assert_eq!(std::fs::read_dir(world.path("kept/tree")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_tree_without_end_is_read_up_to_a_limit() {
+    let world = World::new();
+    let origin = world.path("origins/bob.git");
+    let blob = world.git(&origin, &["rev-parse", "main:README"]);
+    let list = |kind: &str, id: &str| (0..10).map(|n| format!("{kind} {id}\tn{n}\n")).collect::<String>();
+    let make = |list: String| {
+        std::fs::write(world.path("list"), list).unwrap();
+        let text = format!("git mktree < {}", world.path("list").display());
+        let out = Command::new("sh").args(["-c", &text]).current_dir(&origin).env_clear().envs(world.env()).output().unwrap();
+        String::from_utf8(out.stdout).unwrap().trim().to_owned()
+    };
+    let mut tree = make(list("100644 blob", &blob));
+    for _ in 0..8 {
+        tree = make(list("040000 tree", &tree));
+    }
+    let commit = world.git(&origin, &["commit-tree", &tree, "-m", "ten to the ninth"]);
+    world.git(&origin, &["update-ref", "refs/heads/main", &commit]);
+    let rig = world.collect(&[]).await;
+    assert!(rig.cut.iter().any(|cut| cut.contains("more than 100000 entries")), "{:?}", rig.cut);
+    assert!(rig.files.len() > 80_000 && rig.files.len() < 100_000);
 }
 
 #[tokio::test]
@@ -228,7 +368,8 @@ async fn work_is_known_to_be_merged_though_nobody_made_the_convoy() {
     let commit = world.commit("bob.py", "print(1)\n");
     world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
     let without = Snapshot { convoys: Vec::new(), ..state(&commit) };
-    let mut landed = Landed::new(Git::new("git".into(), world.env()), &world.path("origins"), "Tales", &CLAUSES);
+    let mut landed =
+        Landed::new(Git::new("git".into(), world.env()), &world.path("origins"), History::Reflogs, "Tales", &CLAUSES);
     let deliveries = landed.deliveries(&without, |_| None).await.unwrap();
     assert_eq!(deliveries.iter().map(|d| (d.issue.as_str(), d.merged)).collect::<Vec<_>>(), [("bo-1", true)]);
 }

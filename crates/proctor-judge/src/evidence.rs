@@ -5,6 +5,7 @@
 //! old reader cannot take raises [`SCHEMA_VERSION`].
 
 mod exercise;
+mod push;
 mod requests;
 mod skipped;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::fence::{FenceGap, FenceMode, FenceRecord, Refusal};
 pub use exercise::{ExerciseRecord, FileState, RuntimeChange, RuntimeRecord, StepRecord};
+pub use push::{Push, PushKind};
 pub use requests::{RefusalReason, RefusedRequests, Sender};
 pub use skipped::{Skipped, SkippedFile, SkippedRow};
 
@@ -54,6 +56,8 @@ pub mod path {
     pub const GIT_RIGS: &str = "git/rigs.ndjson";
     /// [`super::Delivery`] rows, one per tracked issue.
     pub const DELIVERIES: &str = "git/deliveries.ndjson";
+    /// [`super::Push`] rows: Proctor's own log of what was pushed to the served origins. Absent where origins are folders.
+    pub const PUSHES: &str = "git/pushes.ndjson";
     /// The tree of a rig's target branch lies at `git/<rig>/tree/`, its whole history in `git/<rig>.bundle`.
     pub const GIT: &str = "git";
     /// One folder per exercise, each with a `record.json` ([`super::ExerciseRecord`]).
@@ -409,6 +413,25 @@ pub struct RigGit {
     pub branches: BTreeMap<String, String>,
     /// Heads that the target branch had and that are no longer among its ancestors: it was rewound.
     pub rewound: Vec<String>,
+    /// Why commits and files are not all of them, in words; empty when they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cut: Vec<String>,
+}
+
+impl RigGit {
+    /// An origin that holds nothing.
+    pub fn empty(rig: &str, target: &str) -> Self {
+        Self {
+            rig: rig.into(),
+            target: target.into(),
+            head: None,
+            commits: Vec::new(),
+            files: Vec::new(),
+            branches: BTreeMap::new(),
+            rewound: Vec::new(),
+            cut: Vec::new(),
+        }
+    }
 }
 
 /// A commit on a target branch.
@@ -431,14 +454,20 @@ pub struct Commit {
 /// A file on a target branch.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct GitFile {
-    /// Path in the tree.
+    /// Path in the tree; bytes that are no UTF-8 as `\\xff`.
     pub path: String,
-    /// Git's mode: `100644`, `100755`, `120000` (link).
+    /// Git's mode: `100644`, `100755`, `120000` (link), `160000` (submodule).
     pub mode: String,
     /// Bytes.
     pub size: u64,
-    /// SHA-256 of the content, lower-case hex.
+    /// SHA-256 of the content, lower-case hex; empty when it was not read.
     pub sha256: String,
+    /// Where a link points to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Why it does not lie below `git/<rig>/tree/`; absent when it does, and for a link that stays inside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_kept: Option<String>,
 }
 
 /// What became of one tracked issue's work, as git tells it.

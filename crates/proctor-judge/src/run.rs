@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use crate::error::JudgeError;
 use crate::evidence::{
-    AgentRow, Bead, Convoy, Delivery, Exchange, ExerciseRecord, FaultRow, Mail, MergeRequest, Refusal, RefusedRequests, RigGit,
-    RunRecord, RuntimeRecord, SCHEMA_VERSION, Session, Sign, SkippedRow, path,
+    AgentRow, Bead, Convoy, Delivery, Exchange, ExerciseRecord, FaultRow, Mail, MergeRequest, Push, Refusal, RefusedRequests,
+    RigGit, RunRecord, RuntimeRecord, SCHEMA_VERSION, Session, Sign, SkippedRow, path,
 };
 use crate::plan::Plan;
 
@@ -58,6 +58,8 @@ pub(crate) struct Run {
     pub(crate) agents: Rows<AgentRow>,
     pub(crate) sessions: Rows<Session>,
     pub(crate) rigs: Rows<RigGit>,
+    /// Proctor's own log of pushes; not known where origins were folders.
+    pub(crate) pushes: Rows<Push>,
     pub(crate) deliveries: Rows<Delivery>,
     /// What agents asked of their models, each with its line in the journal as `n`.
     pub(crate) exchanges: Rows<Exchange>,
@@ -96,6 +98,7 @@ impl Run {
             agents: reader.rows(path::AGENTS),
             sessions: reader.rows(path::SESSIONS),
             rigs: reader.rows(path::GIT_RIGS),
+            pushes: reader.rows(path::PUSHES),
             deliveries: reader.rows(path::DELIVERIES),
             exchanges,
             other_requests,

@@ -30,6 +30,8 @@ pub(crate) struct Addresses<'a> {
     pub(crate) stalled: Option<&'a str>,
     /// What their tokens are made with.
     pub(crate) secret: &'a str,
+    /// Of the served origins, where they are served.
+    pub(crate) origins: Option<&'a str>,
 }
 
 /// Makes the table. `town_roles` are those that the town starts agents for; `base` is the base directory, which holds `bin` and `scenario`; `path` the user's search path.
@@ -66,6 +68,7 @@ pub(crate) fn table(
         otlp: addresses.otlp.into(),
         secret: addresses.secret.into(),
         fence: None,
+        origins: addresses.origins.map(str::to_owned),
         roles,
     })
 }
@@ -187,7 +190,7 @@ mod tests {
     use super::*;
     use crate::scenario::{load, template};
 
-    const AT: Addresses<'_> = Addresses { gateway: "g", otlp: "o", stalled: Some("s"), secret: "secret" };
+    const AT: Addresses<'_> = Addresses { gateway: "g", otlp: "o", stalled: Some("s"), secret: "secret", origins: None };
 
     fn spec() -> Spec {
         load(&template("t")).unwrap().spec

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use proctor_judge::evidence::{Leftover, RigGit, SkippedRow, Time, path};
+use proctor_judge::evidence::{Delivery, Leftover, RigGit, SkippedRow, StopKind, Time, path};
 use tokio::time::{Instant, sleep};
 
 use super::critical_path::critical_path;
@@ -23,7 +23,7 @@ use crate::clean;
 use crate::exercise::python::Provided;
 use crate::exercise::{self, Ground};
 use crate::halt::Halt;
-use crate::landed::TARGET;
+use crate::landed::{TARGET, Wanted};
 use crate::launch::telemetry_key;
 use crate::linux;
 use crate::process;
@@ -62,6 +62,7 @@ impl<S: Services> Run<S> {
         let count = *done.as_ref().unwrap_or(&0);
         keep(&mut first, done.map(drop));
         keep(&mut first, self.take_refusals());
+        keep(&mut first, self.take_pushes());
         keep(&mut first, self.write_rows());
         keep(&mut first, self.write_commands());
         keep(&mut first, self.write_requests());
@@ -144,13 +145,23 @@ impl<S: Services> Run<S> {
     }
 
     async fn keep_git(&mut self) -> Result<(), Halt> {
+        self.take_pushes()?;
+        self.write_pushes()?;
         let (Some(git), Some(landed)) = (&self.git, &self.landed) else { return Ok(()) };
         let folder = self.rec.evidence.join(path::GIT);
         let mut rows: Vec<RigGit> = Vec::new();
         for rig in &self.request.scenario.spec.rig {
-            let origin = landed.origin(&rig.name);
-            rows.push(git.rig(&origin, &rig.name, TARGET).await?);
-            git.keep(&origin, TARGET, &folder.join(format!("{}.bundle", rig.name)), &folder.join(&rig.name).join("tree")).await?;
+            let (origin, heads) = (landed.origin(&rig.name), landed.heads(&rig.name));
+            let branches = submitted(&self.deliveries, &rig.name);
+            let (bundle, tree) = (folder.join(format!("{}.bundle", rig.name)), folder.join(&rig.name).join("tree"));
+            let (rig, is_folder) = (rig.name.as_str(), landed.pushes().is_none());
+            let wanted =
+                Wanted { origin: &origin, rig, target: TARGET, heads: &heads, branches: &branches, bundle: &bundle, tree: &tree };
+            rows.push(match git.collect(wanted).await {
+                // What agents can write can be damaged by them: that is no defect of Proctor.
+                Err(halt) if is_folder && halt.kind == StopKind::Harness => unreadable(rig, &halt),
+                row => row?,
+            });
         }
         write_rows(&self.rec.evidence.join(path::GIT_RIGS), &rows)?;
         write_rows(&self.rec.evidence.join(path::DELIVERIES), &self.deliveries)?;
@@ -351,6 +362,16 @@ fn adopted(root: &Path) -> BTreeSet<u32> {
     let below = |pid: u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd: PathBuf| cwd.starts_with(root));
     let children = linux::processes().into_iter().filter(|p| p.parent == me && p.state != 'Z' && !own.contains(&p.pid));
     children.map(|p| p.pid).filter(|pid| below(*pid)).collect()
+}
+
+/// The branches of a rig that were handed in.
+fn submitted(deliveries: &[Delivery], rig: &str) -> Vec<String> {
+    deliveries.iter().filter(|delivery| delivery.rig == rig).filter_map(|delivery| delivery.branch.clone()).collect()
+}
+
+/// The row of an origin that git cannot read.
+fn unreadable(rig: &str, halt: &Halt) -> RigGit {
+    RigGit { cut: vec![format!("the origin cannot be read: {}", halt.message)], ..RigGit::empty(rig, TARGET) }
 }
 
 fn with_states_of(mut after: Snapshot, before: Option<&Snapshot>) -> Snapshot {

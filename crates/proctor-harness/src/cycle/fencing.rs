@@ -49,6 +49,7 @@ impl<S: Services> Run<S> {
         Some(AgentFence {
             mode,
             private: self.request.town.has_private_agents() && mode != FenceMode::Off,
+            folders: self.has_folders(),
             read,
             connect: connect.iter().copied().chain(allowed).collect(),
             limits: self.limits(),

@@ -13,6 +13,7 @@ mod filler;
 mod hashes;
 mod live;
 mod lock;
+mod origins;
 mod progress;
 mod receipt;
 mod recorder;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use proctor_judge::evidence::{DISK_FILLED_BY, Delivery, Exchange, StopKind, Time};
+use proctor_judge::evidence::{DISK_FILLED_BY, Delivery, Exchange, Push, StopKind, Time};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -45,6 +45,9 @@ pub(crate) struct Run<S> {
     /// The collector that a planned fault lets some agents report to.
     pub(crate) stalled: Option<StalledCollector>,
     pub(crate) exchanges: Option<UnboundedReceiver<Exchange>>,
+    /// Base address of the served origins; absent where they are folders.
+    pub(crate) origins: Option<String>,
+    pub(crate) pushes: Option<UnboundedReceiver<Push>>,
     pub(crate) events_read: u64,
     pub(crate) failed_looks: u32,
     /// When the live display was last brought up to date by itself.
@@ -88,6 +91,8 @@ impl<S: Services> Run<S> {
             strikes: Strikes::default(),
             stalled: None,
             exchanges: None,
+            origins: None,
+            pushes: None,
             events_read: 0,
             failed_looks: 0,
             refreshed: None,

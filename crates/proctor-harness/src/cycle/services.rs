@@ -1,4 +1,4 @@
-//! What the cycle needs of the edge: a telemetry store that listens and a gateway that plays the model provider.
+//! What the cycle needs of the edge: a telemetry store that listens, a gateway that plays the model provider, and a server of origins.
 //!
 //! The harness is given addresses and paths only; it never sees the inside of either.
 
@@ -7,10 +7,11 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use proctor_judge::evidence::{AgentId, Exchange, RefusedRequests};
+use proctor_judge::evidence::{AgentId, Exchange, Push, RefusedRequests};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::halt::Halt;
+use crate::origins::OriginsSpec;
 use crate::scenario::Merge;
 use crate::town::TownKind;
 
@@ -81,6 +82,13 @@ pub trait Services: Send + Sync + 'static {
     /// Every exchange from now on, as it is journalled. Called once, after the gateway's start.
     fn exchanges(&self) -> UnboundedReceiver<Exchange>;
 
+    /// Serves the origins over HTTP; their base address, below which `/<rig>.git` lies. Called in phase 2, before the town is made, and not
+    /// at all where origins are folders.
+    fn start_origins(&self, spec: OriginsSpec) -> impl Future<Output = Result<String, Halt>> + Send;
+
+    /// Every push to the served origins, each before whoever pushed hears of it. Called once, after their start.
+    fn pushes(&self) -> UnboundedReceiver<Push>;
+
     /// What the store has, per agent; the empty address is the town itself.
     fn counts(&self) -> impl Future<Output = BTreeMap<AgentId, AgentCounts>> + Send;
 
@@ -96,7 +104,7 @@ pub trait Services: Send + Sync + 'static {
     /// Makes everything that was received durable and readable.
     fn flush(&self) -> impl Future<Output = Result<(), Halt>> + Send;
 
-    /// Closes both listeners and the store. Called once, last, however the run ended.
+    /// Closes all listeners and the store. Called once, last, however the run ended.
     fn stop(&self) -> impl Future<Output = ()> + Send;
 }
 
@@ -108,5 +116,16 @@ pub(crate) async fn next_exchange(exchanges: &mut Option<UnboundedReceiver<Excha
         return exchange;
     }
     *exchanges = None;
+    std::future::pending().await
+}
+
+/// The next push; never, where no origins are served.
+pub(crate) async fn next_push(pushes: &mut Option<UnboundedReceiver<Push>>) -> Push {
+    if let Some(receiver) = pushes
+        && let Some(push) = receiver.recv().await
+    {
+        return push;
+    }
+    *pushes = None;
     std::future::pending().await
 }

@@ -17,13 +17,14 @@ use super::reserve::Kept;
 use super::run::Run;
 use super::stalled::StalledCollector;
 use super::{GatewaySpec, Services, agents};
-use crate::base::{Base, ENVIRONMENT, town_environment};
+use crate::base::{Base, ENVIRONMENT, OWN};
 use crate::fence::{AGENTS, REFUSED};
 use crate::halt::Halt;
-use crate::landed::Landed;
 use crate::landed::git::{GITCONFIG, Git};
+use crate::landed::{History, Landed};
 use crate::launch::{BUILTIN, SESSIONS_FILE};
 use crate::linux;
+use crate::origins::log::PushLog;
 use crate::scenario::{Fault, FaultKind};
 use crate::town::{self, Site, Town, TownKind};
 
@@ -55,15 +56,18 @@ impl<S: Services> Run<S> {
         self.begun = Some(self.rec.now());
         let root = base.root().to_owned();
         let git = self.find_git(&root).await?;
+        self.serve_origins(&base, &git).await?;
         let site = self.site(base, git.clone());
         let town = town::found(self.request.town, site).await?;
+        self.give_town_credentials(&*town);
         can_be_hit(&self.request.scenario.spec.fault, self.request.town, town.servers())?;
         for (name, (path, version)) in town.programs() {
             self.rec.record.versions.insert(name.clone(), version.clone());
             self.programs.insert(name, (path, version));
         }
         let spec = &self.request.scenario.spec;
-        self.landed = Some(Landed::new(git.clone(), &root.join("origins"), &spec.convoy, &spec.landed.clauses));
+        let history = if self.origins.is_some() { History::Log(PushLog::default()) } else { History::Reflogs };
+        self.landed = Some(Landed::new(git.clone(), &root.join("origins"), history, &spec.convoy, &spec.landed.clauses));
         self.git = Some(git);
         self.open_ports(town.as_ref()).await?;
         let facts = town.prepare().await;
@@ -82,7 +86,7 @@ impl<S: Services> Run<S> {
 
     /// Binds what the town and its agents connect to, before anything of the town is there: a fence must know it.
     async fn open_ports(&mut self, town: &dyn Town) -> Result<(), Halt> {
-        self.ports = self.services.bind().await?;
+        self.ports.extend(self.services.bind().await?);
         self.ports.extend(town.ports());
         if self.request.scenario.spec.fault.iter().any(|fault| fault.kind == FaultKind::Collector) {
             let stalled = StalledCollector::begin(Arc::clone(&self.rec.clock)).await?;
@@ -93,11 +97,10 @@ impl<S: Services> Run<S> {
     }
 
     async fn find_git(&mut self, root: &Path) -> Result<Git, Halt> {
-        let env = town_environment(root, &self.request.id, self.request.seed);
         let path = self.request.environment.get("PATH").map_or("/usr/bin:/bin", String::as_str);
         let program = linux::find_program("git", path)
             .ok_or_else(|| Halt::environment(format!("no git was found in {path}")).hint("install git"))?;
-        let git = Git::new(program.clone(), env);
+        let git = Git::own(program.clone(), &root.join(OWN));
         let version = git.version().await?;
         self.programs.insert("git".into(), (program.display().to_string(), version.clone()));
         self.rec.record.versions.insert("git".into(), version);
@@ -110,6 +113,8 @@ impl<S: Services> Run<S> {
             id: self.request.id.clone(),
             seed: self.request.seed,
             git,
+            origins: self.origins.clone(),
+            secret: self.request.secret.clone(),
             spec: Arc::new(self.request.scenario.spec.clone()),
             proctor: self.request.proctor.clone(),
             live_town: self.request.live_town.clone(),
@@ -123,7 +128,7 @@ impl<S: Services> Run<S> {
 
     fn fill_base(&self, base: &Base) -> Result<(), Halt> {
         let now = self.rec.now();
-        for folder in ["bin", "origins", "home", "tmp", "rt", "work", AGENTS, REFUSED] {
+        for folder in ["bin", "origins", OWN, "home", "tmp", "rt", "work", AGENTS, REFUSED] {
             base.folder(folder, now)?;
         }
         for name in ["proctor-agent", "agent-launch"] {
@@ -157,7 +162,13 @@ impl<S: Services> Run<S> {
         self.exchanges = Some(self.services.exchanges());
         let search = self.request.environment.get("PATH").cloned().unwrap_or_default();
         let stalled = self.stalled.as_ref().map(|collector| collector.address.as_str());
-        let at = agents::Addresses { gateway: &gateway, otlp: &addresses.otlp, stalled, secret: &self.request.secret };
+        let at = agents::Addresses {
+            gateway: &gateway,
+            otlp: &addresses.otlp,
+            stalled,
+            secret: &self.request.secret,
+            origins: self.origins.as_deref(),
+        };
         let mut table = agents::table(&spec, &self.request.agents, self.town()?.roles(), &root, &search, at)?;
         table.fence = self.agents_fence(&table, &self.ports);
         write_json(&root.join("agents.json"), &table)?;
@@ -246,7 +257,8 @@ impl<S: Services> Run<S> {
     }
 
     fn prompt(&self) -> Result<String, Halt> {
-        let origins = self.root()?.join("origins").display().to_string();
+        let folder = self.root()?.join("origins");
+        let origins = self.origins.clone().unwrap_or_else(|| format!("file://{}", folder.display()));
         Ok(self.request.scenario.prompt.replace("{{origins}}", &origins))
     }
 }

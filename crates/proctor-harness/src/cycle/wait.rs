@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use super::live::provider_gave_up;
 use super::recorder::{Done, write_rows};
 use super::run::Run;
-use super::services::next_exchange;
+use super::services::{next_exchange, next_push};
 use super::strikes::Field;
 use super::{ClauseLive, Happening, Progress, Services, agents};
 use crate::halt::Halt;
@@ -64,9 +64,12 @@ impl<S: Services> Run<S> {
         let root = self.root()?;
         let origins = root.join("origins");
         let mut places = self.town()?.tells();
-        places.push(origins.clone());
-        let rigs = std::fs::read_dir(&origins).into_iter().flatten().flatten();
-        places.extend(rigs.flat_map(|rig| [rig.path(), rig.path().join("refs/heads")]));
+        // What is pushed to served origins is told by their server.
+        if self.origins.is_none() {
+            let rigs = std::fs::read_dir(&origins).into_iter().flatten().flatten();
+            places.extend(rigs.flat_map(|rig| [rig.path(), rig.path().join("refs/heads")]));
+            places.push(origins);
+        }
         let watch = |place: &Path| {
             watcher.watch(place).map_err(|error| {
                 Halt::environment(format!("{} cannot be watched: {error}", place.display()))
@@ -94,6 +97,11 @@ impl<S: Services> Run<S> {
                 exchange = next_exchange(&mut self.exchanges) => {
                     self.strike(&exchange)?;
                     self.take_exchange(&exchange)?;
+                }
+                push = next_push(&mut self.pushes) => {
+                    self.take_push(push)?;
+                    told = true;
+                    look_at = look_at.min(Instant::now() + settle);
                 }
                 halt = self.runtime.failed() => return Err(halt),
                 () = sleep_until(look_at.min(until)) => {
@@ -178,6 +186,7 @@ impl<S: Services> Run<S> {
         if !is_same && self.live.state(&state) {
             self.show();
         }
+        self.take_pushes()?;
         let at = self.rec.now();
         let (Some(landed), Some(town)) = (&mut self.landed, &self.town) else { return Ok(None) };
         let look = landed.look(&state, |rig| town.merge_repository(rig), at).await?;

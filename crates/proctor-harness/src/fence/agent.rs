@@ -17,6 +17,9 @@ pub struct AgentFence {
     pub mode: FenceMode,
     /// Whether each agent has a home, a temporary folder and a worktree of its own; else they share the town's.
     pub private: bool,
+    /// Whether origins are folders that they push into; else these are nobody's but Proctor's.
+    #[serde(default)]
+    pub folders: bool,
     /// What they read besides what every program needs.
     pub read: Vec<PathBuf>,
     /// Where they connect to.
@@ -41,8 +44,8 @@ pub struct Fenced {
 /// What an agent of a town with shared folders writes to.
 const SHARED: [&str; 4] = ["town", "home", "tmp", "rt"];
 
-/// What agents with folders of their own still share: origins that are files.
-const SHARED_FOR_NOW: [&str; 1] = ["origins"];
+/// Origins that are folders, which agents push into.
+const ORIGINS: &str = "origins";
 
 /// The socket of the built-in town's daemon, which `gt` and `bd` connect to.
 const DAEMON_SOCKET: &str = "town/daemon/daemon.sock";
@@ -64,23 +67,24 @@ pub fn of(base: &Path, own: &AgentFence, env: &BTreeMap<String, String>) -> Fenc
         agent: Some(agent.to_owned()),
         ..Fence::default()
     };
-    if own.private { private(base, agent, env, fence) } else { shared(base, fence) }
+    let origins = own.folders.then(|| below(ORIGINS));
+    if own.private { private(base, agent, env, origins, fence) } else { shared(base, origins, fence) }
 }
 
-fn shared(base: &Path, fence: Fence) -> Fenced {
-    let write = SHARED.iter().chain(&["origins"]).map(|name| base.join(name)).collect();
+fn shared(base: &Path, origins: Option<PathBuf>, fence: Fence) -> Fenced {
+    let write = SHARED.iter().map(|name| base.join(name)).chain(origins).collect();
     // `gt` ends sessions of others from the terminal of an agent.
     let fence = Fence { write, signals: Signals::Open, ..fence };
     Fenced { fence, folders: Vec::new(), git: None, env: BTreeMap::new() }
 }
 
-fn private(base: &Path, agent: &str, env: &BTreeMap<String, String>, fence: Fence) -> Fenced {
+fn private(base: &Path, agent: &str, env: &BTreeMap<String, String>, origins: Option<PathBuf>, fence: Fence) -> Fenced {
     let folder = own_folder(base, agent);
     let (home, tmp, rt) = (folder.join("home"), folder.join("tmp"), folder.join("rt"));
     // Nothing is written to a socket's file: it is what the kernel asks for who connects to it.
     let socket = Some(base.join(DAEMON_SOCKET)).filter(|socket| socket.exists());
     let own = [home.clone(), tmp.clone(), rt.clone()].into_iter().chain(worktree(base, env)).chain(socket);
-    let write = own.chain(SHARED_FOR_NOW.iter().map(|name| base.join(name))).collect();
+    let write = own.chain(origins).collect();
     let text = |path: &Path| path.display().to_string();
     let below = |name: &str| text(&home.join(name));
     let env = [
@@ -128,15 +132,14 @@ mod tests {
 
     fn own(private: bool) -> AgentFence {
         let read = vec![PathBuf::from("/opt/agent")];
-        AgentFence { mode: FenceMode::On, private, read, connect: vec![1, 2], limits: Limits::default() }
+        AgentFence { mode: FenceMode::On, private, folders: false, read, connect: vec![1, 2], limits: Limits::default() }
     }
 
     #[test]
     fn a_worker_writes_to_its_own_folders_only() {
         let worker = env(&[("GT_ROLE", "alice/polecats/nux"), ("GT_POLECAT_PATH", "/b/town/alice/polecats/nux/alice")]);
         let fenced = of(Path::new("/b"), &own(true), &worker);
-        let own = fenced.fence.write.iter().filter(|path| SHARED_FOR_NOW.iter().all(|name| !path.ends_with(name)));
-        let written: Vec<String> = own.map(|path| path.display().to_string()).collect();
+        let written: Vec<String> = fenced.fence.write.iter().map(|path| path.display().to_string()).collect();
         let folder = "/b/agents/alice+polecats+nux";
         let expected =
             [&format!("{folder}/home"), &format!("{folder}/tmp"), &format!("{folder}/rt"), "/b/town/alice/polecats/nux"];
@@ -147,12 +150,21 @@ mod tests {
     }
 
     #[test]
+    fn only_origins_that_are_folders_are_written_by_agents() {
+        let worker = env(&[("GT_ROLE", "alice/polecats/nux")]);
+        for private in [true, false] {
+            let written = |folders| of(Path::new("/b"), &AgentFence { folders, ..own(private) }, &worker).fence.write;
+            assert!(written(true).contains(&PathBuf::from("/b/origins")));
+            assert!(!written(false).contains(&PathBuf::from("/b/origins")));
+        }
+    }
+
+    #[test]
     fn no_worktree_opens_more_than_a_folder_of_the_towns() {
         let of = |path: &str| of(Path::new("/b"), &own(true), &env(&[("GT_ROLE", "x"), ("GT_POLECAT_PATH", path)])).fence.write;
         for path in ["/b/town/alice", "/b/town", "/b", "/", "/etc/passwd", "alice", "/b/town/x/../../y/z"] {
             let found = of(path);
-            let shared = |path: &PathBuf| SHARED_FOR_NOW.iter().any(|name| *path == Path::new("/b").join(name));
-            assert!(found.iter().all(|path| path.starts_with("/b/agents/x") || shared(path)), "{path}: {found:?}");
+            assert!(found.iter().all(|path| path.starts_with("/b/agents/x")), "{path}: {found:?}");
         }
     }
 

@@ -1,17 +1,16 @@
-//! What git says: heads of origins, what they hold, bundles and trees.
+//! Proctor's git: how it is run, and the short questions to it.
 //!
-//! Only plumbing with stable output. The base directory's `.gitconfig` keeps reflogs in bare repositories, so that every head
-//! that an origin's branch ever had is known even when nobody looked at that moment.
+//! Only plumbing with stable output. Where origins are folders, the base directory's `.gitconfig` keeps reflogs in bare repositories, so that
+//! every head that an origin's branch ever had is known even when nobody looked at that moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use proctor_judge::evidence::{Commit, GitFile, RigGit};
 use walkdir::WalkDir;
 
-use crate::digest::sha256;
+use super::materialize::materialize;
 use crate::halt::Halt;
 use crate::process::Program;
 use crate::short_file;
@@ -33,10 +32,97 @@ pub struct Git {
 /// of a fresh one's files and all have to be removed again.
 pub const GITCONFIG: &str = "[user]\n\tname = Proctor\n\temail = proctor@localhost\n[init]\n\tdefaultBranch = main\n\ttemplateDir =\n[core]\n\tlogAllRefUpdates = always\n\tfsync = none\n[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[protocol \"file\"]\n\tallow = always\n";
 
+/// What Proctor's own git is told wherever it runs: nothing that a repository, a user or a machine has configured is run, shown or followed.
+const SETTINGS: [(&str, &str); 13] = [
+    ("core.hooksPath", "/dev/null"),
+    ("core.fsmonitor", "false"),
+    ("core.attributesFile", "/dev/null"),
+    ("core.excludesFile", "/dev/null"),
+    ("core.fsync", "none"),
+    ("log.showSignature", "false"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+    ("protocol.allow", "never"),
+    ("protocol.file.allow", "always"),
+    ("init.defaultBranch", "main"),
+    ("user.name", "Proctor"),
+    ("user.email", "proctor@localhost"),
+];
+
 impl Git {
     /// Git at `program`, with this environment and nothing else.
     pub fn new(program: PathBuf, env: BTreeMap<String, String>) -> Self {
         Self { program, env }
+    }
+
+    /// Proctor's own git: it reads nobody's configuration, no attributes but those in a repository itself, no replacements and no grafts.
+    /// `scratch` is a folder that nobody else writes to.
+    pub fn own(program: PathBuf, scratch: &Path) -> Self {
+        let fixed = [
+            ("LANG", "C.UTF-8"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_ATTR_NOSYSTEM", "1"),
+            ("GIT_NO_REPLACE_OBJECTS", "1"),
+            ("GIT_GRAFT_FILE", "/dev/null"),
+            ("GIT_OPTIONAL_LOCKS", "0"),
+            ("GIT_NO_LAZY_FETCH", "1"),
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_CEILING_DIRECTORIES", "/"),
+        ];
+        let mut env: BTreeMap<String, String> = fixed.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let beside = program.parent().map(|folder| format!("{}:", folder.display())).unwrap_or_default();
+        env.insert("PATH".into(), format!("{beside}/usr/local/bin:/usr/bin:/bin"));
+        env.insert("HOME".into(), scratch.display().to_string());
+        env.insert("TMPDIR".into(), scratch.display().to_string());
+        let mut git = Self { program, env };
+        for (key, value) in SETTINGS {
+            git.set(key, value);
+        }
+        git
+    }
+
+    /// The same git with one more setting.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        self.set(key, value);
+        self
+    }
+
+    fn set(&mut self, key: &str, value: &str) {
+        let at: usize = self.env.get("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok()).unwrap_or(0);
+        self.env.insert(format!("GIT_CONFIG_KEY_{at}"), key.into());
+        self.env.insert(format!("GIT_CONFIG_VALUE_{at}"), value.into());
+        self.env.insert("GIT_CONFIG_COUNT".into(), (at + 1).to_string());
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The environment that it runs in.
+    pub fn environment(&self) -> &BTreeMap<String, String> {
+        &self.env
+    }
+
+    /// The folder with the programs that git consists of.
+    ///
+    /// # Errors
+    /// When git cannot be run.
+    pub async fn exec_path(&self) -> Result<PathBuf, Halt> {
+        let program = Program::new(&self.program, &["--exec-path"]).env(&self.env);
+        Ok(PathBuf::from(String::from_utf8_lossy(&self.bytes(program).await?).trim()))
+    }
+
+    /// Makes an empty bare repository whose head is the branch `main`.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub async fn init_bare(&self, origin: &Path) -> Result<(), Halt> {
+        let place = origin.display().to_string();
+        let args = ["init", "-q", "--bare", "--template=", "-b", "main", &place];
+        self.bytes(Program::new(&self.program, &args).env(&self.env)).await.map(drop)
     }
 
     pub(super) fn command(&self, repository: &Path, args: &[&str]) -> Program {
@@ -85,8 +171,7 @@ impl Git {
         if origin.exists() {
             return Ok(());
         }
-        let place = origin.display().to_string();
-        self.bytes(Program::new(&self.program, &["init", "-q", "--bare", "-b", "main", &place]).env(&self.env)).await?;
+        self.init_bare(origin).await?;
         let mut tree = self.command(origin, &["mktree"]);
         tree.stdin = Some(Vec::new());
         let tree = String::from_utf8_lossy(&self.bytes(tree).await?).trim().to_owned();
@@ -95,7 +180,7 @@ impl Git {
         self.run(origin, &["update-ref", "refs/heads/main", &commit]).await.map(drop)
     }
 
-    async fn is_ancestor(&self, repository: &Path, objects: Option<&Path>, old: &str, new: &str) -> bool {
+    pub(crate) async fn is_ancestor(&self, repository: &Path, objects: Option<&Path>, old: &str, new: &str) -> bool {
         let mut program = self.command(repository, &["merge-base", "--is-ancestor", old, new]);
         lend(&mut program, objects);
         program.run().await.is_ok_and(|ended| ended.ok())
@@ -121,105 +206,19 @@ impl Git {
         self.run(repository, &["rev-parse", "--verify", "-q", &name]).await.ok().filter(|sha| !sha.is_empty())
     }
 
-    /// What a rig's origin holds.
-    ///
-    /// # Errors
-    /// When git cannot read the repository; a missing one is an empty answer.
-    pub async fn rig(&self, origin: &Path, rig: &str, target: &str) -> Result<RigGit, Halt> {
-        let mut answer = RigGit {
-            rig: rig.into(),
-            target: target.into(),
-            head: None,
-            commits: Vec::new(),
-            files: Vec::new(),
-            branches: BTreeMap::new(),
-            rewound: Vec::new(),
-        };
-        if !origin.is_dir() {
-            return Ok(answer);
-        }
-        let refs = self.run(origin, &["for-each-ref", "--format=%(refname:short) %(objectname)", "refs/heads"]).await?;
-        answer.branches =
-            refs.lines().filter_map(|line| line.rsplit_once(' ')).map(|(name, sha)| (name.to_owned(), sha.to_owned())).collect();
-        answer.head = answer.branches.remove(target);
-        if let Some(head) = answer.head.clone() {
-            answer.commits = self.commits(origin, &head).await?;
-            answer.files = self.files(origin, &head).await?;
-            for old in heads(origin, target) {
-                if old != head && !answer.rewound.contains(&old) && !self.is_ancestor(origin, None, &old, &head).await {
-                    answer.rewound.push(old);
-                }
-            }
-        }
-        Ok(answer)
-    }
-
-    async fn commits(&self, origin: &Path, head: &str) -> Result<Vec<Commit>, Halt> {
-        let log = self
-            .run(origin, &["log", "--name-only", "-z", "--no-color", "--format=%x01%H%x02%an%x02%ae%x02%aI%x02%s%x02", head])
-            .await?;
-        Ok(log.split('\x01').filter_map(parse_commit).collect())
-    }
-
-    async fn files(&self, origin: &Path, head: &str) -> Result<Vec<GitFile>, Halt> {
-        let list = self.run(origin, &["ls-tree", "-r", "-l", "-z", head]).await?;
-        let mut files = Vec::new();
-        for (about, path) in list.split('\0').filter_map(|entry| entry.split_once('\t')) {
-            if let [mode, kind, object, size] = about.split_whitespace().collect::<Vec<_>>()[..] {
-                let content = if kind == "blob" {
-                    self.bytes(self.command(origin, &["cat-file", "blob", object])).await?
-                } else {
-                    Vec::new()
-                };
-                files.push(GitFile {
-                    path: path.into(),
-                    mode: mode.into(),
-                    size: size.parse().unwrap_or(0),
-                    sha256: sha256(&content),
-                });
-            }
-        }
-        Ok(files)
-    }
-
-    /// Writes the whole history of an origin as a bundle, and the tree of its target branch as plain files.
-    ///
-    /// # Errors
-    /// When git or the disk refuses. An origin without the branch leaves nothing.
-    pub async fn keep(&self, origin: &Path, target: &str, bundle: &Path, tree: &Path) -> Result<(), Halt> {
-        fs::create_dir_all(tree).map_err(|error| Halt::io("make", tree, &error))?;
-        if head(origin, target).is_none() {
-            return Ok(());
-        }
-        let place = bundle.display().to_string();
-        self.run(origin, &["bundle", "create", "-q", &place, "--all"]).await?;
-        self.clone_tree(origin, target, tree).await
-    }
-
-    async fn clone_tree(&self, origin: &Path, target: &str, tree: &Path) -> Result<(), Halt> {
-        let work = format!("--work-tree={}", tree.display());
-        let index = tree.with_extension("index");
-        let mut program = self.command(origin, &[&work, "read-tree", &format!("refs/heads/{target}")]);
-        program.env.insert("GIT_INDEX_FILE".into(), index.display().to_string());
-        self.bytes(program).await?;
-        let mut program = self.command(origin, &[&work, "checkout-index", "-a", "-f"]);
-        program.env.insert("GIT_INDEX_FILE".into(), index.display().to_string());
-        program.cwd = Some(tree.to_owned());
-        self.bytes(program).await?;
-        fs::remove_file(&index).map_err(|error| Halt::io("remove", &index, &error))
-    }
-
-    /// Clones a bundle's target branch, with as few files and folders as make a repository: every exercise gets a copy of each.
+    /// Clones a bundle's target branch, with as few files and folders as make a repository: every exercise gets a copy of each. The files are
+    /// written byte for byte as they were merged.
     ///
     /// # Errors
     /// When git fails.
     pub async fn clone_bundle(&self, bundle: &Path, target: &str, folder: &Path) -> Result<(), Halt> {
         let (from, to) = (bundle.display().to_string(), folder.display().to_string());
-        let program = Program::new(&self.program, &["-c", NO_REFLOG, "clone", "-q", "--template=", "-b", target, &from, &to])
-            .env(&self.env)
-            .timeout(GIT_LIMIT);
-        self.bytes(program).await?;
+        let args = ["-c", NO_REFLOG, "clone", "-q", "--no-checkout", "--template=", "-b", target, &from, &to];
+        self.bytes(Program::new(&self.program, &args).env(&self.env).timeout(GIT_LIMIT)).await?;
         let repository = folder.join(".git");
+        let head = self.run(&repository, &["rev-parse", "--verify", "HEAD"]).await?;
+        materialize(self, &repository, &head, folder).await?;
+        self.run(&repository, &["read-tree", "HEAD"]).await?;
         // Only says which of the bundle's branches was checked out, and cannot be packed.
         _ = fs::remove_file(repository.join("refs/remotes/origin/HEAD"));
         self.bytes(self.command(&repository, &["pack-refs", "--all"])).await?;
@@ -242,14 +241,6 @@ fn lend(program: &mut Program, objects: Option<&Path>) {
     if let Some(repository) = objects {
         program.env.insert("GIT_ALTERNATE_OBJECT_DIRECTORIES".into(), repository.join("objects").display().to_string());
     }
-}
-
-fn parse_commit(entry: &str) -> Option<Commit> {
-    let mut fields = entry.splitn(6, '\x02');
-    let mut next = || fields.next().map(str::to_owned);
-    let (sha, author, email, at, subject) = (next()?, next()?, next()?, next()?, next()?);
-    let files = next()?.split(['\0', '\n']).filter(|path| !path.is_empty()).map(str::to_owned).collect();
-    Some(Commit { sha, author, email, at: at.parse::<chrono::DateTime<chrono::FixedOffset>>().ok()?.into(), subject, files })
 }
 
 /// The head of a branch of a bare repository, read from its files: cheap enough for every look.

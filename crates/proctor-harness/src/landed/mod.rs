@@ -3,18 +3,30 @@
 //! The town's word is taken for what only the town knows (issues, convoy, sessions); what is merged and pushed, git decides.
 
 mod ancestry;
+mod commit;
 pub mod git;
+mod keep;
+mod materialize;
+mod objects;
+mod piped;
+mod rig;
 pub mod signs;
 mod standing;
+mod touched;
+mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use proctor_judge::evidence::{Bead, Delivery, Sign, Time};
+use proctor_judge::evidence::{Bead, Delivery, Push, Sign, Time};
 use proctor_judge::plan::Clause;
 
 use crate::halt::Halt;
+use crate::origins::log::PushLog;
 use crate::town::Snapshot;
+pub use materialize::{Materialized, materialize};
+pub use rig::Wanted;
+
 use git::Git;
 use signs::{Reading, SignLog};
 use standing::{Standing, Submitted};
@@ -25,10 +37,20 @@ pub const TARGET: &str = "main";
 /// A standing is a function of these: origin, submitted commit, head of the target branch.
 type StandingKey = (PathBuf, String, String);
 
+/// How it is known what the origins' branches were.
+#[derive(Clone, Debug)]
+pub enum History {
+    /// By the log of the server of origins: nobody else can reach them.
+    Log(PushLog),
+    /// By their reflogs, which everybody in the town can write, as the origins themselves.
+    Reflogs,
+}
+
 /// Looks at clauses.
 pub struct Landed {
     git: Git,
     origins: PathBuf,
+    history: History,
     convoy: String,
     clauses: Vec<Clause>,
     log: SignLog,
@@ -53,16 +75,40 @@ pub struct Look {
 
 impl Landed {
     /// Looks for the convoy of that title; `origins` is the folder of bare repositories.
-    pub fn new(git: Git, origins: &Path, convoy: &str, clauses: &[Clause]) -> Self {
+    pub fn new(git: Git, origins: &Path, history: History, convoy: &str, clauses: &[Clause]) -> Self {
         Self {
             git,
             origins: origins.to_owned(),
+            history,
             convoy: convoy.into(),
             clauses: clauses.to_vec(),
             log: SignLog::default(),
             known: BTreeMap::new(),
             commits: BTreeMap::new(),
             logging: BTreeSet::new(),
+        }
+    }
+
+    /// Takes what was pushed.
+    pub fn pushed(&mut self, push: Push) {
+        if let History::Log(log) = &mut self.history {
+            log.take(push);
+        }
+    }
+
+    /// All that was pushed to served origins; nothing is known where they are folders.
+    pub fn pushes(&self) -> Option<&[Push]> {
+        match &self.history {
+            History::Log(log) => Some(log.rows()),
+            History::Reflogs => None,
+        }
+    }
+
+    /// Every head that the target branch of a rig's origin is known to have had, oldest first.
+    pub fn heads(&self, rig: &str) -> Vec<String> {
+        match &self.history {
+            History::Log(log) => log.heads(rig, TARGET),
+            History::Reflogs => git::heads(&self.origin(rig), TARGET),
         }
     }
 
@@ -91,7 +137,9 @@ impl Landed {
         merge_repository: impl Fn(&str) -> Option<PathBuf>,
         at: Time,
     ) -> Result<Look, Halt> {
-        self.keep_reflogs().await?;
+        if matches!(self.history, History::Reflogs) {
+            self.keep_reflogs().await?;
+        }
         let tracked = self.tracked(state);
         let (deliveries, merged_somewhere) = self.delivered(state, &tracked, merge_repository).await?;
         let readings: Vec<Reading> =
@@ -141,7 +189,9 @@ impl Landed {
     ) -> Result<(Vec<Delivery>, Vec<bool>), Halt> {
         let (mut deliveries, mut merged_somewhere) = (Vec::new(), Vec::new());
         for issue in tracked {
-            let inside = issue.rig.as_deref().and_then(&merge_repository);
+            // Agents can write to the town's own repositories: nothing is read there that the origin must have.
+            let is_folder = matches!(self.history, History::Reflogs);
+            let inside = issue.rig.as_deref().filter(|_| is_folder).and_then(&merge_repository);
             let (delivery, merged) = self.delivery(state, issue, inside.as_deref()).await?;
             deliveries.push(delivery);
             merged_somewhere.push(merged);
@@ -159,10 +209,10 @@ impl Landed {
     async fn delivery(&mut self, state: &Snapshot, issue: &Bead, inside: Option<&Path>) -> Result<(Delivery, bool), Halt> {
         let rig = issue.rig.clone().unwrap_or_default();
         let origin = self.origin(&rig);
-        let (worker, branch, commit) = self.submission(state, issue, &origin, inside).await;
+        let (worker, branch, commit) = self.submission(state, issue, &rig, inside);
         let mut delivery = Delivery {
             issue: issue.id.clone(),
-            rig,
+            rig: rig.clone(),
             worker,
             branch,
             submitted: commit.clone(),
@@ -174,12 +224,12 @@ impl Landed {
         };
         let Some(commit) = commit else { return Ok((delivery, false)) };
         let (on_origin, on_own) = (git::head(&origin, TARGET), inside.and_then(|inside| git::head(inside, TARGET)));
-        let pushed = self.standing(&origin, inside, &commit, on_origin.as_deref()).await?;
+        let pushed = self.standing(&rig, inside, &commit, on_origin.as_deref()).await?;
         delivery.own_commits = pushed.own_commits;
         delivery.merged = pushed.merged_as.is_some();
         let mut merged = delivery.merged;
         if !merged && pushed.own_commits > 0 && on_own != on_origin {
-            merged = self.standing(&origin, inside, &commit, on_own.as_deref()).await?.merged_as.is_some();
+            merged = self.standing(&rig, inside, &commit, on_own.as_deref()).await?.merged_as.is_some();
         }
         if let Some((sha, how)) = pushed.merged_as {
             (delivery.merged_as, delivery.how) = (Some(sha), Some(how.to_owned()));
@@ -188,31 +238,26 @@ impl Landed {
         Ok((delivery, merged))
     }
 
-    async fn standing(
-        &mut self,
-        origin: &Path,
-        inside: Option<&Path>,
-        commit: &str,
-        head: Option<&str>,
-    ) -> Result<Standing, Halt> {
+    async fn standing(&mut self, rig: &str, inside: Option<&Path>, commit: &str, head: Option<&str>) -> Result<Standing, Halt> {
         let Some(head) = head else { return Ok(Standing::default()) };
-        let key = (origin.to_owned(), commit.to_owned(), head.to_owned());
+        let origin = self.origin(rig);
+        let key = (origin.clone(), commit.to_owned(), head.to_owned());
         if let Some(known) = self.known.get(&key) {
             return Ok(known.clone());
         }
-        let heads = git::heads(origin, TARGET);
-        let submitted = Submitted { git: &self.git, origin, objects: inside, commit, head, heads: &heads };
+        let heads = self.heads(rig);
+        let submitted = Submitted { git: &self.git, origin: &origin, objects: inside, commit, head, heads: &heads };
         let standing = submitted.standing().await?;
         self.known.insert(key, standing.clone());
         Ok(standing)
     }
 
     /// Who submitted what for an issue: the newest merge request that counts, else the branch of the newest session that held it.
-    async fn submission(
+    fn submission(
         &mut self,
         state: &Snapshot,
         issue: &Bead,
-        origin: &Path,
+        rig: &str,
         inside: Option<&Path>,
     ) -> (Option<String>, Option<String>, Option<String>) {
         let requests = state.merge_requests.iter().filter(|mr| mr.issue == issue.id);
@@ -223,14 +268,18 @@ impl Landed {
         let branch = request.map(|mr| mr.branch.clone()).or_else(|| session.and_then(|s| s.branch.clone()));
         let mut commit = request.and_then(|mr| mr.commit.clone());
         if let (None, Some(branch)) = (&commit, &branch) {
-            commit = self.branch_head(&issue.id, branch, origin, inside).await;
+            commit = self.branch_head(&issue.id, branch, rig, inside);
         }
         (worker, branch, commit)
     }
 
     /// The head of a worker's branch. Towns delete branches after merging, so the last head seen is remembered.
-    async fn branch_head(&mut self, issue: &str, branch: &str, origin: &Path, inside: Option<&Path>) -> Option<String> {
-        for place in inside.into_iter().chain([origin]) {
+    fn branch_head(&mut self, issue: &str, branch: &str, rig: &str, inside: Option<&Path>) -> Option<String> {
+        if let History::Log(log) = &self.history {
+            return log.last_head(rig, branch);
+        }
+        let origin = self.origin(rig);
+        for place in inside.into_iter().chain([origin.as_path()]) {
             if let Some(head) = git::head(place, branch) {
                 self.commits.insert(issue.to_owned(), (branch.to_owned(), head.clone()));
                 return Some(head);

@@ -19,8 +19,8 @@ use schemars::Schema;
 pub use files::Files;
 pub use problem::Problem;
 pub use spec::{
-    ATTACK_CLASSES, After, CaseSpec, CaseTown, Change, Exercise, Expect, Fault, FaultKind, Merge, RigsBy, RuntimeKind, Span,
-    Spec, Step, Timeouts,
+    ATTACK_CLASSES, After, CaseSpec, CaseTown, Change, Exercise, Expect, Fault, FaultKind, Merge, Origins, RigsBy, RuntimeKind,
+    Span, Spec, Step, Timeouts,
 };
 pub use template::template;
 

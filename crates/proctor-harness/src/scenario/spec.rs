@@ -40,6 +40,9 @@ pub struct Spec {
     /// Who makes the rigs.
     #[serde(default)]
     pub rigs: RigsBy,
+    /// How agents reach the rigs' origins.
+    #[serde(default)]
+    pub origins: Origins,
     /// How finished work reaches the origin's main branch in a town that leaves the choice.
     #[serde(default)]
     pub merge: Merge,
@@ -104,6 +107,17 @@ pub enum RigsBy {
     ByMayor,
     /// The harness, before the coordinator starts.
     Prepared,
+}
+
+/// How agents reach the rigs' origins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Origins {
+    /// Over HTTP: nobody but Proctor can open the repositories, and Proctor knows who pushed what.
+    #[default]
+    Served,
+    /// As folders that everybody in the town can write. Always so in a live town, which goes on without Proctor.
+    File,
 }
 
 /// How finished work reaches the origin's main branch.

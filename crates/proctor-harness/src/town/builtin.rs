@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 use super::{Site, Snapshot, Tempo, Town};
 use crate::base::town_environment;
 use crate::halt::Halt;
+use crate::launch::token;
 use crate::linux;
+use crate::origins::DAEMON;
 use crate::process::{Ended, Program};
 use crate::scenario::RigsBy;
 use crate::untrusted;
@@ -21,6 +23,8 @@ use crate::untrusted;
 /// How long a call to `gt` may take unless it waits for an agent.
 const CALL_LIMIT: Duration = Duration::from_secs(20);
 
+/// The token with which the daemon pushes what it merges.
+const MERGE_TOKEN: &str = "PROCTOR_MERGE_TOKEN";
 /// How often the state is read when nothing tells of a change.
 const POLL: Duration = Duration::from_millis(500);
 /// How often agents are asked whether they rest, after landing.
@@ -130,7 +134,10 @@ impl Town for Builtin {
     }
 
     async fn start(&self, limit: Duration) -> Result<(), Halt> {
-        self.call(self.program(&["mayor", "start"]).timeout(limit)).await.map(drop)
+        let mut program = self.program(&["mayor", "start"]).timeout(limit);
+        // This call starts the daemon, which takes the variable out of the environment of everything that it starts.
+        program.env.insert(MERGE_TOKEN.into(), token(&self.site.secret, DAEMON));
+        self.call(program).await.map(drop)
     }
 
     async fn deliver(&self, text: &str, _again: u32) -> Result<(), Halt> {

@@ -57,8 +57,12 @@ pub struct Site {
     pub id: String,
     /// Seed of the town's ids, where a town has one.
     pub seed: u64,
-    /// Git in the town's environment.
+    /// Proctor's own git.
     pub git: Git,
+    /// Base address of the served origins; absent where they are folders.
+    pub origins: Option<String>,
+    /// What the tokens of the run's agents are made with.
+    pub secret: String,
     /// The scenario.
     pub spec: Arc<Spec>,
     /// The running executable, which plays the agents.
@@ -83,6 +87,11 @@ impl Site {
         self.base.path("town")
     }
 
+    /// The address below which the town finds `/<rig>.git`.
+    pub fn origins_url(&self) -> String {
+        self.origins.clone().unwrap_or_else(|| format!("file://{}", self.base.path("origins").display()))
+    }
+
     /// Makes a rig's origin with a first commit. The arguments of the `gt` call that adds the rig.
     ///
     /// # Errors
@@ -90,7 +99,8 @@ impl Site {
     async fn seed_rig(&self, rig: &Rig) -> Result<Vec<String>, Halt> {
         let origin = self.base.path(&format!("origins/{}.git", rig.name));
         self.git.seed_origin(&origin, &rig.name).await?;
-        let mut args = vec!["rig".to_owned(), "add".to_owned(), rig.name.clone(), format!("file://{}", origin.display())];
+        let url = format!("{}/{}.git", self.origins_url(), rig.name);
+        let mut args = vec!["rig".to_owned(), "add".to_owned(), rig.name.clone(), url];
         args.extend(rig.prefix.iter().flat_map(|prefix| ["--prefix".to_owned(), prefix.clone()]));
         Ok(args)
     }

@@ -5,6 +5,7 @@
 mod depends;
 mod exercise;
 mod file;
+mod own_repository;
 mod telemetry;
 mod town;
 
@@ -159,7 +160,7 @@ fn answer(case: &Case<'_>, kind: &CheckKind) -> Answer {
         CheckKind::Mail(check) => town::mail(case, check),
         CheckKind::Workers(check) => town::workers(case, check),
         CheckKind::EndState {} => town::end_state(case),
-        CheckKind::OwnRepository {} => town::own_repository(case),
+        CheckKind::OwnRepository {} => own_repository::answer(case),
         CheckKind::NoErrors(check) => telemetry::no_errors(case, check),
         CheckKind::Telemetry {} => telemetry::complete(case),
         CheckKind::Promql(check) => telemetry::promql(case, check),

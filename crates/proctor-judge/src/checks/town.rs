@@ -1,15 +1,14 @@
-//! What the town's own rows must say: mails, workers, the end state, and who wrote where.
+//! What the town's own rows must say: mails, workers, the end state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Answer, Case};
 use crate::agents::STANDING_ROLES;
-use crate::authors;
-use crate::evidence::{Commit, Mail, RigGit, path};
+use crate::evidence::{Mail, path};
 use crate::next;
 use crate::plan::{MailCheck, WorkersCheck};
 use crate::run::Run;
-use crate::wording::{at_path, count, quoted, short_agent, short_sha};
+use crate::wording::{at_path, count, quoted, short_agent};
 
 pub(super) fn mail(case: &Case<'_>, check: &MailCheck) -> Answer {
     let expected = format!(
@@ -163,84 +162,4 @@ fn disorder(case: &Case<'_>) -> Vec<String> {
 /// Nobody ends the workers of a live town: one that rests waits for the next issue. One of whom the town says nothing is not known to.
 fn is_working(run: &Run, agent: &str) -> bool {
     !run.agents.rows.iter().any(|row| row.agent == agent && row.state != "working")
-}
-
-pub(super) fn own_repository(case: &Case<'_>) -> Answer {
-    let expected = "on each rig's target branch no commit by a worker of another rig";
-    let Some(rigs) = case.run.rigs.when_known() else {
-        return Answer::unknown(expected, format!("evidence/{} is not there: git was not collected", path::GIT_RIGS));
-    };
-    let foreign: Vec<Foreign<'_>> = rigs.iter().enumerate().flat_map(|(row, git)| foreign(case, row + 1, git)).collect();
-    let Some(first) = foreign.first() else {
-        let commits: usize = rigs.iter().map(|r| r.commits.len()).sum();
-        return Answer::when(true, expected, format!("{}, none of them foreign", count(commits, "commit")))
-            .at(at_path(format!("evidence/{}", path::GIT_RIGS)));
-    };
-    let saw: Vec<String> = foreign.iter().map(Foreign::sentence).collect();
-    let written_at = case.run.since_start(first.commit.at);
-    let answer = Answer::when(false, expected, saw.join("; "))
-        .detail("commit", format!("{} on {} {}", first.commit.sha, first.git.rig, first.git.target));
-    foreign.iter().flat_map(Foreign::places).fold(answer, |answer, place| answer.at(at_path(place))).next(next::view_agent(
-        case.run,
-        &first.author,
-        Some(written_at),
-    ))
-}
-
-/// A commit by a worker of another rig.
-struct Foreign<'a> {
-    git: &'a RigGit,
-    /// Line of the rig in `git/rigs.ndjson`.
-    row: usize,
-    commit: &'a Commit,
-    /// Its worker's address, or what the commit says of its author.
-    author: String,
-    home: String,
-}
-
-fn foreign<'a>(case: &Case<'_>, row: usize, git: &'a RigGit) -> Vec<Foreign<'a>> {
-    let of_another = |commit: &'a Commit| {
-        let (author, home) = home(case, commit, &git.rig).filter(|(_, home)| *home != git.rig)?;
-        Some(Foreign { git, row, commit, author, home })
-    };
-    git.commits.iter().filter_map(of_another).collect()
-}
-
-impl Foreign<'_> {
-    fn sentence(&self) -> String {
-        let Self { git, commit, author, home, .. } = self;
-        format!(
-            "{} of rig {home} wrote {} {} on {} {} ({})",
-            short_agent(author),
-            short_sha(&commit.sha),
-            quoted(&commit.subject, 80),
-            git.rig,
-            git.target,
-            commit.files.join(", ")
-        )
-    }
-
-    /// The files that it touched and that are still there, then the row of the rig.
-    fn places(&self) -> Vec<String> {
-        let kept = |file: &&String| self.git.files.iter().any(|f| f.path == **file);
-        let tree = |file: &String| format!("evidence/{}/{}/tree/{file}", path::GIT, self.git.rig);
-        let row = format!("evidence/{}:{}", path::GIT_RIGS, self.row);
-        self.commit.files.iter().filter(kept).take(3).map(tree).chain([row]).collect()
-    }
-}
-
-/// A commit's author and the rig that it belongs to, when it is a worker's. Of workers that share a name, it is the one of the rig `here`
-/// where there is such a one: nothing is held against anybody that may not be so.
-fn home(case: &Case<'_>, commit: &Commit, here: &str) -> Option<(String, String)> {
-    let authors = authors::of(commit, case.agents);
-    if authors.is_empty() {
-        let short = short_agent(&commit.author);
-        let (rig, name) = short.split_once('/')?;
-        let is_worker = case.plan.rigs.iter().any(|r| r == rig) && !STANDING_ROLES.contains(&name);
-        return is_worker.then(|| (commit.author.clone(), rig.to_owned()));
-    }
-    let at_home = authors.iter().find(|author| author.rig.as_deref() == Some(here));
-    let author = at_home.or(authors.first())?;
-    let is_worker = !STANDING_ROLES.contains(&author.role.as_str());
-    author.rig.clone().filter(|_| is_worker).map(|rig| (author.agent.clone(), rig))
 }

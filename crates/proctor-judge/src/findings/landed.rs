@@ -203,12 +203,14 @@ fn rewound(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
     let git = known.run.rig(fate.rig()?)?;
     let lost = git.rewound.first().filter(|_| !fate.merged())?;
     let head = git.head.as_deref().map_or("nothing", short_sha);
-    Some(
-        problem("rewound", format!("{} of {} was rewound after {} was merged", git.target, git.rig, fate.name()))
-            .expected("the target branch only grows")
-            .saw(format!("{} was its head and is no longer among its ancestors; it is now {head}", short_sha(lost)))
-            .at(fate.git_place(known.run)),
-    )
+    let finding = problem("rewound", format!("{} of {} was rewound after {} was merged", git.target, git.rig, fate.name()))
+        .expected("the target branch only grows")
+        .saw(format!("{} was its head and is no longer among its ancestors; it is now {head}", short_sha(lost)))
+        .at(fate.git_place(known.run));
+    Some(match super::origins::who_took_back(known.run, &git.rig, &git.target) {
+        Some((who, place)) => finding.detail("by", who).at(place),
+        None => finding,
+    })
 }
 
 fn closed_not_merged(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
@@ -264,7 +266,12 @@ fn pushed_not_done(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
     let branch = fate.sessions.last().and_then(|s| s.branch.as_deref()).or(fate.delivery?.branch.as_deref());
     let on_branch = branch.is_some_and(|b| git.branches.contains_key(b) && fate.own_commits() > 0);
     let worker = fate.worker()?;
-    let on_main = git.commits.iter().any(|commit| authors::may_be(commit, worker, known.agents));
+    let on_main = match known.run.pushes.when_known() {
+        Some(pushes) => {
+            pushes.iter().any(|push| push.is_accepted() && push.agent == worker && push.branch() == Some(&git.target))
+        }
+        None => git.commits.iter().any(|commit| authors::may_be(commit, worker, known.agents)),
+    };
     let open = !fate.closed() && fate.merge.is_none();
     (open && (on_branch || on_main)).then(|| {
         let place = if on_main { git.target.as_str() } else { branch.unwrap_or("its branch") };

@@ -8,6 +8,7 @@ mod gastown;
 mod landed;
 mod models;
 mod notes;
+mod origins;
 mod requests;
 mod telemetry;
 mod town;

@@ -13,6 +13,7 @@ pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
     findings.extend(cut_prompt(known));
     findings.extend(leftovers(known));
     findings.extend(super::faults::all(known));
+    findings.extend(super::origins::all(known));
     findings.extend(unread(known));
     findings.extend(deliverables(known));
     findings.extend(look(known));
@@ -62,8 +63,8 @@ fn leftovers(known: &Known<'_>) -> Vec<Finding> {
     .collect()
 }
 
-/// Files that a run without faults, a gateway, exercises, odd files or refusals has no reason to write.
-const OPTIONAL: [&str; 5] = [path::FAULTS, path::EXCHANGES, path::RUNTIME, path::SKIPPED, path::REFUSALS];
+/// Files that a run without faults, a gateway, exercises, odd files, refusals or served origins has no reason to write.
+const OPTIONAL: [&str; 6] = [path::FAULTS, path::EXCHANGES, path::RUNTIME, path::SKIPPED, path::REFUSALS, path::PUSHES];
 
 /// Evidence files that could not be read whole. That files of later phases are absent when a run stopped early is no news.
 fn unread(known: &Known<'_>) -> Vec<Finding> {

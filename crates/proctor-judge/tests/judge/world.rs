@@ -360,7 +360,14 @@ fn rig_git(rig: &str) -> RigGit {
         subject: subject.into(),
         files: vec!["chapter.md".into()],
     };
-    let file = |path: &str| GitFile { path: path.into(), mode: "100644".into(), size: 400, sha256: "0".repeat(64) };
+    let file = |path: &str| GitFile {
+        path: path.into(),
+        mode: "100644".into(),
+        size: 400,
+        sha256: "0".repeat(64),
+        link: None,
+        not_kept: None,
+    };
     RigGit {
         rig: rig.into(),
         target: "main".into(),
@@ -369,6 +376,7 @@ fn rig_git(rig: &str) -> RigGit {
         files: vec![file("chapter.md"), file(&format!("{rig}.py"))],
         branches: BTreeMap::new(),
         rewound: Vec::new(),
+        cut: Vec::new(),
     }
 }
 

@@ -36,7 +36,6 @@ impl Listener {
     }
 
     /// [`Listener::open`], where each request passes a guard first.
-    #[cfg(test)]
     pub(crate) async fn guarded(
         what: &str,
         flag: &str,

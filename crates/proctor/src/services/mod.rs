@@ -1,4 +1,4 @@
-//! The listeners of a run: telemetry in and queries out on one port, the gateway on another. Loopback only.
+//! The listeners of a run: telemetry in and queries out on one port, the gateway on another, the origins on a third. Loopback only.
 
 mod address;
 mod connections;
@@ -6,6 +6,7 @@ mod counts;
 mod exchange;
 mod guards;
 pub(crate) mod listener;
+mod origins;
 pub(crate) mod otlp;
 mod parameters;
 pub(crate) mod queries;

@@ -1,6 +1,6 @@
-//! The services of one run, as the harness asks for them: a fresh store that listens, and the gateway.
+//! The services of one run, as the harness asks for them: a fresh store that listens, the gateway, and the server of origins.
 //!
-//! Both are tasks of this process. The run's own spans take the ordinary exporter's way into the store, without a port.
+//! All are tasks of this process. The run's own spans take the ordinary exporter's way into the store, without a port.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -11,10 +11,11 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use proctor_gateway::{Fault, Gateway, Scripts, World};
 use proctor_harness::Halt;
 use proctor_harness::cycle::{AgentCounts, GatewaySpec, Prompted, Services, TelemetryAddresses};
+use proctor_harness::origins::{Forge, OriginsSpec};
 use proctor_harness::scenario::Merge;
 use proctor_harness::town::TownKind;
 use proctor_judge::Claims;
-use proctor_judge::evidence::{Exchange, RefusalReason, RefusedRequests};
+use proctor_judge::evidence::{Exchange, Push, RefusalReason, RefusedRequests};
 use proctor_store::{Options, Store, StoreError};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -26,7 +27,7 @@ use super::exchange::into_evidence;
 use super::guards::{GatewayGuard, TelemetryGuard};
 use super::listener::{self, Listener};
 use super::strays::Strays;
-use super::{otlp, queries, spans};
+use super::{origins, otlp, queries, spans};
 
 /// The ports that a person chose; 0 stands for any free one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,6 +61,7 @@ struct State {
     gateway: Option<Gateway>,
     /// Ports that are bound and not yet served.
     bound: BTreeMap<&'static str, TcpListener>,
+    pushes: Option<UnboundedReceiver<Push>>,
     listeners: Vec<Listener>,
 }
 
@@ -69,7 +71,7 @@ impl RunServices {
     pub(crate) fn new(ports: Ports, run_id: String, secret: String, claims: Claims) -> Self {
         let (tokens, strays) = (Arc::new(Tokens::of(secret)), Arc::default());
         let (bound, listeners) = (BTreeMap::new(), Vec::new());
-        let state = State { store: None, tally: Tally::new(claims), spans: None, gateway: None, bound, listeners };
+        let state = State { store: None, tally: Tally::new(claims), spans: None, gateway: None, bound, pushes: None, listeners };
         Self { ports, run_id, tokens, strays, state: Mutex::new(state) }
     }
 
@@ -161,6 +163,20 @@ impl Services for RunServices {
             tokio::spawn(pass_on(gateway.exchanges(), sender));
         }
         receiver
+    }
+
+    async fn start_origins(&self, spec: OriginsSpec) -> Result<String, Halt> {
+        let (log, pushes) = unbounded_channel();
+        let listener = origins::open(Forge::new(spec).await?, log).await?;
+        let url = listener.url();
+        let mut state = self.state();
+        state.pushes = Some(pushes);
+        state.listeners.push(listener);
+        Ok(url)
+    }
+
+    fn pushes(&self) -> UnboundedReceiver<Push> {
+        self.state().pushes.take().unwrap_or_else(|| unbounded_channel().1)
     }
 
     async fn counts(&self) -> BTreeMap<String, AgentCounts> {

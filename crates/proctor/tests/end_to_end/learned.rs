@@ -95,7 +95,7 @@ fn a_prompt_that_was_typed_and_lost_is_typed_again() {
     let sandbox = Sandbox::new();
     // Takes one text away, as a program does that still draws its first screen, and only then is an agent.
     let mayor = r#"mayor=sh -c 'printf "\342\235\257 "; head -n 1 > /dev/null; ANTHROPIC_MODEL=any exec "$GT_ROOT/../bin/proctor-agent" "$0"'"#;
-    let mini = Mini::new(&sandbox).file("prompt.md", "The folder of bare repositories is {{origins}}");
+    let mini = Mini::new(&sandbox).file("prompt.md", "Repositories lie below {{origins}} .");
     let mini = mini.replacing("scenario.toml", "landing = \"2m\"", "landing = \"2m\"\nreceipt = \"6s\"");
     let ran = Ran::of(mini.run(&["--agent", mayor]).output().unwrap()).expect_code(0);
     assert!(ran.stdout.contains("received"), "{}", ran.stdout);

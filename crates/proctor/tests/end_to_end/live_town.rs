@@ -24,10 +24,9 @@ def sh(command, **env):
     return ended.stdout
 
 def coordinate(prompt):
-    origins = re.search(r"bare repositories is (\S+?)\.?\s", prompt).group(1)
-    sh('git init -q --bare -b main "$O" && git clone -q "$O" "$TMPDIR/seed-$$" && cd "$TMPDIR/seed-$$" && git checkout -q -B main'
-       ' && git commit -q --allow-empty -m First && git push -q origin main && cd "$GT_ROOT"'
-       ' && gt rig add hello "file://$O" --prefix he', O=origins + "/hello.git")
+    origins = re.search(r"Repositories lie below (\S+)", prompt).group(1)
+    sh('git init -q -b main "$TMPDIR/seed-$$" && cd "$TMPDIR/seed-$$" && git commit -q --allow-empty -m First && git push -q "$O" main'
+       ' && cd "$GT_ROOT" && gt rig add hello "$O" --prefix he', O=origins + "/hello.git")
     made = sh('cd "$GT_ROOT" && bd create "Write greeting.txt" --rig hello --json')
     issue = re.search(r'"id": ?"(he-[a-z0-9.]+)"', made).group(1)
     sh(f'cd "$GT_ROOT" && gt convoy create Greeting {issue} --merge direct && gt sling {issue} hello')

@@ -72,6 +72,7 @@ mod tests {
             otlp: String::new(),
             secret: String::new(),
             fence: None,
+            origins: None,
             roles: roles.into(),
         };
         let names: Vec<String> = of(&table).into_iter().collect();

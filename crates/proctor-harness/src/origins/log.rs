@@ -1,0 +1,78 @@
+//! What the log of pushes says of branches: which heads one ever had, and what it has lost.
+
+use std::collections::BTreeSet;
+
+use proctor_judge::evidence::Push;
+
+/// All that was pushed so far, in the order in which it happened.
+#[derive(Clone, Debug, Default)]
+pub struct PushLog {
+    rows: Vec<Push>,
+}
+
+impl PushLog {
+    /// Takes the next row.
+    pub fn take(&mut self, push: Push) {
+        self.rows.push(push);
+    }
+
+    /// All rows.
+    pub fn rows(&self) -> &[Push] {
+        &self.rows
+    }
+
+    fn of<'a>(&'a self, rig: &'a str, branch: &'a str) -> impl DoubleEndedIterator<Item = &'a Push> {
+        self.rows.iter().filter(move |push| push.is_accepted() && push.rig == rig && push.branch() == Some(branch))
+    }
+
+    /// Every head that a branch of a rig's origin ever had, oldest first, each once.
+    pub fn heads(&self, rig: &str, branch: &str) -> Vec<String> {
+        let both = self.of(rig, branch).flat_map(|push| [&push.from, &push.to]).flatten();
+        let mut seen = BTreeSet::new();
+        both.filter(|head| seen.insert(*head)).cloned().collect()
+    }
+
+    /// The last head that a branch had, whether it is still there or not: towns delete branches after merging.
+    pub fn last_head(&self, rig: &str, branch: &str) -> Option<String> {
+        self.of(rig, branch).next_back().and_then(|push| push.to.clone().or_else(|| push.from.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proctor_judge::evidence::{PushKind, Time};
+
+    fn push(refname: &str, from: Option<&str>, to: Option<&str>, kind: PushKind) -> Push {
+        let (from, to) = (from.map(str::to_owned), to.map(str::to_owned));
+        let refused = (kind == PushKind::Refused).then(|| "no".to_owned());
+        let (agent, address) = ("eve/polecats/nux".into(), String::new());
+        Push { at: Time::UNIX_EPOCH, agent, rig: "eve".into(), refname: refname.into(), from, to, kind, refused, address }
+    }
+
+    #[test]
+    fn every_head_is_known_once_and_what_was_refused_is_none() {
+        let mut log = PushLog::default();
+        for row in [
+            push("refs/heads/main", Some("seed"), Some("a"), PushKind::Updated),
+            push("refs/heads/main", Some("a"), Some("x"), PushKind::Refused),
+            push("refs/heads/other", None, Some("o"), PushKind::Created),
+            push("refs/heads/main", Some("a"), Some("seed"), PushKind::Rewound),
+            push("refs/heads/main", Some("seed"), Some("b"), PushKind::Updated),
+        ] {
+            log.take(row);
+        }
+        assert_eq!(log.heads("eve", "main"), ["seed", "a", "b"]);
+        assert!(log.heads("bob", "main").is_empty());
+        assert_eq!(log.last_head("eve", "main").as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn the_head_of_a_branch_that_was_deleted_is_remembered() {
+        let mut log = PushLog::default();
+        log.take(push("refs/heads/work", None, Some("w"), PushKind::Created));
+        log.take(push("refs/heads/work", Some("w"), None, PushKind::Deleted));
+        assert_eq!(log.last_head("eve", "work").as_deref(), Some("w"));
+        assert_eq!(log.last_head("eve", "none"), None);
+    }
+}
