@@ -177,19 +177,37 @@ impl Run {
         self.rigs.rows.iter().find(|r| r.rig == rig)
     }
 
-    /// The convoy whose landing ends the run: the newest with the planned title, else the newest whose title holds it.
-    pub(crate) fn convoy(&self) -> Option<&Convoy> {
-        let title = self.plan.as_ref()?.convoy.to_lowercase();
-        let newest = |fits: &dyn Fn(&str) -> bool| {
-            self.convoys.rows.iter().filter(|c| fits(&c.title.to_lowercase())).max_by_key(|c| c.created_at)
+    /// The convoys whose landing ends the run, oldest first: those with the planned title, else those whose title holds it. In a town that
+    /// was there before, those of the run alone.
+    pub(crate) fn convoys_of_the_run(&self) -> Vec<&Convoy> {
+        let Some(title) = self.plan.as_ref().map(|plan| plan.convoy.to_lowercase()) else { return Vec::new() };
+        let is_new = |c: &&Convoy| !self.is_live() || c.created_at >= self.record.started_at;
+        let fitting = |fits: &dyn Fn(&str) -> bool| {
+            let mut found: Vec<&Convoy> =
+                self.convoys.rows.iter().filter(|c| fits(&c.title.to_lowercase())).filter(is_new).collect();
+            found.sort_by_key(|c| c.created_at);
+            found
         };
-        newest(&|own| own == title).or_else(|| newest(&|own| own.contains(&title)))
+        let exact = fitting(&|own| own == title);
+        if exact.is_empty() { fitting(&|own| own.contains(&title)) } else { exact }
     }
 
-    /// The issues that the run is about: what the convoy tracks, else every work item of the plan's rigs.
+    /// The one of them that tells most: the first that is not closed, else the newest.
+    pub(crate) fn convoy(&self) -> Option<&Convoy> {
+        let found = self.convoys_of_the_run();
+        found.iter().find(|c| c.status != "closed").or(found.last()).copied()
+    }
+
+    /// The issues that the run is about: what its convoys track, else every work item of the plan's rigs.
     pub(crate) fn tracked(&self) -> Vec<&str> {
-        if let Some(convoy) = self.convoy().filter(|c| !c.tracked.is_empty()) {
-            return convoy.tracked.iter().map(String::as_str).collect();
+        let mut tracked: Vec<&str> = Vec::new();
+        for id in self.convoys_of_the_run().into_iter().flat_map(|c| &c.tracked) {
+            if !tracked.contains(&id.as_str()) {
+                tracked.push(id);
+            }
+        }
+        if !tracked.is_empty() {
+            return tracked;
         }
         let planned = |rig: &Option<String>| match (rig, &self.plan) {
             (Some(rig), Some(plan)) => plan.rigs.contains(rig),

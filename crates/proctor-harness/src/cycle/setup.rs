@@ -67,7 +67,8 @@ impl<S: Services> Run<S> {
         }
         let spec = &self.request.scenario.spec;
         let history = if self.origins.is_some() { History::Log(PushLog::default()) } else { History::Reflogs };
-        self.landed = Some(Landed::new(git.clone(), &root.join("origins"), history, &spec.convoy, &spec.landed.clauses));
+        let landed = Landed::new(git.clone(), &root.join("origins"), history, &spec.convoy, &spec.landed.clauses);
+        self.landed = Some(landed.since_begun(self.rec.now()));
         self.git = Some(git);
         self.open_ports(town.as_ref()).await?;
         let facts = town.prepare().await;

@@ -4,6 +4,7 @@
 
 mod ancestry;
 mod commit;
+mod convoys;
 pub mod git;
 mod keep;
 mod materialize;
@@ -27,6 +28,7 @@ use crate::town::Snapshot;
 pub use materialize::{Materialized, materialize};
 pub use rig::Wanted;
 
+use convoys::Convoys;
 use git::Git;
 use signs::{Reading, SignLog};
 use standing::{Standing, Submitted};
@@ -51,7 +53,7 @@ pub struct Landed {
     git: Git,
     origins: PathBuf,
     history: History,
-    convoy: String,
+    convoys: Convoys,
     clauses: Vec<Clause>,
     log: SignLog,
     known: BTreeMap<StandingKey, Standing>,
@@ -80,7 +82,7 @@ impl Landed {
             git,
             origins: origins.to_owned(),
             history,
-            convoy: convoy.into(),
+            convoys: Convoys::of(convoy),
             clauses: clauses.to_vec(),
             log: SignLog::default(),
             known: BTreeMap::new(),
@@ -110,6 +112,13 @@ impl Landed {
             History::Log(log) => log.heads(rig, TARGET),
             History::Reflogs => git::heads(&self.origin(rig), TARGET),
         }
+    }
+
+    /// The same for a run that began then: older convoys of the title are none of it.
+    #[must_use]
+    pub fn since_begun(mut self, at: Time) -> Self {
+        self.convoys.since(at);
+        self
     }
 
     /// The signs so far.
@@ -199,11 +208,10 @@ impl Landed {
         Ok((deliveries, merged_somewhere))
     }
 
-    /// The issues that the convoy tracks; one that the town does not show counts as open and nameless.
-    fn tracked(&self, state: &Snapshot) -> Vec<Bead> {
-        let convoy = state.convoys.iter().filter(|c| c.title == self.convoy).max_by_key(|c| c.created_at);
+    /// The issues that must land; one that the town does not show counts as open and nameless.
+    fn tracked(&mut self, state: &Snapshot) -> Vec<Bead> {
         let bead = |id: &String| state.beads.iter().find(|bead| bead.id == *id).cloned().unwrap_or_else(|| unseen(id));
-        convoy.into_iter().flat_map(|convoy| convoy.tracked.iter().map(bead)).collect()
+        self.convoys.required(state).iter().map(bead).collect()
     }
 
     async fn delivery(&mut self, state: &Snapshot, issue: &Bead, inside: Option<&Path>) -> Result<(Delivery, bool), Halt> {
@@ -308,20 +316,8 @@ impl Landed {
             }
             Clause::Pushed => counted(clause, "git", deliveries.iter().filter(|d| !d.merged).map(what_is_missing).collect()),
             Clause::NoWorkerBusy => busy(clause, state),
-            Clause::ConvoyClosed => self.convoy_closed(clause, state),
+            Clause::ConvoyClosed => self.convoys.closed(clause, state),
         }
-    }
-
-    fn convoy_closed(&self, clause: Clause, state: &Snapshot) -> Reading {
-        let convoy = state.convoys.iter().filter(|c| c.title == self.convoy).max_by_key(|c| c.created_at);
-        let value = convoy.is_some_and(|c| c.status == "closed");
-        let now = match convoy {
-            None => "no convoy".to_owned(),
-            Some(_) if value => "yes".to_owned(),
-            Some(convoy) => convoy.status.clone(),
-        };
-        let detail = convoy.map(|c| format!("{} {}", c.id, c.status)).unwrap_or_default();
-        Reading { clause, value, now, source: "bead store", detail }
     }
 }
 

@@ -11,9 +11,10 @@ use crate::wording::{after, at_path, count, duration, quoted, short_agent, short
 
 pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
     let mut findings = causes(known);
+    findings.extend(second_convoy(known));
     // Where script or provider are to blame, not landing is a consequence.
     if known.outcome != Outcome::NotLanded {
-        findings.iter_mut().for_each(|f| f.level = Level::Warning);
+        findings.iter_mut().for_each(|f| f.level = f.level.max(Level::Warning));
     }
     findings
 }
@@ -427,6 +428,28 @@ fn convoy_open(known: &Known<'_>) -> Option<Finding> {
             .saw(saw)
             .at(at_path(format!("evidence/{}", path::CONVOYS)))
             .next(next::view_agent(run, "mayor", None)),
+    )
+}
+
+/// More than one convoy of the title: what the first tracks must land all the same.
+fn second_convoy(known: &Known<'_>) -> Option<Finding> {
+    let run = known.run;
+    let found = run.convoys_of_the_run();
+    let (first, others) = found.split_first()?;
+    let lacking = others.iter().find(|c| first.tracked.iter().any(|id| !c.tracked.contains(id)))?;
+    let maker = run.beads.rows.iter().find(|b| b.id == lacking.id).map(|b| short_agent(&b.created_by));
+    let by = maker.map_or_else(String::new, |who| format!(" by {who}"));
+    let row = run.convoys.rows.iter().position(|c| c.id == lacking.id);
+    Some(
+        Finding::new(
+            Level::Warning,
+            "landed.second_convoy",
+            format!("a second convoy {}, {}, was made{by} and lacks issues of the first", quoted(&lacking.title, 80), lacking.id),
+        )
+        .expected("one convoy of that title; what it tracks only grows")
+        .saw(format!("{} tracks {}; {} tracks {}", first.id, first.tracked.join(", "), lacking.id, lacking.tracked.join(", ")))
+        .at(self::row(path::CONVOYS, row))
+        .next(next::view(run)),
     )
 }
 
