@@ -43,6 +43,16 @@ impl Halt {
         Self::new(StopKind::Cancelled, "the run was cancelled")
     }
 
+    /// The same failure where it concerns what agents can break: files, repositories and processes of the town, once they have begun. It is
+    /// then no fault of the machine's or of Proctor's.
+    #[must_use]
+    pub fn of_the_town(self) -> Self {
+        match self.kind {
+            StopKind::Environment | StopKind::Harness => Self { kind: StopKind::Lost, ..self },
+            _ => self,
+        }
+    }
+
     /// The same halt with a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

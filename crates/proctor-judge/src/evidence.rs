@@ -120,6 +120,12 @@ pub struct RunRecord {
     /// The fence around what agents start; absent in evidence of a Proctor that knew none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence: Option<FenceRecord>,
+    /// What of the town could not be read or kept at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Loss>,
+    /// Signals by which processes of the run asked Proctor to end, and which it did not obey.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<SignalRow>,
     /// Name and version of everything that took part: proctor, git, python, os, kernel, cpu, town programs.
     pub versions: BTreeMap<String, String>,
     /// Ports, paths and limits worth knowing when reading the evidence.
@@ -174,6 +180,37 @@ pub enum StopKind {
     Cancelled,
     /// The landing deadline passed. Not an error of the run: the verdict is then `not_landed`.
     Timeout,
+    /// After the agents had begun, something of the town could not be read or kept any more. Agents can bring that about, so that it is
+    /// nobody else's fault: the verdict is that of the work, as far as it can be seen.
+    Lost,
+}
+
+/// Something of the town that could not be read or kept after the agents had begun, which they can bring about. Collecting went on.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Loss {
+    /// What was being done: `keeping what the origins hold`.
+    pub what: String,
+    /// What happened, in one sentence.
+    pub message: String,
+    /// The agent whose doing it is, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
+}
+
+/// A signal to Proctor that a process of the run sent.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SignalRow {
+    /// `SIGTERM`.
+    pub signal: String,
+    /// The process that sent it.
+    pub pid: u32,
+    /// Its command line, cut at 200 characters.
+    pub command: String,
+    /// The agent that its environment names, if any: not proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<AgentId>,
+    /// When it arrived.
+    pub at: Time,
 }
 
 /// Proof that the prompt was received, not only typed.

@@ -28,6 +28,8 @@ pub(crate) struct Signals {
     pub(crate) check_failed: bool,
     /// Some check could not be judged.
     pub(crate) check_unknown: bool,
+    /// Something of the town was lost at the end: the run cannot pass.
+    pub(crate) lost: bool,
 }
 
 impl Signals {
@@ -44,6 +46,7 @@ impl Signals {
             landed: landed_together(landed, stopped),
             check_failed: any(CheckStatus::Failed),
             check_unknown: any(CheckStatus::Unknown) || run.plan.is_none(),
+            lost: !run.record.losses.is_empty(),
         }
     }
 
@@ -55,7 +58,7 @@ impl Signals {
             Some(StopKind::ReplayMiss) => return Outcome::ReplayMiss,
             Some(StopKind::Harness) => return Outcome::HarnessError,
             Some(StopKind::Provider) => return Outcome::ProviderError,
-            Some(StopKind::Timeout) | None => {}
+            Some(StopKind::Timeout | StopKind::Lost) | None => {}
         }
         let own = self.by_product();
         match own {
@@ -70,10 +73,17 @@ impl Signals {
     fn by_product(&self) -> Outcome {
         match self.landed {
             _ if self.killed || self.fault_missing => Outcome::Unknown,
+            _ if self.stopped == Some(StopKind::Lost) => {
+                if self.check_failed {
+                    Outcome::Failed
+                } else {
+                    Outcome::Unknown
+                }
+            }
             Some(false) => Outcome::NotLanded,
             _ if self.check_failed => Outcome::Failed,
             None => Outcome::Unknown,
-            Some(true) if self.check_unknown => Outcome::Unknown,
+            Some(true) if self.check_unknown || self.lost => Outcome::Unknown,
             Some(true) => Outcome::Passed,
         }
     }
@@ -150,6 +160,7 @@ pub(crate) fn headline(run: &Run, outcome: Outcome, landed: &[ClauseSummary], ch
             let name = unfired(run).map(|fault| fault.name.as_str()).unwrap_or_default();
             format!("The planned fault `{name}` never fired, so that this run does not show what it was made to show.")
         }
+        Outcome::Unknown if run.record.stopped.is_some() => reason(run, first),
         Outcome::Unknown if unknown > 0 && run.record.ended_at.is_some() => {
             format!("{}, and {unknown} of {} could not be judged.", landing(run, landed), count(all, "check"))
         }
@@ -245,6 +256,11 @@ mod tests {
             (Signals { stopped: Some(StopKind::Harness), ..passing() }, Outcome::HarnessError),
             (Signals { stopped: Some(StopKind::ReplayMiss), ..passing() }, Outcome::ReplayMiss),
             (Signals { stopped: Some(StopKind::Cancelled), ..passing() }, Outcome::Cancelled),
+            (Signals { lost: true, ..passing() }, Outcome::Unknown),
+            (Signals { lost: true, check_failed: true, ..passing() }, Outcome::Failed),
+            (Signals { stopped: Some(StopKind::Lost), ..passing() }, Outcome::Unknown),
+            (Signals { stopped: Some(StopKind::Lost), landed: Some(false), ..passing() }, Outcome::Unknown),
+            (Signals { stopped: Some(StopKind::Lost), check_failed: true, ..passing() }, Outcome::Failed),
         ];
         for (signals, outcome) in cases {
             assert_eq!(signals.outcome(), outcome, "{signals:?}");
@@ -273,6 +289,7 @@ mod tests {
             landed: Some(false),
             check_failed: true,
             check_unknown: true,
+            lost: true,
         };
         assert_eq!(everything.outcome(), Outcome::Cancelled);
         let timeout = Signals { stopped: Some(StopKind::Timeout), missed: false, provider_down: false, ..everything };

@@ -253,6 +253,7 @@ fn outcome(kind: StopKind) -> Outcome {
         StopKind::ReplayMiss => Outcome::ReplayMiss,
         StopKind::Cancelled => Outcome::Cancelled,
         StopKind::Timeout => Outcome::NotLanded,
+        StopKind::Lost => Outcome::Unknown,
     }
 }
 

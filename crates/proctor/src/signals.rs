@@ -1,5 +1,6 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first ends the run in order, the second by force, the third ends Proctor on the spot.
 //!
+//! One that a process of the run itself sends ends nothing: it is written down.
 //! A run inside a PID namespace hears of them from the process that waits outside, by one byte each on its standard input.
 
 use std::io::{Read, Write};
@@ -11,8 +12,12 @@ use std::time::Duration;
 use proctor_harness::cycle::Cancel;
 use proctor_harness::linux;
 use proctor_harness::namespace::Namespace;
+use proctor_judge::evidence::SignalRow;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook::iterator::exfiltrator::origin::Origin;
+use signal_hook::iterator::{Signals, SignalsInfo};
+use signal_hook::low_level::signal_name;
 
 use crate::failure::{Failure, code};
 
@@ -24,9 +29,16 @@ pub(crate) const AT_ONCE: u32 = 3;
 
 /// Hands signals to `cancel` from now on.
 pub(crate) fn watch(cancel: &Cancel) -> Result<(), Failure> {
-    let mut signals = signals()?;
+    let mut signals = SignalsInfo::<WithOrigin>::new(WATCHED).map_err(unwatched)?;
     let cancel = cancel.clone();
-    thread("signals", move || signals.forever().for_each(|_| received(&cancel)))
+    thread("signals", move || {
+        for origin in signals.forever() {
+            match own_sender(&origin) {
+                Some(row) => refuse(&cancel, row),
+                None => received(&cancel),
+            }
+        }
+    })
 }
 
 /// [`watch`] for a run: in a namespace also those that arrived outside.
@@ -39,6 +51,41 @@ pub(crate) fn watch_run(cancel: &Cancel, namespace: &Namespace) -> Result<(), Fa
         }
         Namespace::Shared | Namespace::Refused(_) => Ok(()),
     }
+}
+
+/// The signals that end a run.
+const WATCHED: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+
+fn unwatched(error: std::io::Error) -> Failure {
+    Failure::environment(format!("cannot watch for signals: {error}"))
+}
+
+/// The process that sent a signal, when it stems from Proctor itself: then it is one of a run, and no person. A sender that is gone already
+/// cannot be told from a person's `kill`.
+fn own_sender(origin: &Origin) -> Option<SignalRow> {
+    const LONGEST: usize = 200;
+    let pid = u32::try_from(origin.process.as_ref()?.pid).ok()?;
+    let stems = |mut pid: u32| {
+        let me = std::process::id();
+        while pid > 1 && pid != me {
+            pid = linux::process(pid)?.parent;
+        }
+        (pid == me).then_some(())
+    };
+    (pid != std::process::id()).then_some(())?;
+    stems(pid)?;
+    Some(SignalRow {
+        signal: signal_name(origin.signal).unwrap_or("a signal").to_owned(),
+        pid,
+        command: linux::command_line(pid).chars().take(LONGEST).collect(),
+        agent: linux::Variables::of(pid).get("GT_ROLE").map(str::to_owned),
+        at: chrono::Utc::now(),
+    })
+}
+
+fn refuse(cancel: &Cancel, row: SignalRow) {
+    say(&format!("\n{} from a process of the run is not obeyed: {} ({})\n", row.signal, row.command, row.pid));
+    cancel.refuse(row);
 }
 
 /// Takes each byte for a signal. At the end of the line nobody waits for the run any more, and it ends with its namespace.
@@ -80,7 +127,7 @@ pub(crate) fn pass_on(mut line: ChildStdin, child: u32) -> Result<PassedOn, Fail
 }
 
 fn signals() -> Result<Signals, Failure> {
-    Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(|error| Failure::environment(format!("cannot watch for signals: {error}")))
+    Signals::new(WATCHED).map_err(unwatched)
 }
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {

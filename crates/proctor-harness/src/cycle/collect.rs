@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use proctor_judge::evidence::{Delivery, Leftover, RigGit, SkippedRow, StopKind, Time, path};
+use proctor_judge::evidence::{Delivery, Leftover, Loss, RigGit, SkippedRow, StopKind, Time, path};
 use tokio::time::{Instant, sleep};
 
 use super::critical_path::critical_path;
@@ -38,15 +38,18 @@ impl<S: Services> Run<S> {
     pub(crate) async fn collect(&mut self, ended: Result<(), &Halt>) -> Result<Done, Halt> {
         let mut first = None;
         if self.state.is_some() && ended.is_ok() {
-            keep(&mut first, self.wait_until_quiet().await);
+            let quiet = self.wait_until_quiet().await.map_err(Halt::of_the_town);
+            self.keep(&mut first, "waiting until no agent works", quiet);
         }
         if ended.is_err() {
-            keep(&mut first, self.hold_still().await);
+            let held = self.hold_still().await.map_err(Halt::of_the_town);
+            self.keep(&mut first, "stopping the town and reading its end state", held);
         }
-        keep(&mut first, self.keep_git().await);
+        let kept = self.keep_git().await.map_err(Halt::of_the_town);
+        self.keep(&mut first, "keeping what the origins hold", kept);
         let exercises = self.exercises(ended);
         let ground = self.ground(ended).await;
-        keep(&mut first, ground.as_ref().map(drop).map_err(Clone::clone));
+        self.keep(&mut first, "laying out the deliverables", ground.as_ref().map(drop).map_err(Clone::clone));
         let (done, stopped) = {
             let work = run_exercises(
                 ground.ok().flatten(),
@@ -57,16 +60,17 @@ impl<S: Services> Run<S> {
             );
             tokio::join!(work, self.stop_and_read())
         };
-        keep(&mut first, stopped);
+        self.keep(&mut first, "stopping and reading the town", stopped);
         self.rec.record.leftovers.extend(self.state.iter().flat_map(|state| state.leftovers.clone()));
         let count = *done.as_ref().unwrap_or(&0);
-        keep(&mut first, done.map(drop));
         keep(&mut first, self.take_refusals());
         keep(&mut first, self.take_pushes());
+        self.keep(&mut first, "running the deliverables", done.map(drop).map_err(Halt::of_the_town));
         keep(&mut first, self.write_rows());
         keep(&mut first, self.write_commands());
         keep(&mut first, self.write_requests());
-        keep(&mut first, self.look_for_leftovers().await);
+        let leftovers = self.look_for_leftovers().await;
+        keep(&mut first, leftovers);
         keep(&mut first, self.write_lock().await);
         first.map_or_else(|| Ok(self.summed_up(count)), Err)
     }
@@ -171,8 +175,8 @@ impl<S: Services> Run<S> {
     /// The exercises, each with the reason why it is not done, if there is one.
     fn exercises(&self, ended: Result<(), &Halt>) -> Vec<(Exercise, Option<String>)> {
         let why = ended.err().map(|halt| match halt.kind {
-            proctor_judge::evidence::StopKind::Timeout => "not landed".to_owned(),
-            proctor_judge::evidence::StopKind::Cancelled => "the run was cancelled".to_owned(),
+            StopKind::Timeout => "not landed".to_owned(),
+            StopKind::Cancelled => "the run was cancelled".to_owned(),
             _ => format!("the run ended before: {}", halt.message),
         });
         self.request.scenario.spec.exercise.iter().map(|e| (e.clone(), why.clone())).collect()
@@ -192,7 +196,7 @@ impl<S: Services> Run<S> {
         let spec = Arc::new(self.request.scenario.spec.clone());
         let (work, clock) = (self.root()?.join("work"), Arc::clone(&self.rec.clock));
         let ground = Ground { spec, work, runtime, secret: self.request.secret.clone(), clock };
-        ground.prepare(&self.request.scenario.files, git, &self.rec.evidence.join(path::GIT)).await?;
+        ground.prepare(&self.request.scenario.files, git, &self.rec.evidence.join(path::GIT)).await.map_err(Halt::of_the_town)?;
         Ok(Some(ground))
     }
 
@@ -201,7 +205,7 @@ impl<S: Services> Run<S> {
         self.strikes.take_back(self.rec.now());
         let mut first = None;
         if let Some(town) = self.town.as_ref().filter(|_| !self.request.keep_town) {
-            keep(&mut first, town.stop().await);
+            keep(&mut first, town.stop().await.map_err(Halt::of_the_town));
         }
         self.mend().await;
         let Some(town) = &self.town else { return Ok(()) };
@@ -215,7 +219,7 @@ impl<S: Services> Run<S> {
         match town.observe().await {
             Ok(after) => self.state = Some(Arc::new(with_states_of(Arc::unwrap_or_clone(after), before.as_deref()))),
             Err(_) if before.is_some() => self.state = before,
-            Err(halt) => keep(&mut first, Err(halt)),
+            Err(halt) => keep(&mut first, Err(halt.of_the_town())),
         }
         // Before the town is copied: that reads every table once more, which no waiting needed.
         self.rec.record.notes.extend(town.reading_cost().await.map(|cost| ("state_reads".to_owned(), cost)));
@@ -225,10 +229,10 @@ impl<S: Services> Run<S> {
                 self.rec.log(&format!("not all of the town could be kept after a planned fault: {halt}"))
             }
             Ok(skipped) => keep(&mut first, self.write_skipped(&skipped)),
-            Err(halt) => keep(&mut first, Err(halt)),
+            Err(halt) => keep(&mut first, Err(halt.of_the_town())),
         }
         if !self.request.keep_town {
-            keep(&mut first, town.end().await);
+            keep(&mut first, town.end().await.map_err(Halt::of_the_town));
         }
         let events = town.new_events(&mut self.events_read);
         keep(&mut first, self.take_events(&events));
@@ -346,6 +350,19 @@ impl<S: Services> Run<S> {
         });
         let lock = lock.await.map_err(|error| Halt::harness(error.to_string()))?;
         write_json(&self.request.report.join("lock.json"), &lock)
+    }
+}
+
+impl<S: Services> Run<S> {
+    /// Remembers the first failure; what agents can bring about is written down as a loss and ends nothing.
+    fn keep(&mut self, first: &mut Option<Halt>, what: &str, outcome: Result<(), Halt>) {
+        match outcome {
+            Err(halt) if halt.kind == StopKind::Lost => {
+                self.rec.log(&format!("lost while {what}: {}", halt.message));
+                self.rec.record.losses.push(Loss { what: what.to_owned(), message: halt.message, agent: None });
+            }
+            outcome => keep(first, outcome),
+        }
     }
 }
 

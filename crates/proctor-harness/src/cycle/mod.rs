@@ -173,6 +173,8 @@ fn first_record(request: &Request) -> RunRecord {
         delivery: None,
         leftovers: Vec::new(),
         fence: None,
+        losses: Vec::new(),
+        signals: Vec::new(),
         versions,
         notes: BTreeMap::new(),
     }
@@ -208,6 +210,7 @@ impl<S: Services> Run<S> {
         let phase = ended.as_ref().err().map(|_| self.phase_of_the_end());
         self.rec.record.stopped = ended.err().map(|halt| halt.stopped(phase.unwrap_or(7)));
         self.rec.record.ended_at = Some(self.rec.now());
+        self.rec.record.signals = self.cancel.take_refused();
         if let Some(stopped) = self.rec.record.stopped.clone() {
             self.rec.log(&format!("stopped in phase {}: {}", stopped.phase, stopped.message));
         }

@@ -1,9 +1,9 @@
 //! What a run tells while it goes on, as typed events; the edge turns them into lines or a live display.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use proctor_judge::evidence::{AgentId, Phase, Time};
+use proctor_judge::evidence::{AgentId, Phase, SignalRow, Time};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -101,11 +101,13 @@ pub struct Happening {
 #[derive(Clone, Debug)]
 pub struct Cancel {
     level: Arc<watch::Sender<u8>>,
+    /// Signals of the run's own processes, which ask for nothing.
+    refused: Arc<Mutex<Vec<SignalRow>>>,
 }
 
 impl Default for Cancel {
     fn default() -> Self {
-        Self { level: Arc::new(watch::Sender::new(0)) }
+        Self { level: Arc::new(watch::Sender::new(0)), refused: Arc::default() }
     }
 }
 
@@ -119,6 +121,20 @@ impl Cancel {
     pub fn request(&self) -> u8 {
         self.level.send_modify(|level| *level = level.saturating_add(1));
         *self.level.borrow()
+    }
+
+    /// Writes down a signal that a process of the run sent, and that is not obeyed. Of a flood the first hundred are kept.
+    pub fn refuse(&self, row: SignalRow) {
+        const MOST: usize = 100;
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.len() < MOST {
+            refused.push(row);
+        }
+    }
+
+    /// Those that were written down since the last call.
+    pub(crate) fn take_refused(&self) -> Vec<SignalRow> {
+        std::mem::take(&mut self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// How often it was asked.

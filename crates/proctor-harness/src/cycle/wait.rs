@@ -49,7 +49,7 @@ impl<S: Services> Run<S> {
                 watched = Some(Instant::now());
             }
             let begun = Instant::now();
-            let look = self.look().await?;
+            let look = self.look().await.map_err(Halt::of_the_town)?;
             if let Some(look) = look.filter(|look| look.landed) {
                 self.landed_at = Some(self.rec.now());
                 return Ok(landed(&look));
@@ -85,7 +85,7 @@ impl<S: Services> Run<S> {
         // A look that took long, because the machine is busy, must not put off the next one as well.
         let mut look_at = (begun + poll).max(Instant::now() + settle);
         let mut told = false;
-        let unwatched = |error| Halt::environment(format!("the town cannot be watched: {error}"));
+        let unwatched = |error| Halt::environment(format!("the town cannot be watched: {error}")).of_the_town();
         loop {
             tokio::select! {
                 // Once there is a reason to look, further ones change nothing: a busy town has hundreds a second.

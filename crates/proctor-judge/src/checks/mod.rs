@@ -134,7 +134,10 @@ pub(crate) fn incomplete(run: &Run) -> Option<String> {
 
 fn one(case: &Case<'_>, check: &Check) -> Judged {
     let mut answer = answer(case, &check.kind);
-    if let Some(why) = incomplete(case.run).filter(|_| answer.status == CheckStatus::Failed) {
+    // What is there and wrong was wrong before the town was lost.
+    let is_lost = case.run.record.stopped.as_ref().is_some_and(|stopped| stopped.kind == StopKind::Lost);
+    let may_come = answer.status == CheckStatus::Failed && (answer.absent || !is_lost);
+    if let Some(why) = incomplete(case.run).filter(|_| may_come) {
         answer.status = CheckStatus::Unknown;
         answer.saw = format!("{why}; until then: {}", answer.saw);
     }

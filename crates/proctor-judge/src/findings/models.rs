@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Known;
-use crate::evidence::{Exchange, StopKind, path};
+use crate::evidence::{Exchange, Loss, StopKind, path};
 use crate::next;
 use crate::outcome::Outcome;
 use crate::summary::{Detail, Finding, Level};
@@ -14,6 +14,8 @@ pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(misses(known));
     findings.extend(provider(known));
+    findings.extend(losses(known));
+    findings.extend(signals(known));
     // A stop is often the harness's view of what the two above explain better; it is told within the first of them then.
     let explained = if is_explained(known) { findings.iter_mut().find(|f| f.level == Level::Problem) } else { None };
     match explained {
@@ -45,6 +47,35 @@ fn with_stop(known: &Known<'_>, cause: &mut Finding) {
     cause.evidence.push(at_path("run.log"));
 }
 
+/// Signals by which processes of the run asked Proctor to end.
+fn signals(known: &Known<'_>) -> Option<Finding> {
+    let rows = &known.run.record.signals;
+    let first = rows.first()?;
+    let who = first.agent.as_deref().map_or_else(|| "a process of the run".to_owned(), short_agent);
+    let finding =
+        Finding::new(Level::Warning, "run.signalled", format!("{who} sent Proctor {}, which it did not obey", first.signal))
+            .expected("no signal to Proctor from what it runs")
+            .saw(format!("{}, the first {}", count(rows.len(), "signal"), after(known.run.since_start(first.at))))
+            .detail("process", format!("{} ({})", quoted(&first.command, 200), first.pid));
+    Some(finding.at(at_path(format!("evidence/{}", path::RUN))).next(next::view(known.run)))
+}
+
+/// What of the town could not be read or kept at the end.
+fn losses(known: &Known<'_>) -> Vec<Finding> {
+    let level = blamed(known, Outcome::Unknown);
+    let finding = |loss: &Loss| {
+        let who = loss.agent.as_deref().map_or_else(|| "not known; agents can bring it about".to_owned(), short_agent);
+        Finding::new(level, "collect.lost", format!("{} failed: {}", loss.what, loss.message))
+            .expected("all of what the town held at the end")
+            .saw(loss.message.clone())
+            .detail("doing of", who)
+            .at(at_path(format!("evidence/{}", path::RUN)))
+            .at(at_path("run.log"))
+            .next(next::repeat(known.run))
+    };
+    known.run.record.losses.iter().map(finding).collect()
+}
+
 fn stopped(known: &Known<'_>) -> Option<Finding> {
     let run = known.run;
     let evidence = at_path(format!("evidence/{}", path::RUN));
@@ -57,6 +88,7 @@ fn stopped(known: &Known<'_>) -> Option<Finding> {
         StopKind::Harness => "run.harness_error",
         StopKind::ReplayMiss => "run.replay_miss",
         StopKind::Cancelled => "run.cancelled",
+        StopKind::Lost => "run.lost",
         StopKind::Timeout => return None,
     };
     let phase = run.record.phases.iter().find(|p| p.number == stopped.phase).map_or("", |p| p.name.as_str());

@@ -17,12 +17,13 @@ pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
 
 type Group<'a> = Vec<(usize, &'a RefusedRequests)>;
 
-/// Rows of one kind, by listener and the agent that is named or that sent them.
+/// Rows of one kind, by listener and the agent that is named.
 fn groups<'a>(known: &'a Known<'_>, is_claim: bool) -> BTreeMap<(&'a str, &'a str), Group<'a>> {
     let mut groups: BTreeMap<(&str, &str), Group<'_>> = BTreeMap::new();
     for (index, row) in known.run.requests.rows.iter().enumerate().filter(|(_, row)| is_about_tokens(row.reason) == is_claim) {
-        let whom = if is_claim { &row.claimed } else { &row.agent };
-        groups.entry((row.listener.as_str(), whom.as_deref().unwrap_or_default())).or_default().push((index + 1, row));
+        // Of many refused alike only some senders are looked up.
+        let whom = if is_claim { row.claimed.as_deref() } else { None };
+        groups.entry((row.listener.as_str(), whom.unwrap_or_default())).or_default().push((index + 1, row));
     }
     groups
 }
@@ -54,10 +55,11 @@ fn claimed(known: &Known<'_>) -> Vec<Finding> {
 
 /// Requests and connections that were refused so that nothing is exhausted.
 fn refused(known: &Known<'_>) -> Vec<Finding> {
-    let finding = |((listener, whom), rows): (&(&str, &str), &Group<'_>)| {
+    let finding = |((listener, _), rows): (&(&str, &str), &Group<'_>)| {
         let (line, first) = rows.first()?;
-        let who = if whom.is_empty() { "nobody known".to_owned() } else { short_agent(whom) };
-        let title = format!("the {listener} refused {} of {who}: {}", requests(total(rows)), reasons(rows));
+        let senders = senders(rows);
+        let of = if senders.is_empty() { String::new() } else { format!(" of {}", senders.join(", ")) };
+        let title = format!("the {listener} refused {}{of}: {}", requests(total(rows)), reasons(rows));
         Some(
             Finding::new(Level::Warning, "requests.refused", title)
                 .expected("requests within the limits of one sender")

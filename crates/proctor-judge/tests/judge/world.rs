@@ -214,6 +214,8 @@ fn record() -> RunRecord {
         }),
         leftovers: Vec::new(),
         fence: None,
+        losses: Vec::new(),
+        signals: Vec::new(),
         versions: BTreeMap::from([("git".into(), "2.39.5".into())]),
         notes: BTreeMap::new(),
     }

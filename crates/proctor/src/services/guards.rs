@@ -8,7 +8,7 @@ use proctor_gateway::{AskSender, Caller};
 use proctor_judge::evidence::{RefusalReason, Sender};
 
 use super::address::{Addressed, Tokens};
-use super::otlp::{Encoding, end_of_address, refusal};
+use super::otlp::{Encoding, Full, end_of_address, refusal};
 use super::serving::Guard;
 use super::strays::{Ends, Stray, Strays};
 
@@ -86,12 +86,12 @@ impl Guard for GatewayGuard {
 
 /// For the telemetry listener: `/agents/<agent>/<token>/…`, and the plain paths of the town.
 #[derive(Debug)]
-pub(crate) struct TelemetryGuard(Door);
+pub(crate) struct TelemetryGuard(Arc<Door>);
 
 impl TelemetryGuard {
     /// With the tokens of the run.
     pub(crate) fn new(tokens: Arc<Tokens>, strays: Arc<Strays>) -> Self {
-        Self(Door { listener: "telemetry listener", tokens, strays })
+        Self(Arc::new(Door { listener: "telemetry listener", tokens, strays }))
     }
 }
 
@@ -100,6 +100,9 @@ impl Guard for TelemetryGuard {
         let addressed = self.0.tokens.read("/agents/", request.uri().path(), end_of_address);
         self.0.note(&addressed, &name(request), ends);
         let agent = addressed.agent.clone().unwrap_or_default();
+        let (door, owner, request_name) = (Arc::clone(&self.0), agent.clone(), name(request));
+        let full = Full(Arc::new(move || door.refused(&owner, RefusalReason::TooMuch, &request_name, ends)));
+        request.extensions_mut().insert(full);
         request.extensions_mut().insert(addressed);
         agent
     }

@@ -39,7 +39,7 @@ pub(crate) const GASTOWN_METRICS: &str = "/opentelemetry/api/v1/push";
 pub(crate) const GASTOWN_LOGS: &str = "/insert/opentelemetry/v1/logs";
 
 /// Unpacked bytes that the store takes in of one agent over a run, and of all that is nobody's or the town's own.
-const BYTES_OF_AN_AGENT: u64 = 256 << 20;
+const BYTES_OF_AN_AGENT: u64 = 64 << 20;
 const BYTES_OF_OTHERS: u64 = 1 << 30;
 /// Packed requests that are unpacked side by side: a few bytes may become very many.
 const UNPACKED_AT_A_TIME: usize = 2;
@@ -48,6 +48,10 @@ const UNPACKED_AT_A_TIME: usize = 2;
 const NO_TOKEN: &str = "proctor: the address does not hold the token of the agent that it names; kept, and counted for nobody";
 /// What a sender is told whose share of the store is used up.
 const FULL: &str = "proctor: too much telemetry of one sender: the store takes no more of it";
+
+/// Told when a request finds the share of its sender used up.
+#[derive(Clone)]
+pub(super) struct Full(pub(super) Arc<dyn Fn() + Send + Sync>);
 
 /// What takes requests in.
 #[derive(Clone)]
@@ -84,8 +88,8 @@ impl Receiver {
 pub(crate) fn routes(store: Arc<Store>) -> Router {
     let mut router = Router::new();
     for (path, signal) in PATHS {
-        let plain = move |State(receiver): State<Receiver>, headers: HeaderMap, body: Body| async move {
-            let answer = receive(receiver, signal, Addressed::default(), headers, body).await;
+        let plain = move |State(receiver): State<Receiver>, Extension(full): Extension<Full>, headers: HeaderMap, body: Body| async move {
+            let answer = receive(receiver, signal, (Addressed::default(), full), headers, body).await;
             if [GASTOWN_METRICS, GASTOWN_LOGS].contains(&path) { last(answer) } else { answer }
         };
         router = router.route(path, post(plain));
@@ -98,12 +102,13 @@ pub(crate) fn routes(store: Arc<Store>) -> Router {
 async fn own(
     State(receiver): State<Receiver>,
     Extension(addressed): Extension<Addressed>,
+    Extension(full): Extension<Full>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let signal = PATHS.iter().find(|(path, _)| *path == addressed.path).map(|(_, signal)| *signal);
     match signal {
-        Some(signal) => last(receive(receiver, signal, addressed, headers, body).await),
+        Some(signal) => last(receive(receiver, signal, (addressed, full), headers, body).await),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -113,10 +118,12 @@ pub(super) fn end_of_address(named: &str) -> Option<usize> {
     PATHS.iter().filter_map(|(path, _)| named.strip_suffix(path)).map(str::len).min()
 }
 
-async fn receive(receiver: Receiver, signal: Signal, by: Addressed, headers: HeaderMap, body: Body) -> Response {
+async fn receive(receiver: Receiver, signal: Signal, by: (Addressed, Full), headers: HeaderMap, body: Body) -> Response {
+    let (by, Full(full)) = by;
     let encoding = Encoding::of(&headers);
     let agent = by.agent.clone().unwrap_or_default();
     if receiver.is_full(&agent) {
+        full();
         return refusal(encoding, StatusCode::TOO_MANY_REQUESTS, FULL);
     }
     let Ok(body) = read(body).await else {
