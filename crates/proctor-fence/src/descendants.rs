@@ -6,7 +6,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait, waitpid};
 
 use crate::Leftover;
 
@@ -55,7 +55,7 @@ fn end(pid: u32, force: bool, named: &mut BTreeMap<u32, Leftover>) {
 /// Collects what ended; says whether that was all.
 fn reap() -> bool {
     loop {
-        match waitpid(None, WaitOptions::NOHANG) {
+        match wait(WaitOptions::NOHANG) {
             Ok(Some(_)) => {}
             Ok(None) => return false,
             Err(error) => return error == Errno::CHILD,

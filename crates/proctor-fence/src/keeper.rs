@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::process::{Pid, WaitOptions, getpid, setpgid, waitpid};
+use rustix::process::{Pid, WaitOptions, getpid, setpgid, wait};
 use serde::{Deserialize, Serialize};
 
 use crate::channel::{Channel, Received};
@@ -222,7 +222,7 @@ impl Service<'_> {
     /// Tells of everything that ended; says whether nothing is left.
     fn collect(&mut self) -> bool {
         loop {
-            match waitpid(None, WaitOptions::NOHANG) {
+            match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {
                     let id = self.running.remove(&pid.as_raw_nonzero().get().unsigned_abs());
                     if let (Some(id), Some(status)) = (id, status_of(status.as_raw())) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, getpid, set_child_subreaper, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, set_child_subreaper, wait};
 
 use crate::channel::{Channel, Received};
 use crate::observe::{Observer, Root};
@@ -195,7 +195,7 @@ impl Supervisor {
 /// Collects every child that ended; says how the main one did.
 pub(crate) fn collect(main: u32) -> Option<Status> {
     let mut ended = None;
-    while let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
+    while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
         if pid.as_raw_nonzero().get().unsigned_abs() == main {
             ended = status_of(status.as_raw());
         }

@@ -21,6 +21,9 @@ pub use token::token;
 /// Version of `agents.json`.
 pub const AGENTS_SCHEMA: u32 = 1;
 
+/// The file of a base directory that holds an [`AgentTable`].
+pub const AGENT_TABLE: &str = "agents.json";
+
 /// The file beside `agents.json` that `agent-launch` appends a [`SessionStart`] to for each agent it starts.
 pub const SESSIONS_FILE: &str = "sessions.ndjson";
 

@@ -73,6 +73,16 @@ pub(crate) fn table(
     })
 }
 
+/// The command lines of the programs that somebody named to play roles, as far as they can be found: what is wrong with the others,
+/// [`table`] says.
+pub(crate) fn programs(spec: &Spec, overrides: &[Override], base: &Path, path: &str) -> Vec<Vec<String>> {
+    let scenario = base.join("scenario");
+    let own = spec.agents.values().map(|agent| entry(agent, base, path, &scenario));
+    let named = overrides.iter().map(|own| AgentSpec { command: own.command.clone(), env: BTreeMap::new() });
+    let named = named.map(|agent| entry(&agent, base, path, Path::new("")));
+    own.chain(named).flatten().map(|entry| entry.command).collect()
+}
+
 fn builtin(base: &Path, env: &BTreeMap<String, String>) -> AgentEntry {
     let mut own = BTreeMap::from([("ANTHROPIC_MODEL".to_owned(), SCRIPT_MODEL.to_owned())]);
     own.extend(env.clone());

@@ -313,6 +313,7 @@ impl<S: Services> Run<S> {
 
     /// Ends what outlived the town and names it.
     pub(crate) async fn look_for_leftovers(&mut self) -> Result<(), Halt> {
+        self.end_keeper().await?;
         // In a live town whoever stands in an origin may be an agent that pushes, now or later.
         let stays = self.request.keep_town || self.request.live_town.is_some();
         let Some(base) = self.base.as_ref().filter(|_| !stays) else { return Ok(()) };

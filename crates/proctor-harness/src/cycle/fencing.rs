@@ -1,19 +1,26 @@
 //! The fence of a run: how it was asked for and what there is of it, what the town and its agents are let through to, and what they
 //! were refused.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use proctor_judge::evidence::{FenceMode, Leftover, path};
 
-use super::Services;
-use super::disk;
 use super::recorder::write_rows;
 use super::run::Run;
+use super::{Services, agents, disk};
+use crate::base::Base;
 use crate::fence::agent::AgentFence;
+use crate::fence::town::Ground;
 use crate::fence::{self, LeftBehind, programs, record, refusals};
 use crate::halt::Halt;
+use crate::keeper::Keeper;
 use crate::launch::AgentTable;
+use crate::town::{Town, TownKind};
 
+/// Folder of a base directory that a real town's terminals are written to.
+const TRANSCRIPTS: &str = "transcripts";
 /// The part of the free disk that one file may take, as a divisor.
 const SHARE: u64 = 4;
 
@@ -40,9 +47,11 @@ impl<S: Services> Run<S> {
         let mode = self.fence_mode();
         let spec = &self.request.scenario.spec;
         let mut programs = self.programs_of_the_town();
-        programs.extend(table.roles.values().flat_map(|entry| named(&entry.command)));
+        programs.extend(table.roles.values().flat_map(|entry| named_files(&entry.command)));
         let kept = self.kept_unread();
-        let mut read: Vec<PathBuf> = programs.iter().flat_map(|program| programs::readable(program, &kept)).collect();
+        // Nothing that lies beside Proctor's own program is needed.
+        let mut read = vec![self.request.proctor.clone()];
+        read.extend(programs.iter().flat_map(|program| programs::readable(program, &kept)));
         read.sort();
         read.dedup();
         let allowed = spec.network.allow.iter().map(|port| port.0);
@@ -51,6 +60,7 @@ impl<S: Services> Run<S> {
             private: self.request.town.has_private_agents() && mode != FenceMode::Off,
             folders: self.has_folders(),
             read,
+            write: self.shared_origins().into_iter().collect(),
             connect: connect.iter().copied().chain(allowed).collect(),
             limits: self.limits(),
         })
@@ -64,10 +74,10 @@ impl<S: Services> Run<S> {
         proctor_fence::Limits { file_size: limits.file_size.map(|most| free.map_or(most, |free| most.min(free))), ..limits }
     }
 
-    /// Proctor's own program and those of the town.
+    /// The programs of the town.
     fn programs_of_the_town(&self) -> Vec<PathBuf> {
-        let found = self.programs.values().map(|(path, _)| PathBuf::from(path));
-        std::iter::once(self.request.proctor.clone()).chain(found).collect()
+        let own = self.programs.iter().filter(|(name, _)| name.as_str() != "proctor");
+        own.map(|(_, (path, _))| PathBuf::from(path)).collect()
     }
 
     /// Folders of the operator's that agents never read, whatever program lies beside them.
@@ -76,6 +86,88 @@ impl<S: Services> Run<S> {
         let reports = self.request.report.parent().map(Path::to_owned);
         let all = home.into_iter().chain(reports).chain([self.request.cache.clone()]);
         all.filter_map(|folder| folder.canonicalize().ok()).filter(|folder| fence::can_be_kept(folder)).collect()
+    }
+
+    /// Starts the process that everything of the town is started by, inside the town's fence.
+    pub(crate) async fn enter_fence(&mut self, town: &dyn Town) -> Result<(), Halt> {
+        let Some(base) = self.base.clone().filter(|_| self.fence_mode() == FenceMode::On) else { return Ok(()) };
+        self.make_written(&base)?;
+        let (programs, kept) = (self.programs_with_agents(base.root()), self.kept_unread());
+        let mut fence = fence::town::fence(&Ground {
+            base: base.root(),
+            spec: &self.request.scenario.spec,
+            proctor: &self.request.proctor,
+            programs: &programs,
+            kept: &kept,
+            connect: &self.ports,
+            bind: &town.ports(),
+            write: &self.written_besides(),
+        });
+        fence.limits = self.limits();
+        let failed = |error: std::io::Error| {
+            Halt::environment(format!("the fence around the town cannot be made: {error}"))
+                .hint("`proctor doctor` says what this machine has of it; --fence off plays without")
+        };
+        base.note("process", "proctor-fence: the keeper of the town", self.rec.now())?;
+        let keeper = Keeper::start(&base.path("bin/proctor-fence"), &fence, &town.environment()).await.map_err(failed)?;
+        if self.request.keep_town {
+            keeper.stay().map_err(failed)?;
+        }
+        town.enter(keeper.clone());
+        self.keeper = Some(keeper);
+        Ok(())
+    }
+
+    fn make_written(&self, base: &Base) -> Result<(), Halt> {
+        let now = self.rec.now();
+        let (folders, files) = fence::town::written();
+        folders.iter().try_for_each(|folder| base.folder(folder, now).map(drop))?;
+        if self.request.town == TownKind::Gastown {
+            base.folder(TRANSCRIPTS, now)?;
+        }
+        files.iter().map(|file| base.path(file)).try_for_each(|file| {
+            let made = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&file);
+            made.map(drop).map_err(|error| Halt::io("make", &file, &error))
+        })
+    }
+
+    /// What this town writes to besides: origins that are files, and what a real town's programs put into the common temporary folder where it
+    /// cannot be one of the run's own.
+    fn written_besides(&self) -> Vec<PathBuf> {
+        let Some(base) = &self.base else { return Vec::new() };
+        let own = Some(base.path(TRANSCRIPTS)).into_iter().chain(self.shared_origins()).filter(|folder| folder.is_dir());
+        let has_own_tmp = proctor_fence::support().namespaces;
+        let common = (!has_own_tmp && self.request.town == TownKind::Gastown).then(|| PathBuf::from("/tmp"));
+        own.chain(common).collect()
+    }
+
+    /// Origins that are files, which everybody pushes to; absent where they are served.
+    fn shared_origins(&self) -> Option<PathBuf> {
+        self.base.as_ref().filter(|_| self.origins.is_none()).map(|base| base.path("origins"))
+    }
+
+    fn programs_with_agents(&self, base: &Path) -> Vec<PathBuf> {
+        let path = self.request.environment.get("PATH").cloned().unwrap_or_default();
+        let named = agents::programs(&self.request.scenario.spec, &self.request.agents, base, &path);
+        self.programs_of_the_town().into_iter().chain(named.iter().flat_map(|command| named_files(command))).collect()
+    }
+
+    /// Ends everything that is left of the town, and names it.
+    pub(crate) async fn end_keeper(&mut self) -> Result<(), Halt> {
+        let Some(keeper) = self.keeper.take().filter(|_| !self.request.keep_town) else { return Ok(()) };
+        let left = match keeper.end().await {
+            Ok(left) => left,
+            // Whoever ended it ended everything below it as well.
+            Err(error) => {
+                self.rec.log(&format!("the keeper of the town's fence: {error}"));
+                return Ok(());
+            }
+        };
+        for process in left {
+            self.rec.note("leftover", format!("ended {} {}", process.pid, process.command), BTreeMap::new())?;
+            self.rec.record.leftovers.push(Leftover { pid: process.pid, command: process.command, agent: None, ended: true });
+        }
+        Ok(())
     }
 
     /// Brings what was refused, and what agents left behind, into the evidence.
@@ -93,6 +185,6 @@ impl<S: Services> Run<S> {
 }
 
 /// The files that a command line names by their whole path.
-fn named(command: &[String]) -> impl Iterator<Item = PathBuf> {
+fn named_files(command: &[String]) -> impl Iterator<Item = PathBuf> {
     command.iter().map(PathBuf::from).filter(|path| path.is_absolute() && path.is_file())
 }

@@ -24,6 +24,7 @@ use super::{Cancel, Request, Services};
 use crate::base::{Base, RUN_ID, RUNS};
 use crate::exercise::python::{self, Provided, Wanted};
 use crate::halt::Halt;
+use crate::keeper::Keeper;
 use crate::landed::Landed;
 use crate::landed::git::Git;
 use crate::launch::AgentTable;
@@ -65,6 +66,8 @@ pub(crate) struct Run<S> {
     pub(crate) reserve: Option<Reserve>,
     /// The ports of the run's listeners, and of the servers of its town.
     pub(crate) ports: Vec<u16>,
+    /// What starts everything of the town inside the town's fence.
+    pub(crate) keeper: Option<Keeper>,
     /// Descriptors and watches for what comes later.
     pub(crate) kept: Kept,
     /// Name of a program, its path and version.
@@ -106,6 +109,7 @@ impl<S: Services> Run<S> {
             services_begun: false,
             reserve,
             ports: Vec::new(),
+            keeper: None,
             kept: Kept::default(),
             programs,
         }

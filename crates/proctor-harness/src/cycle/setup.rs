@@ -22,7 +22,7 @@ use crate::fence::{AGENTS, REFUSED};
 use crate::halt::Halt;
 use crate::landed::git::{GITCONFIG, Git};
 use crate::landed::{History, Landed};
-use crate::launch::{BUILTIN, SESSIONS_FILE};
+use crate::launch::{AGENT_TABLE, BUILTIN, SESSIONS_FILE};
 use crate::linux;
 use crate::origins::log::PushLog;
 use crate::scenario::{Fault, FaultKind};
@@ -71,6 +71,7 @@ impl<S: Services> Run<S> {
         self.landed = Some(landed.since_begun(self.rec.now()));
         self.git = Some(git);
         self.open_ports(town.as_ref()).await?;
+        self.enter_fence(town.as_ref()).await?;
         let facts = town.prepare().await;
         self.town = Some(town);
         let what = match &self.request.live_town {
@@ -132,7 +133,7 @@ impl<S: Services> Run<S> {
         for folder in ["bin", "origins", OWN, "home", "tmp", "rt", "work", AGENTS, REFUSED] {
             base.folder(folder, now)?;
         }
-        for name in ["proctor-agent", "agent-launch"] {
+        for name in ["proctor-agent", "agent-launch", "proctor-fence"] {
             base.link(&format!("bin/{name}"), &self.request.proctor, now)?;
         }
         let config = base.path("home/.gitconfig");
@@ -172,7 +173,7 @@ impl<S: Services> Run<S> {
         };
         let mut table = agents::table(&spec, &self.request.agents, self.town()?.roles(), &root, &search, at)?;
         table.fence = self.agents_fence(&table, &self.ports);
-        write_json(&root.join("agents.json"), &table)?;
+        write_in_place(&root.join(AGENT_TABLE), &table)?;
         self.table = Some(table);
         self.town()?.add_environment(BTreeMap::from([
             ("GT_OTEL_METRICS_URL".to_owned(), addresses.metrics.clone()),
@@ -262,6 +263,12 @@ impl<S: Services> Run<S> {
         let origins = self.origins.clone().unwrap_or_else(|| format!("file://{}", folder.display()));
         Ok(self.request.scenario.prompt.replace("{{origins}}", &origins))
     }
+}
+
+/// Writes a file that may be there already, without a new one in its place: the town's fence lets that very file be read.
+fn write_in_place(file: &Path, value: &impl serde::Serialize) -> Result<(), Halt> {
+    let text = serde_json::to_string(value).map_err(|error| Halt::harness(error.to_string()))?;
+    fs::write(file, text).map_err(|error| Halt::io("write", file, &error))
 }
 
 /// Whether the town has the servers that planned faults are for.

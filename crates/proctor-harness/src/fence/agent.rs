@@ -22,6 +22,9 @@ pub struct AgentFence {
     pub folders: bool,
     /// What they read besides what every program needs.
     pub read: Vec<PathBuf>,
+    /// What they write to besides: origins that are files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub write: Vec<PathBuf>,
     /// Where they connect to.
     pub connect: Vec<u16>,
     /// What each process may take.
@@ -61,6 +64,7 @@ pub fn of(base: &Path, own: &AgentFence, env: &BTreeMap<String, String>) -> Fenc
     let fence = Fence {
         mode: mode(own.mode),
         read,
+        write: own.write.clone(),
         connect: own.connect.clone(),
         limits: own.limits.clone(),
         refusals: Some(below(REFUSED).join(format!("{name}.ndjson"))),

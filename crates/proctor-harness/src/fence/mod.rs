@@ -6,6 +6,7 @@ pub mod agent;
 pub(crate) mod programs;
 pub(crate) mod record;
 pub(crate) mod refusals;
+pub(crate) mod town;
 
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{Site, Snapshot, Tempo, Town};
 use crate::base::town_environment;
 use crate::halt::Halt;
+use crate::keeper::Keeper;
 use crate::launch::token;
 use crate::linux;
 use crate::origins::DAEMON;
@@ -34,23 +35,32 @@ const REST: Duration = Duration::from_millis(25);
 pub struct Builtin {
     site: Site,
     env: RwLock<BTreeMap<String, String>>,
+    keeper: OnceLock<Keeper>,
 }
 
 impl Builtin {
     /// The town of that site, not yet made.
     pub fn new(site: Site) -> Self {
         let env = town_environment(site.base.root(), &site.id, site.seed);
-        Self { site, env: RwLock::new(env) }
+        Self { site, env: RwLock::new(env), keeper: OnceLock::new() }
     }
 
     fn prepared(&self) -> bool {
         self.site.spec.rigs == RigsBy::Prepared
     }
 
+    /// Whether it was installed: its folder is there before.
+    fn is_made(&self) -> bool {
+        self.site.town().join("mayor").is_dir()
+    }
+
     fn program(&self, args: &[&str]) -> Program {
-        let town = self.site.town();
-        let cwd = if town.is_dir() { town } else { self.site.base.root().to_owned() };
-        Program::new(self.site.base.path("bin/gt"), args).env(&self.environment()).cwd(cwd).timeout(CALL_LIMIT)
+        let cwd = if self.is_made() { self.site.town() } else { self.site.base.root().to_owned() };
+        let program = Program::new(self.site.base.path("bin/gt"), args).env(&self.environment()).cwd(cwd).timeout(CALL_LIMIT);
+        match self.keeper.get() {
+            Some(keeper) => program.kept(keeper),
+            None => program,
+        }
     }
 
     async fn call(&self, program: Program) -> Result<Ended, Halt> {
@@ -113,6 +123,11 @@ impl Town for Builtin {
 
     fn environment(&self) -> BTreeMap<String, String> {
         self.env.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn enter(&self, keeper: Keeper) {
+        // It is entered once, before anything of the town is there.
+        _ = self.keeper.set(keeper);
     }
 
     fn add_environment(&self, more: BTreeMap<String, String>) {
@@ -187,7 +202,7 @@ impl Town for Builtin {
     }
 
     async fn stop(&self) -> Result<(), Halt> {
-        if !self.site.town().is_dir() {
+        if !self.is_made() {
             return Ok(());
         }
         self.gt(&["down"]).await.map(drop)

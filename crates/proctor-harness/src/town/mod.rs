@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::base::Base;
 use crate::cycle::Clock;
 use crate::halt::Halt;
+use crate::keeper::Keeper;
 use crate::landed::git::Git;
 use crate::namespace::Namespace;
 use crate::scenario::Spec;
@@ -194,6 +195,9 @@ pub trait Town: Send + Sync {
 
     /// The environment of everything in it, as fixed so far.
     fn environment(&self) -> BTreeMap<String, String>;
+
+    /// From now on this keeper starts everything of the town.
+    fn enter(&self, _keeper: Keeper) {}
 
     /// The ports that its own servers listen on.
     fn ports(&self) -> Vec<u16> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use proctor_judge::evidence::{StopKind, Time};
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::cycle::Clock;
 use crate::halt::Halt;
+use crate::keeper::Keeper;
 use crate::process::{Ended, Program};
 
 /// The file in `evidence/raw` with all calls.
@@ -45,6 +46,7 @@ pub(super) struct Calls {
     base: PathBuf,
     shell: &'static str,
     env: RwLock<BTreeMap<String, String>>,
+    keeper: OnceLock<Keeper>,
     log: PathBuf,
     clock: Clock,
 }
@@ -53,7 +55,16 @@ impl Calls {
     /// Calls of the programs in `base/bin`, written down in `raw`.
     pub(super) fn new(base: &Path, env: BTreeMap<String, String>, raw: &Path, clock: Clock) -> Self {
         let (bin, town) = (base.join("bin"), base.join("town"));
-        Self { bin, town, base: base.to_owned(), shell: PRIVATELY, env: RwLock::new(env), log: raw.join(COMMANDS), clock }
+        Self {
+            bin,
+            town,
+            base: base.to_owned(),
+            shell: PRIVATELY,
+            env: RwLock::new(env),
+            keeper: OnceLock::new(),
+            log: raw.join(COMMANDS),
+            clock,
+        }
     }
 
     /// The same calls in a town that lies elsewhere and makes its files as its owner's shell does.
@@ -69,13 +80,23 @@ impl Calls {
         self.env.write().unwrap_or_else(PoisonError::into_inner).extend(more);
     }
 
+    /// From now on this keeper makes the calls.
+    pub(super) fn enter(&self, keeper: Keeper) {
+        // It is entered once, before anything of the town is there.
+        _ = self.keeper.set(keeper);
+    }
+
     /// A call in the town's root, or in the base directory while there is no town.
     pub(super) fn program(&self, name: &str, args: &[&str]) -> Program {
-        let cwd = if self.town.is_dir() { &self.town } else { &self.base };
+        let cwd = if self.town.join("mayor").is_dir() { &self.town } else { &self.base };
         let program = self.bin.join(name).display().to_string();
         let mut all = vec!["-c", self.shell, "sh", &program];
         all.extend(args);
-        Program::new("/bin/sh", &all).env(&self.environment()).cwd(cwd).timeout(CALL)
+        let program = Program::new("/bin/sh", &all).env(&self.environment()).cwd(cwd).timeout(CALL);
+        match self.keeper.get() {
+            Some(keeper) => program.kept(keeper),
+            None => program,
+        }
     }
 
     /// Makes a call and writes it down.

@@ -20,9 +20,9 @@ pub(super) fn socket_name(town: &Path) -> String {
     format!("{plain}-{digits}")
 }
 
-/// Where a socket of that name lies; `TMUX_TMPDIR` is not set in a town.
-pub(super) fn socket_path(name: &str) -> PathBuf {
-    PathBuf::from(format!("/tmp/tmux-{}", linux::user())).join(name)
+/// Where a socket of that name lies below the folder that `TMUX_TMPDIR` names.
+pub(super) fn socket_path(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("tmux-{}", linux::user())).join(name)
 }
 
 /// The sessions that live.

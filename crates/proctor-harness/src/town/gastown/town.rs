@@ -20,6 +20,7 @@ use super::workarounds::{self, Ground, Workaround};
 use super::{collect, events, probe, process_names, settings, state, stop, tmux};
 use crate::base::town_environment;
 use crate::halt::Halt;
+use crate::keeper::Keeper;
 use crate::launch::{AgentTable, ROLES};
 use crate::scenario::RigsBy;
 use crate::town::{Program, Site, Snapshot, Tempo, Town, TownEvent, new_events};
@@ -59,9 +60,12 @@ impl Gastown {
         let root = site.base.root();
         let mut env = town_environment(root, &site.id, site.seed);
         env.extend(workarounds::environment(&rows, port.number));
+        // The common temporary folder is out of reach inside a fence.
+        let sockets = site.base.path("rt");
+        env.insert("TMUX_TMPDIR".into(), sockets.display().to_string());
         let calls = Arc::new(Calls::new(root, env, &site.raw, Arc::clone(&site.clock)));
         let name = tmux::socket_name(&site.town());
-        let socket = (name.clone(), tmux::socket_path(&name));
+        let socket = (name.clone(), tmux::socket_path(&sockets, &name));
         let reader = Mutex::new(new_reader(&site, port.number));
         Ok(Self { tending: Tending::default(), reader, socket, port, calls, programs, rows, site })
     }
@@ -142,6 +146,10 @@ impl Town for Gastown {
 
     fn environment(&self) -> BTreeMap<String, String> {
         self.calls.environment()
+    }
+
+    fn enter(&self, keeper: Keeper) {
+        self.calls.enter(keeper);
     }
 
     fn ports(&self) -> Vec<u16> {
