@@ -71,7 +71,13 @@ pub(crate) fn furnish(fence: &Fence, wanted: &Namespaces, own_processes: bool) -
         let kept = keep("bind", &one.source, one.target.clone())?;
         if one.write { &mut written } else { &mut read }.push(kept);
     }
+    let links = links(fence, &covered);
     cover(&own, &covered)?;
+    for (link, target) in links {
+        // What it leads to is kept, too, if it is listed; a link that is there again was part of a kept folder.
+        _ = link.parent().map(fs::create_dir_all);
+        _ = std::os::unix::fs::symlink(target, link);
+    }
     lay_out(&own, &read, &written)?;
     if own_processes {
         fresh_proc()?;
@@ -81,7 +87,7 @@ pub(crate) fn furnish(fence: &Fence, wanted: &Namespaces, own_processes: bool) -
         _ = std::env::set_current_dir(cwd).or_else(|_| std::env::set_current_dir("/"));
     }
     let targets = |write: bool| wanted.bind.iter().filter(move |one| one.write == write).map(|one| one.target.clone());
-    Ok(Own { read: targets(false).collect(), write: own.into_iter().chain(targets(true)).collect() })
+    Ok(Own { read: targets(false).collect(), write: own.into_iter().chain(targets(true)).collect(), hidden })
 }
 
 /// Mounts an empty folder over each covered one.
@@ -140,6 +146,13 @@ fn kept(key: &'static str, listed: Vec<PathBuf>, covered: &[PathBuf]) -> Result<
     let listed = listed.iter().filter_map(|path| fs::canonicalize(path).ok()).collect();
     let is_covered = |path: &PathBuf| covered.iter().any(|folder| path.starts_with(folder) && path != folder);
     outermost(listed).into_iter().filter(is_covered).map(|path| keep(key, &path, path.clone())).collect()
+}
+
+/// The listed paths below a covered folder that are links, and what is in them.
+fn links(fence: &Fence, covered: &[PathBuf]) -> Vec<(PathBuf, PathBuf)> {
+    let listed = fence.read.iter().chain(&fence.write);
+    let below = listed.filter(|path| covered.iter().any(|folder| path.starts_with(folder)));
+    below.filter_map(|path| Some((path.clone(), fs::read_link(path).ok()?))).collect()
 }
 
 /// Takes hold of one path, to be put at `place`.

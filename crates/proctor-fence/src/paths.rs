@@ -18,6 +18,8 @@ pub(crate) struct Own {
     pub(crate) read: Vec<PathBuf>,
     /// What may be changed.
     pub(crate) write: Vec<PathBuf>,
+    /// What looks empty, and may be looked at.
+    pub(crate) hidden: Vec<PathBuf>,
 }
 
 /// The newest version that the crate knows; what the kernel lacks of it is left out.
@@ -34,7 +36,7 @@ pub(crate) fn restrict(fence: &Fence, own: &Own) -> Result<(), FenceError> {
     ruleset = ruleset.handle_access(network(fence)).map_err(failed)?;
     ruleset = ruleset.scope(scopes(fence)).map_err(failed)?;
     let mut rules = ruleset.create().map_err(failed)?;
-    for path in readable(fence).into_iter().chain(own.read.clone()) {
+    for path in readable(fence).into_iter().chain(own.read.clone()).chain(own.hidden.clone()) {
         // What is not there cannot be read.
         if let Ok(opened) = PathFd::new(&path) {
             rules = allow(rules, opened, path.is_file(), AccessFs::from_read(NEWEST))?;

@@ -35,6 +35,8 @@ pub(crate) struct Observer {
     root: Root,
     readable: Vec<PathBuf>,
     writable: Vec<PathBuf>,
+    /// Folders that are empty inside, and may not be so outside.
+    private: Vec<PathBuf>,
     connect: Vec<u16>,
     bind: Vec<u16>,
     scoped: bool,
@@ -68,6 +70,7 @@ impl Observer {
             root,
             readable,
             writable,
+            private: own.write.clone(),
             connect: fence.connect.clone(),
             bind: fence.bind.clone(),
             scoped: fence.signals == crate::Signals::Inside,
@@ -162,11 +165,13 @@ impl Observer {
     }
 
     fn read(&self, caller: &Caller<'_>, path: &Path) -> Option<(Tried, String)> {
-        if lies_in(path, &self.readable) {
+        if lies_in(path, &self.readable) && !lies_in(path, &self.private) {
             return None;
         }
         // Hidden files are not there inside, but whoever names one that is there outside wants that one.
-        let found = caller.existing(path).or_else(|| path.exists().then(|| path.to_owned()))?;
+        let Some(found) = caller.existing(path) else {
+            return (self.enforces && path.exists()).then(|| (Tried::Read, path.to_string_lossy().into_owned()));
+        };
         (!lies_in(&found, &self.readable)).then(|| (Tried::Read, found.to_string_lossy().into_owned()))
     }
 

@@ -1,0 +1,89 @@
+//! What was refused is written down by the parent outside.
+
+use std::path::{Path, PathBuf};
+
+use proctor_fence::{Fence, Mode, Refusal, Tried};
+
+use super::place::{Place, Who, has, program, said};
+
+/// Everything that a program inside tried and may not.
+const SCRIPT: &str = "
+import os, socket
+def attempt(what):
+    try: what()
+    except OSError: pass
+for n in range(3): attempt(lambda: open('OTHER/new', 'w'))
+attempt(lambda: open('OTHER/secret').read())
+attempt(lambda: os.chmod('OTHER/secret', 0o644))
+attempt(lambda: os.kill(os.getppid(), 0))
+attempt(lambda: socket.create_connection(('127.0.0.1', 1)))
+attempt(lambda: socket.create_server(('127.0.0.1', 2)))
+attempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+attempt(lambda: open('own', 'w'))
+print('done')
+";
+
+fn refusals(path: &Path) -> Vec<Refusal> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn fence(place: &Place) -> (Fence, PathBuf) {
+    std::fs::write(place.other.join("secret"), "x").unwrap();
+    super::place::open(&place.other.join("secret"));
+    let file = place.path().join("refusals.ndjson");
+    let fence = Fence { refusals: Some(file.clone()), agent: Some("alice/refinery".into()), ..place.bare() };
+    (fence, file)
+}
+
+#[test]
+fn each_refusal_is_written_once_and_counted() {
+    let place = Place::new();
+    let Some(python) = program("python3") else { return };
+    if !has("observation") || !has("landlock-network") {
+        return;
+    }
+    let (fence, file) = fence(&place);
+    let script = SCRIPT.replace("OTHER", place.other.to_str().unwrap());
+    for who in Who::all() {
+        for mode in [Mode::On, Mode::Warn] {
+            _ = std::fs::remove_file(&file);
+            let fence = Fence { mode, ..fence.clone() };
+            let output = place.run(who, &fence, python.to_str().unwrap(), &["-I", "-c", &script]);
+            assert_eq!(said(&output), "done");
+            let rows = refusals(&file);
+            let all = |what: Tried, target: &str| {
+                let rows = rows.iter().filter(|row| row.what == what && row.target.contains(target));
+                rows.map(|row| row.count).sum::<u64>()
+            };
+            assert_eq!(all(Tried::Write, "other/new"), 3, "{rows:#?}");
+            assert_eq!(all(Tried::Read, "other/secret"), 1, "{rows:#?}");
+            assert_eq!(all(Tried::Write, "other/secret"), 1, "{rows:#?}");
+            assert_eq!(all(Tried::Signal, "proctor-fence"), 1, "{rows:#?}");
+            assert_eq!(all(Tried::Connect, "127.0.0.1:1"), 1, "{rows:#?}");
+            assert_eq!(all(Tried::Bind, "127.0.0.1:2"), 1, "{rows:#?}");
+            assert_eq!(all(Tried::Connect, "udp"), 1, "{rows:#?}");
+            assert_eq!(all(Tried::Write, "mine/own"), 0, "{rows:#?}");
+            assert!(rows.iter().all(|row| row.agent.as_deref() == Some("alice/refinery")), "{rows:#?}");
+            assert!(rows.iter().all(|row| row.program.contains("python3")), "{rows:#?}");
+            // What only warns refuses nothing.
+            assert_eq!(place.other.join("new").exists(), mode == Mode::Warn);
+            _ = std::fs::remove_file(place.other.join("new"));
+        }
+    }
+}
+
+#[test]
+fn a_hidden_file_that_is_looked_for_is_named() {
+    let place = Place::new();
+    if !has("observation") || !has("namespaces") {
+        return;
+    }
+    let (mut fence, file) = fence(&place);
+    fence.namespaces = place.fence().namespaces;
+    let secret = place.other.join("secret");
+    let output = place.run(Who::Me, &fence, "cat", &[secret.to_str().unwrap()]);
+    assert!(!output.status.success());
+    let rows = refusals(&file);
+    assert!(rows.iter().any(|row| row.what == Tried::Read && row.target == secret.to_str().unwrap()), "{rows:#?}");
+}
