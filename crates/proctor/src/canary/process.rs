@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 /// It waits for the end of its standard input, so that it ends with Proctor however Proctor ends.
@@ -15,7 +16,7 @@ impl Bystander {
     /// Starts it with the secret in its environment.
     pub(super) fn start(secret: String) -> io::Result<Self> {
         let mut command = Command::new("cat");
-        command.env("PROCTOR_CANARY", &secret).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.env("PROCTOR_CANARY", &secret).process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut bystander = Self { child: command.spawn()?, secret, settings: Vec::new() };
         bystander.settings = bystander.settings_now()?;
         Ok(bystander)
