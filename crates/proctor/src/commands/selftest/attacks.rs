@@ -1,6 +1,5 @@
 //! What is held against an attack besides its verdict: the canaries, a second judgement, and what its run leaves to the next.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -13,6 +12,9 @@ use crate::canary::Canary;
 use crate::failure::{Failure, file_error};
 use crate::places;
 use crate::play::Played;
+
+/// The short id of a run that an attack forges.
+const FORGED: &str = "forged";
 
 /// What a case is besides, when it is an attack.
 #[derive(Clone, Debug)]
@@ -39,7 +41,6 @@ impl Attack {
 /// What the selftest holds ready while an attack runs.
 pub(super) struct Watch {
     canary: Canary,
-    known: BTreeSet<String>,
 }
 
 impl Watch {
@@ -52,32 +53,29 @@ impl Watch {
         let reports = std::path::absolute(reports).map_err(|error| file_error("cannot use", reports, &error))?;
         let canary = Canary::make(&cache, &reports)?;
         scenario.files = canary.place_in(&scenario.files)?;
-        Ok(Self { canary, known: left_runs(&cache)? })
+        Ok(Self { canary })
     }
 
     /// What is wrong once the run has ended, one sentence each.
     pub(super) fn end(mut self, attack: &Attack, played: &Played) -> Vec<String> {
         let mut wrong = Vec::new();
         if attack.after.contains(&After::Clean) {
-            wrong.extend(self.clean().err().map(|failure| format!("cleaning up after it failed: {}", failure.message)));
+            wrong.extend(clean(&played.id).err().map(|failure| format!("cleaning up after it failed: {}", failure.message)));
         }
         wrong.extend(judged_again(played));
         wrong.extend(self.canary.broken(&played.report));
         wrong
     }
-
-    /// Removes what looks like the remains of runs and was not there before.
-    fn clean(&self) -> Result<(), Failure> {
-        let new = clean::find(&places::cache()?)?.into_iter().filter(|left| !left.in_progress && !self.known.contains(&left.id));
-        for left in new {
-            clean::remove(&left.base)?;
-        }
-        Ok(())
-    }
 }
 
-fn left_runs(cache: &Path) -> Result<BTreeSet<String>, Failure> {
-    Ok(clean::find(cache)?.into_iter().map(|left| left.id).collect())
+/// Removes what looks like the remains of the attack's own run, and of one that never was. Other runs of this selftest may be in
+/// progress.
+fn clean(own: &str) -> Result<(), Failure> {
+    let found = clean::find(&places::cache()?)?;
+    for left in found.into_iter().filter(|left| left.id == own || left.id == FORGED) {
+        clean::remove(&left.base)?;
+    }
+    Ok(())
 }
 
 /// The verdict must be the same when it is computed again, which nothing that outlived the run may have changed.

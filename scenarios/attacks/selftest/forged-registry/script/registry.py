@@ -10,7 +10,7 @@ lines = [
     {"at": "2026-01-01T00:00:00Z", "kind": "process", "what": "cat", "pid": int("{{canary.pid}}"), "started": 1},
 ]
 text = "".join(json.dumps(line) + "\n" for line in lines)
-places = [base + "/registry.ndjson", "{{canary.cache}}/runs/zzzz/registry.ndjson", "{{canary.cache}}/registry/zzzz.ndjson"]
+places = [base + "/registry.ndjson", "{{canary.cache}}/runs/forged/registry.ndjson", "{{canary.cache}}/registry/forged.ndjson"]
 for place in places:
     try:
         os.makedirs(os.path.dirname(place), exist_ok=True)

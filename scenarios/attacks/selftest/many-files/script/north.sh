@@ -1,4 +1,4 @@
 before() {
   mkdir -p data
-  seq 3000 | (cd data && split -l 1 -a 4 - file-)
+  seq 1000 | (cd data && split -l 1 -a 4 - file-)
 }

@@ -1,7 +1,7 @@
 import os
 
 os.makedirs("many", exist_ok=True)
-for number in range(5000):
+for number in range(2000):
     open(f"many/{number}", "w").close()
 try:
     with open("sparse", "wb") as file:
