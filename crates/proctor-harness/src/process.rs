@@ -75,6 +75,8 @@ pub struct Fenced {
     pub fence: proctor_fence::Fence,
     /// A file that does not exist yet and that the program cannot write, for what becomes [`Ended::fence`].
     pub report: PathBuf,
+    /// Where the program begins when that is a path which only the fence's namespaces bring; else [`Program::cwd`] holds.
+    pub cwd: Option<PathBuf>,
 }
 
 /// How a program ended.
@@ -267,7 +269,11 @@ impl Program {
             Place::Fenced(fenced) => {
                 let fence = fenced.fence.to_json().map_err(io::Error::other)?;
                 let mut command = Command::new(&fenced.launcher);
-                command.arg("--report").arg(&fenced.report).arg(fence).arg("--").arg(&self.program);
+                command.arg("--report").arg(&fenced.report);
+                if let Some(cwd) = &fenced.cwd {
+                    command.arg("--cwd").arg(cwd);
+                }
+                command.arg(fence).arg("--").arg(&self.program);
                 command
             }
             _ => Command::new(&self.program),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use proctor_harness::cycle::Cancel;
 use proctor_harness::exercise::{Again, again};
 use proctor_harness::scenario::{Files, Scenario, load};
-use proctor_judge::evidence::{ExerciseRecord, Time};
+use proctor_judge::evidence::{ExerciseRecord, FenceMode, Time};
 
 const SPEC: &str = r#"
 schema = 1
@@ -103,6 +103,8 @@ async fn run(name: &str) -> Option<ExerciseRecord> {
         python: Some(Path::new("/usr/bin/python3")),
         environment: &environment,
         work: root.path().join("work"),
+        fence: FenceMode::Off,
+        proctor: "/nowhere".into(),
         secret: "s".into(),
         clock: Arc::new(|| Time::UNIX_EPOCH),
     };

@@ -21,7 +21,7 @@ use super::stalled::StalledCollector;
 use super::{Progress, Services, agents};
 use crate::clean;
 use crate::exercise::python::Provided;
-use crate::exercise::{self, Ground};
+use crate::exercise::{self, Bench, Fencing, Ground};
 use crate::halt::Halt;
 use crate::landed::{TARGET, Wanted};
 use crate::launch::telemetry_key;
@@ -29,6 +29,7 @@ use crate::linux;
 use crate::process;
 use crate::scenario::{Exercise, FaultKind};
 use crate::town::{Snapshot, Tempo};
+use crate::untrusted;
 
 /// How long a process that outlived the town may take to end.
 const LEFTOVER_GRACE: Duration = Duration::from_millis(500);
@@ -195,9 +196,22 @@ impl<S: Services> Run<S> {
         self.rec.record.versions.insert("python".into(), runtime.python.version.clone());
         let spec = Arc::new(self.request.scenario.spec.clone());
         let (work, clock) = (self.root()?.join("work"), Arc::clone(&self.rec.clock));
-        let ground = Ground { spec, work, runtime, secret: self.request.secret.clone(), clock };
+        let bench = self.bench(&work, &runtime).await?.map(Arc::new);
+        let ground = Ground { spec, work, runtime, bench, secret: self.request.secret.clone(), clock };
         ground.prepare(&self.request.scenario.files, git, &self.rec.evidence.join(path::GIT)).await.map_err(Halt::of_the_town)?;
         Ok(Some(ground))
+    }
+
+    async fn bench(&self, work: &Path, runtime: &Arc<Provided>) -> Result<Option<Bench>, Halt> {
+        let fencing = Fencing {
+            mode: self.request.fence,
+            proctor: self.request.proctor.clone(),
+            limits: self.limits(),
+            hide: self.kept_unread(),
+        };
+        let (work, runtime) = (work.to_owned(), Arc::clone(runtime));
+        let set_up = move || Bench::set_up(fencing, &work, &runtime.python).map_err(|error| Halt::io("write", &work, &error));
+        untrusted::apart(set_up).await?
     }
 
     /// Stops the town, flushes telemetry, and reads the end state.

@@ -68,7 +68,7 @@ impl<S: Services> Run<S> {
     }
 
     /// The scenario's limits; no file may take more than a part of what the disk has, so that one alone does not fill it.
-    fn limits(&self) -> proctor_fence::Limits {
+    pub(crate) fn limits(&self) -> proctor_fence::Limits {
         let limits = fence::limits(&self.request.scenario.spec.limits);
         let free = self.base.as_ref().and_then(|base| disk::free(base.root())).map(|free| free / SHARE);
         proctor_fence::Limits { file_size: limits.file_size.map(|most| free.map_or(most, |free| most.min(free))), ..limits }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use proctor_judge::evidence::ExerciseRecord;
+use proctor_judge::evidence::{ExerciseRecord, FenceMode};
 
 use super::python::{self, Wanted};
-use super::{Ground, needed_by};
+use super::{Bench, Fencing, Ground, needed_by};
 use crate::cycle::{Cancel, Clock};
 use crate::halt::Halt;
 use crate::landed::git::Git;
@@ -27,6 +27,10 @@ pub struct Again<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// A fresh folder to work in; the caller removes it with [`crate::untrusted::remove`].
     pub work: PathBuf,
+    /// How the fence around each step is enforced.
+    pub fence: FenceMode,
+    /// The running executable, which sets it up.
+    pub proctor: PathBuf,
     /// What nobody else knows: folders are named by it.
     pub secret: String,
     /// The time of day.
@@ -48,7 +52,16 @@ pub async fn again(again: Again<'_>, name: &str, cancel: &Cancel) -> Result<Exer
         environment: again.environment.clone(),
     };
     let provided = python::provide(&wanted).await?;
+    let home = again.environment.get("HOME").map(PathBuf::from);
+    let fencing = Fencing {
+        mode: again.fence,
+        proctor: again.proctor,
+        limits: crate::fence::limits(&spec.limits),
+        hide: home.into_iter().chain([again.cache.to_owned()]).collect(),
+    };
+    let bench = Bench::set_up(fencing, &again.work, &provided.python).map_err(|error| Halt::io("write", &again.work, &error))?;
     let ground = Ground {
+        bench: bench.map(Arc::new),
         spec: Arc::new(spec.clone()),
         work: again.work.clone(),
         runtime: Arc::new(provided),

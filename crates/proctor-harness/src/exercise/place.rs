@@ -4,18 +4,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use proctor_judge::evidence::Skipped;
 
 use super::Ground;
+use super::bench::Bench;
 use crate::digest::sha256;
 use crate::halt::Halt;
 use crate::scenario::Exercise;
 use crate::untrusted::{self, Listing};
 
-/// Where one exercise runs.
-#[derive(Debug)]
-pub(super) struct Place {
+/// The folders of one exercise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Folders {
     /// The working directory, which all steps share.
     pub(super) work: PathBuf,
     /// `HOME`, empty when a step begins.
@@ -26,6 +28,17 @@ pub(super) struct Place {
     pub(super) repos: PathBuf,
     /// The scenario's `checks/`.
     pub(super) checks: PathBuf,
+}
+
+/// Where one exercise runs.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Where its folders are.
+    pub(super) real: Folders,
+    /// Where its steps see them.
+    pub(super) seen: Folders,
+    /// The fence around each step; absent: there is none.
+    pub(super) bench: Option<Arc<Bench>>,
     /// The interpreter.
     pub(super) python: PathBuf,
     /// Patterns of files whose opening is recorded.
@@ -46,20 +59,28 @@ impl Ground {
     /// Makes the fresh surroundings of one exercise, and says what could not be brought along from those before, by their names.
     pub(super) async fn place(&self, exercise: &Exercise) -> Result<(Place, BTreeMap<String, Skipped>), Halt> {
         let root = self.folder(&exercise.name);
-        let (work, repos) = (root.join("work"), root.join("repos"));
-        let left = |name: &String| self.folder(name).join("work");
-        let after = exercise.after.iter().map(|name| (name.clone(), left(name), work.clone()));
-        let bring = exercise.bring.iter().map(|(folder, name)| (name.clone(), left(name), work.join(folder)));
-        let copies: Vec<_> = after.chain(bring).collect();
-        let clones = (self.work.join("repos"), repos.clone());
-        let not_brought = untrusted::apart(move || bring_along(copies, &clones.0, &clones.1)).await??;
-        let place = Place {
-            work,
+        let shared = self.work.join("repos");
+        // Where a deliverable can write to clones each exercise gets its own.
+        let kept = self.bench.as_ref().is_some_and(|bench| bench.keeps_clones());
+        let copied = (!kept).then(|| root.join("repos"));
+        let real = Folders {
+            work: root.join("work"),
             home: root.join("home"),
             tmp: root.join("tmp"),
-            env: self.environment(&repos),
-            repos,
+            repos: copied.clone().unwrap_or_else(|| shared.clone()),
             checks: self.work.join("checks"),
+        };
+        let left = |name: &String| self.folder(name).join("work");
+        let after = exercise.after.iter().map(|name| (name.clone(), left(name), real.work.clone()));
+        let bring = exercise.bring.iter().map(|(folder, name)| (name.clone(), left(name), real.work.join(folder)));
+        let copies: Vec<_> = after.chain(bring).collect();
+        let not_brought = untrusted::apart(move || bring_along(copies, copied.map(|to| (shared, to)))).await??;
+        let seen = self.bench.as_ref().map_or_else(|| real.clone(), |bench| bench.seen(&real));
+        let place = Place {
+            env: self.environment(&seen.repos),
+            real,
+            seen,
+            bench: self.bench.clone(),
             python: self.runtime.python.program.clone(),
             watch: self.spec.watch.clone(),
             before: None,
@@ -82,7 +103,10 @@ impl Ground {
 
 /// Copies what exercises before left, each `(name, from, to)`, and the clones. What deliverables made is left out where it is odd; of
 /// the clones nothing is.
-fn bring_along(copies: Vec<(String, PathBuf, PathBuf)>, clones: &Path, repos: &Path) -> Result<BTreeMap<String, Skipped>, Halt> {
+fn bring_along(
+    copies: Vec<(String, PathBuf, PathBuf)>,
+    clones: Option<(PathBuf, PathBuf)>,
+) -> Result<BTreeMap<String, Skipped>, Halt> {
     let copied = |from: &Path, to: &Path| untrusted::copy(from, to).map_err(|error| Halt::io("write", to, &error));
     let mut not_brought: BTreeMap<String, Skipped> = BTreeMap::new();
     for (name, from, to) in copies {
@@ -91,15 +115,17 @@ fn bring_along(copies: Vec<(String, PathBuf, PathBuf)>, clones: &Path, repos: &P
             not_brought.entry(name).or_default().extend(skipped);
         }
     }
-    copied(clones, repos)?;
+    if let Some((from, to)) = clones {
+        copied(&from, &to)?;
+    }
     Ok(not_brought)
 }
 
 impl Place {
     /// Empties `HOME` and `TMPDIR`, makes the working directory if it is not there, and lists it unless the last step's listing is known.
     pub(super) async fn refresh(&mut self) -> Result<Listing, Halt> {
-        let folders = [self.home.clone(), self.tmp.clone()];
-        let (work, before) = (self.work.clone(), self.before.take());
+        let folders = [self.real.home.clone(), self.real.tmp.clone()];
+        let (work, before) = (self.real.work.clone(), self.before.take());
         untrusted::apart(move || {
             for folder in &folders {
                 untrusted::remove(folder).map_err(|error| Halt::io("remove", folder, &error))?;
@@ -114,7 +140,7 @@ impl Place {
 
     /// Lists the working directory as a step left it.
     pub(super) async fn look(&self) -> Result<Listing, Halt> {
-        let work = self.work.clone();
+        let work = self.real.work.clone();
         untrusted::apart(move || untrusted::list(&work)).await
     }
 }

@@ -1,14 +1,16 @@
 //! Runs one step of an exercise and records what happened: exit code, streams, files, opened files, facts.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use proctor_judge::evidence::{FileState, StepRecord, Time};
+use proctor_judge::evidence::{FenceGap, FileState, Refusal, StepRecord, Time};
 
 use super::place::Place;
 use super::strays;
+use crate::fence::refusals;
 use crate::halt::Halt;
 use crate::linux::{self, Opens};
 use crate::process::{Ended, Program};
@@ -25,9 +27,19 @@ const DRAIN: Duration = Duration::from_millis(20);
 /// its neighbours and nothing that a deliverable put into the working directory or into `HOME`.
 const CHECKER: &str = "import runpy, sys; sys.path.insert(0, sys.argv[1]); sys.argv[:] = sys.argv[2:]; runpy.run_path(sys.argv[0], run_name='__main__')";
 
+/// In an exercise's folder, where no step sees it: the file in which the fence's parent reports, and the folder of what it refused.
+const REPORT: &str = "fence.json";
+const REFUSED: &str = "refused";
+/// What is open to steps without a fence.
+const NO_FENCE: &str = "Deliverables can read and change every file of this user.";
+/// How `proctor-fence` ends, and how its message begins, when it cannot set up the fence.
+const FENCE_REFUSED: i32 = 2;
+const FENCE_SAYS: &str = "proctor-fence: ";
+
 /// A step that can be run: its command line with real paths.
 struct Ready {
     by: &'static str,
+    /// As the step sees it.
     script: PathBuf,
     args: Vec<String>,
 }
@@ -39,6 +51,8 @@ struct Seen {
     opened: Vec<String>,
     opened_lost: bool,
     left_behind: Vec<String>,
+    refused: Vec<Refusal>,
+    open: Vec<FenceGap>,
 }
 
 /// Whether a file name matches a pattern in which `*` stands for any characters.
@@ -57,15 +71,16 @@ pub(super) type Missing = String;
 impl Place {
     fn ready(&self, step: &Step, facts: &BTreeMap<String, String>) -> Result<Ready, Missing> {
         let (by, script, args) = match (&step.checker, &step.subject) {
-            (Some(command), _) => ("checker", command.first().map(|name| self.checks.join(name)), command.get(1..)),
+            (Some(command), _) => ("checker", command.first().map(|name| self.seen.checks.join(name)), command.get(1..)),
             (None, Some(command)) => {
                 let (rig, script) = (command.first(), command.get(1));
-                let path = rig.zip(script).map(|(rig, script)| self.repos.join(rig).join(script));
+                let path = rig.zip(script).map(|(rig, script)| self.real.repos.join(rig).join(script));
                 if let (Some(path), Some(rig), Some(script)) = (&path, rig, script)
                     && !path.is_file()
                 {
                     return Err(format!("{script} is not on main of {rig}"));
                 }
+                let path = rig.zip(script).map(|(rig, script)| self.seen.repos.join(rig).join(script));
                 ("subject", path, command.get(2..))
             }
             (None, None) => ("checker", None, None),
@@ -92,10 +107,10 @@ impl Place {
         };
         let before = self.refresh().await?;
         let since = linux::uptime();
-        let mut opens = Opens::watch(&self.work, |path| self.is_watched(path)).map_err(|error| {
+        let mut opens = Opens::watch(&self.real.work, |path| self.is_watched(path)).map_err(|error| {
             Halt::environment(format!("opened files cannot be watched: {error}")).hint("raise fs.inotify.max_user_instances")
         })?;
-        let ended = match run_and_drain(self.program(&ready, limit), &mut opens).await {
+        let ended = match run_and_drain(self.program(&ready, limit)?, &mut opens).await {
             // The arguments come from the scenario and from facts that a checker found in a deliverable's files.
             Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::ArgumentListTooLong) => {
                 return Ok(Err(format!(
@@ -105,34 +120,82 @@ impl Place {
             }
             ended => ended.map_err(|error| Halt::environment(format!("{} cannot be started: {error}", self.python.display())))?,
         };
-        let root = self.work.parent().unwrap_or(&self.work).to_owned();
-        let left_behind = untrusted::apart(move || strays::end(&root, since)).await?;
+        self.is_fenced(&ended)?;
         let (opened, opened_lost) =
             opens.take().map_err(|error| Halt::environment(format!("opened files cannot be read: {error}")))?;
         let opened = opened.iter().filter(|path| self.is_watched(path)).map(|path| shown(path)).collect();
-        let seen = Seen { before, after: self.look().await?, opened, opened_lost, left_behind };
+        let left_behind = self.left_behind(&ended, since).await?;
+        let (refused, open) = (refusals::read(&self.root().join(REFUSED)), self.open(&ended));
+        let seen = Seen { before, after: self.look().await?, opened, opened_lost, left_behind, refused, open };
         let record = self.record(step, &ready, &ended, limit, &seen, now);
         self.before = Some(seen.after);
         Ok(Ok(record))
+    }
+
+    /// What outlived the step, by the fence's parent and by where it stands.
+    async fn left_behind(&self, ended: &Ended, since: f64) -> Result<Vec<String>, Halt> {
+        let known = ended.fence.iter().flat_map(|fence| fence.leftovers.iter().map(|left| left.command.clone()));
+        let mut left: Vec<String> = known.collect();
+        let root = self.root();
+        left.extend(untrusted::apart(move || strays::end(&root, since)).await?);
+        Ok(left)
+    }
+
+    /// A step whose fence could not be set up did not run at all.
+    fn is_fenced(&self, ended: &Ended) -> Result<(), Halt> {
+        // Whoever was ended by force wrote nothing.
+        if self.bench.is_none() || ended.fence.is_some() || ended.code != Some(FENCE_REFUSED) {
+            return Ok(());
+        }
+        let said = ended.said();
+        match said.strip_prefix(FENCE_SAYS) {
+            Some(why) => Err(Halt::environment(format!("a step cannot be run inside its fence: {why}")).hint("proctor doctor")),
+            None => Ok(()),
+        }
+    }
+
+    /// What is open to a step: what the kernel did not give its fence, or all of it.
+    fn open(&self, ended: &Ended) -> Vec<FenceGap> {
+        let gap = |what: &str, why: &str, open: &str| FenceGap { what: what.into(), why: why.into(), open: open.into() };
+        match (&self.bench, &ended.fence) {
+            (None, _) => vec![gap("fence", "there was none", NO_FENCE)],
+            (Some(_), fence) => {
+                let missing = fence.iter().flat_map(|fence| &fence.missing);
+                missing.map(|missing| gap(&missing.what, &missing.why, &missing.open)).collect()
+            }
+        }
+    }
+
+    /// The exercise's own folder.
+    fn root(&self) -> PathBuf {
+        self.real.work.parent().unwrap_or(&self.real.work).to_owned()
     }
 
     fn is_watched(&self, path: &Path) -> bool {
         path.file_name().is_some_and(|name| self.watch.iter().any(|pattern| matches(pattern, &name.to_string_lossy())))
     }
 
-    fn program(&self, ready: &Ready, limit: Duration) -> Program {
-        let isolated: &[&str] = if ready.by == "checker" { &["-I", "-B", "-u", "-c", CHECKER] } else { &[] };
-        let mut program = Program::new(&self.python, isolated).env(&self.env).cwd(&self.work).timeout(limit);
-        if ready.by == "checker" {
-            program.args.push(self.checks.display().to_string());
+    fn program(&self, ready: &Ready, limit: Duration) -> Result<Program, Halt> {
+        let is_checker = ready.by == "checker";
+        let isolated: &[&str] = if is_checker { &["-I", "-B", "-u", "-c", CHECKER] } else { &[] };
+        let mut program = Program::new(&self.python, isolated).env(&self.env).cwd(&self.real.work).timeout(limit);
+        if is_checker {
+            program.args.push(self.seen.checks.display().to_string());
         }
         program.args.push(ready.script.display().to_string());
         program.args.extend(ready.args.clone());
-        program.env.insert("HOME".into(), self.home.display().to_string());
-        program.env.insert("TMPDIR".into(), self.tmp.display().to_string());
+        program.env.insert("HOME".into(), self.seen.home.display().to_string());
+        program.env.insert("TMPDIR".into(), self.seen.tmp.display().to_string());
         program.limit = LIMIT;
         program.end_group = true;
-        program
+        let Some(bench) = &self.bench else { return Ok(program) };
+        let (report, refused) = (self.root().join(REPORT), self.root().join(REFUSED));
+        for path in [&report, &refused] {
+            untrusted::remove(path).map_err(|error| Halt::io("remove", path, &error))?;
+        }
+        fs::create_dir(&refused).map_err(|error| Halt::io("make", &refused, &error))?;
+        let fence = bench.fence(&self.real, is_checker, refused.join("step.ndjson"));
+        Ok(program.fenced(bench.fenced(fence, &self.real, report)))
     }
 
     fn record(&self, step: &Step, ready: &Ready, ended: &Ended, limit: Duration, seen: &Seen, now: Time) -> StepRecord {
@@ -160,14 +223,17 @@ impl Place {
             opened_lost: seen.opened_lost,
             facts,
             left_behind: seen.left_behind.clone(),
+            refused: seen.refused.clone(),
+            open: seen.open.clone(),
         }
     }
 
     /// The command line without this machine's paths, so that the same run gives the same evidence anywhere.
     fn shown_command(&self, ready: &Ready) -> Vec<String> {
         let script = ready.script.display().to_string();
-        let script =
-            script.replace(&self.repos.display().to_string(), "$REPO").replace(&self.checks.display().to_string(), "$CHECKS");
+        let script = script
+            .replace(&self.seen.repos.display().to_string(), "$REPO")
+            .replace(&self.seen.checks.display().to_string(), "$CHECKS");
         ["$PYTHON".to_owned(), script].into_iter().chain(ready.args.iter().cloned()).collect()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Skipped, Time};
+use super::{FenceGap, Refusal, Skipped, Time};
 
 /// The record of one exercise.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +61,12 @@ pub struct StepRecord {
     /// Command lines of the processes that it left behind and that were ended before the next step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<String>,
+    /// What the fence around it refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refusal>,
+    /// What the fence around it left open: what the kernel did not give, or all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<FenceGap>,
 }
 
 /// A file after a step.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::Known;
 use crate::checks::{merged_as, subject_of};
-use crate::evidence::{ExerciseRecord, SkippedFile, SkippedRow, StepRecord, path};
+use crate::evidence::{ExerciseRecord, Refusal, SkippedFile, SkippedRow, StepRecord, path};
 use crate::next;
 use crate::summary::{Finding, Level};
 use crate::wording::{at_path, count, quoted, short_agent};
@@ -17,6 +17,7 @@ pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
     let mut findings = runtime(known);
     findings.extend(skipped(known));
     findings.extend(left_behind(known));
+    findings.extend(refused(known));
     findings.extend(known.run.skipped.rows.iter().map(|row| town_file(known, row)));
     findings
 }
@@ -114,6 +115,31 @@ fn left_behind(known: &Known<'_>) -> Vec<Finding> {
             .detail("meaning", "each was ended before the next step began")
     };
     deeds.into_iter().map(finding).collect()
+}
+
+/// What a deliverable reached for and the fence around its step refused.
+fn refused(known: &Known<'_>) -> Vec<Finding> {
+    let mut deeds = Deeds::new();
+    for (_, record) in known.run.exercises.values() {
+        for step in &record.steps {
+            let things: Vec<String> = step.refused.iter().map(refused_thing).collect();
+            let number = step.refused.iter().map(|refused| refused.count).sum();
+            // What a checker may not reach is the scenario's affair, not the deliverable's before it.
+            let owner = if step.by == "subject" { subject_of(step) } else { None };
+            add(&mut deeds, owner, &record.name, &things, number);
+        }
+    }
+    let finding = |(owner, deed): (Option<(String, String)>, Deed)| {
+        let title = format!("{} was refused by the fence {}", named(owner.as_ref()), count_of(deed.count, "time"));
+        finding(known, "fence.refused", title, owner, &deed)
+            .expected("a program that reaches for its working directory, HOME and TMPDIR, and for nothing else of this machine")
+    };
+    deeds.into_iter().map(finding).collect()
+}
+
+fn refused_thing(refused: &Refusal) -> String {
+    let times = if refused.count > 1 { format!(", {} times", refused.count) } else { String::new() };
+    format!("{} {}{times}", refused.tried, quoted(&refused.target, 80))
 }
 
 fn finding(known: &Known<'_>, id: &str, title: String, owner: Option<(String, String)>, deed: &Deed) -> Finding {

@@ -1,6 +1,6 @@
 //! What deliverables leave behind or change while they run is named with whose it is, and is nobody else's fault.
 
-use proctor_judge::evidence::{RuntimeChange, RuntimeRecord, Skipped, SkippedRow, path};
+use proctor_judge::evidence::{Refusal, RuntimeChange, RuntimeRecord, Skipped, SkippedRow, path};
 use proctor_judge::outcome::Outcome;
 use proctor_judge::summary::{CheckStatus, Finding, Level, Summary};
 
@@ -92,4 +92,27 @@ fn files_of_the_town_that_were_not_collected_are_named() {
     let text = all_of(found(&summary, "evidence.skipped"));
     assert!(text.contains("alice/furiosa") && text.contains("(a link)"), "{text}");
     assert_eq!(summary.outcome, Outcome::Passed);
+}
+
+#[test]
+fn what_the_fence_refused_a_deliverable_is_named_with_commit_and_agent() {
+    let mut world = World::passing();
+    let refused = Refusal {
+        at: super::world::t(6.2),
+        agent: None,
+        program: "/usr/bin/python3".into(),
+        tried: "write".into(),
+        target: "/tmp/run/repos/bob/bob.py".into(),
+        count: 2,
+    };
+    world.step("bob").refused = vec![refused.clone()];
+    world.step("flip").refused = vec![refused];
+    let summary = world.judged();
+    let all: Vec<String> = summary.findings.iter().filter(|finding| finding.id == "fence.refused").map(all_of).collect();
+    assert_eq!(all.len(), 2, "{all:?}");
+    for part in ["bob/bob.py was refused by the fence 2 times", "write \"/tmp/run/repos/bob/bob.py\", 2 times", "by bob/rust"] {
+        assert!(all.iter().any(|text| text.contains(part)), "{part} in {all:?}");
+    }
+    assert!(all.iter().any(|text| text.starts_with("a checker was refused") && !text.contains("merged as")), "{all:?}");
+    assert_eq!(summary.outcome, Outcome::Passed, "what was refused alone decides nothing");
 }

@@ -441,6 +441,8 @@ fn exercise() -> ExerciseRecord {
         opened_lost: false,
         facts: BTreeMap::new(),
         left_behind: Vec::new(),
+        refused: Vec::new(),
+        open: Vec::new(),
     };
     let mut flip = step("flip", "checker", &["$PYTHON", "$CHECKS/flip_bit.py", "message.sig"], 0);
     flip.facts.insert("text".into(), "Meet me at midnight.".into());

@@ -9,6 +9,7 @@ use proctor_harness::scenario::Scenario;
 use proctor_judge::evidence::{ExerciseRecord, RunRecord, StepRecord};
 
 use super::RunArg;
+use super::fence::FenceChoice;
 use crate::failure::{Failure, code, file_error};
 use crate::personality::environment;
 use crate::{places, scenarios, signals, terminal};
@@ -33,6 +34,8 @@ pub(crate) struct Args {
     /// Python interpreter that already has the packages
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
+    #[command(flatten)]
+    fence: FenceChoice,
     /// Print the record as JSON
     #[arg(long)]
     json: bool,
@@ -44,6 +47,8 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let scenario = scenario_of(args, &run_dir)?;
     let cache = places::cache()?;
     let work = cache.join("exercises").join(uuid::Uuid::new_v4().to_string());
+    let proctor =
+        std::env::current_exe().map_err(|error| Failure::environment(format!("cannot find the running program: {error}")))?;
     let cancel = Cancel::new();
     signals::watch(&cancel)?;
     let again = Again {
@@ -53,6 +58,8 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         python: args.python.as_deref(),
         environment: &environment(),
         work: work.clone(),
+        fence: args.fence.mode(),
+        proctor,
         secret: uuid::Uuid::new_v4().to_string(),
         clock: Arc::new(chrono::Utc::now),
     };

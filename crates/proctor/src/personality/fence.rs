@@ -16,7 +16,7 @@ use crate::failure::code;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Said when the arguments are not understood.
-const USAGE: &str = "call it as `proctor-fence [--report FILE] FENCE -- COMMAND ARGS…`, or as `proctor-fence --keeper FENCE` with a \
+const USAGE: &str = "call it as `proctor-fence [--report FILE] [--cwd FOLDER] FENCE -- COMMAND ARGS…`, or as `proctor-fence --keeper FENCE` with a \
                      keeper's line as standard input; FENCE is JSON, @FILE, or fd:NUMBER";
 
 /// What is asked for.
@@ -55,20 +55,28 @@ impl Asked {
 fn parse(arguments: &[OsString]) -> Option<Asked> {
     match arguments {
         [flag, fence] if flag == "--keeper" => Some(Asked::Keep { fence: fence.to_str()?.to_owned() }),
-        [flag, report, rest @ ..] if flag == "--report" => asked(rest, Some(report.into())),
-        rest => asked(rest, None),
+        [flag, report, rest @ ..] if flag == "--report" => placed(rest, Some(report.into())),
+        rest => placed(rest, None),
+    }
+}
+
+/// The folder in which the command begins, as it is seen inside, and the rest.
+fn placed(arguments: &[OsString], report: Option<PathBuf>) -> Option<Asked> {
+    match arguments {
+        [flag, cwd, rest @ ..] if flag == "--cwd" => asked(rest, report, Some(cwd.into())),
+        rest => asked(rest, report, None),
     }
 }
 
 /// The fence's argument and the command.
-fn asked(arguments: &[OsString], report: Option<PathBuf>) -> Option<Asked> {
+fn asked(arguments: &[OsString], report: Option<PathBuf>, cwd: Option<PathBuf>) -> Option<Asked> {
     let [fence, dashes, program, args @ ..] = arguments else { return None };
     let fence = fence.to_str().filter(|_| dashes == "--")?.to_owned();
     let command = Command {
         program: program.clone(),
         args: args.to_vec(),
         env: std::env::vars_os().collect(),
-        cwd: None,
+        cwd,
         grace: GRACE,
         clock: chrono::Utc::now,
     };

@@ -69,7 +69,10 @@ async fn fill(about: &About, wanted: &Wanted, temporary: &Path, place: &Path) ->
         return Err(Halt::environment(message).hint("see whether pip is configured to install elsewhere: `pip config list`"));
     }
     let (version, base) = (about.version.clone(), about.executable.clone());
-    let answer = Python { program: place.join("bin/python"), version, base, packages: inspected.packages };
+    // What lies in the environment itself lies at its place afterwards.
+    let outside = inspected.folders.into_iter().filter(|folder| !folder.starts_with(temporary));
+    let folders = outside.chain([place.to_owned()]).collect();
+    let answer = Python { program: place.join("bin/python"), version, base, packages: inspected.packages, folders };
     put_in_place(answer, temporary.to_owned(), place.to_owned()).await
 }
 

@@ -24,6 +24,7 @@ use crate::halt::Halt;
 use crate::untrusted::apart;
 use interpreter::{About, ask, find};
 use manifest::Manifest;
+use requirements::Inspected;
 pub use watched::Watched;
 
 /// How long to wait before asking again whether another run still makes the environment.
@@ -44,6 +45,8 @@ pub struct Python {
     pub base: PathBuf,
     /// Installed packages and their versions.
     pub packages: BTreeMap<String, String>,
+    /// Where it, its library and its packages lie: what whoever runs it must be able to read.
+    pub folders: Vec<PathBuf>,
 }
 
 /// What a Python is looked for and made with.
@@ -117,7 +120,8 @@ async fn named_interpreter(named: &Path, wanted: &Wanted) -> Result<Provided, Ha
         );
     }
     let (program, base) = (about.executable.clone(), about.executable);
-    Ok(provided(Python { program, version: about.version, base, packages: inspected.packages }, None))
+    let Inspected { packages, folders, .. } = inspected;
+    Ok(provided(Python { program, version: about.version, base, packages, folders }, None))
 }
 
 /// What stands at an environment's place.

@@ -1,7 +1,7 @@
 //! Whether the requirements are really in an environment: their versions fit, and they can be imported.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -12,7 +12,7 @@ use crate::halt::Halt;
 /// Lists the packages, and what is wrong with each requirement in `sys.argv`. What pip understands and the standard of requirements does
 /// not (a path, an address) is left to pip.
 const INSPECT: &str = r#"
-import importlib, importlib.machinery, json, re, sys
+import importlib, importlib.machinery, json, os, re, sys, sysconfig
 from importlib import metadata
 try:
     from packaging.requirements import Requirement
@@ -60,12 +60,18 @@ def wrong(text):
 
 problems = {text: wrong(text) for text in sys.argv[1:]}
 packages = {d.metadata["Name"]: d.version for d in metadata.distributions() if d.metadata["Name"]}
-json.dump({"packages": packages, "wrong": [f"{text}: {why}" for text, why in problems.items() if why]}, out)
+own = [sys.prefix] if sys.prefix != sys.base_prefix else []
+own += [os.path.dirname(path) for path in (sys.executable, os.path.realpath(sys.executable))]
+own += [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+own += [sysconfig.get_config_var("LIBDIR")] + [path for path in sys.path if path]
+json.dump({"folders": sorted({path for path in own if path and os.path.exists(path)}), "packages": packages, "wrong": [f"{text}: {why}" for text, why in problems.items() if why]}, out)
 "#;
 
 /// What is in an environment.
 #[derive(Debug, Deserialize)]
 pub(super) struct Inspected {
+    /// Where the interpreter, its library and its packages lie.
+    pub(super) folders: Vec<PathBuf>,
     /// Installed packages and their versions.
     pub(super) packages: BTreeMap<String, String>,
     /// Requirements that are not met, each with the reason.
