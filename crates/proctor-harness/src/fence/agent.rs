@@ -136,7 +136,15 @@ mod tests {
 
     fn own(private: bool) -> AgentFence {
         let read = vec![PathBuf::from("/opt/agent")];
-        AgentFence { mode: FenceMode::On, private, folders: false, read, connect: vec![1, 2], limits: Limits::default() }
+        AgentFence {
+            mode: FenceMode::On,
+            private,
+            folders: false,
+            read,
+            write: Vec::new(),
+            connect: vec![1, 2],
+            limits: Limits::default(),
+        }
     }
 
     #[test]
