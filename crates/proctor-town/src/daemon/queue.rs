@@ -24,6 +24,28 @@ enum Merged {
     Conflict(String),
 }
 
+/// Pushes the target and, with it, removes the branch that is merged now, so that nothing is left to push once the issue is
+/// closed. The branch stays when somebody pushed more to it meanwhile, and when the first attempt failed, since a branch that is
+/// gone already lets git refuse all of a push.
+fn push(git: &Git<'_>, mr: &MergeRequest, head: &str, with_branch: bool) -> Result<()> {
+    let target = format!("{head}:refs/heads/{}", mr.target);
+    let lease = format!("--force-with-lease=refs/heads/{}:{}", mr.branch, mr.commit);
+    let gone = format!(":refs/heads/{}", mr.branch);
+    let args = ["push", "--quiet", &lease, "origin", &target, &gone];
+    git.run(if with_branch { &args } else { &args[..5] }).map(drop)
+}
+
+/// Believes the origin, not the push.
+fn arrived(git: &Git<'_>, mr: &MergeRequest, head: &str) -> Result<bool> {
+    let there = git.run(&["ls-remote", "origin", &format!("refs/heads/{}", mr.target)])?;
+    if there.split_whitespace().next() == Some(head) {
+        return Ok(true);
+    }
+    let kept = format!("refs/remotes/origin/{}", mr.target);
+    git.run(&["fetch", "--quiet", "--no-tags", "origin", &format!("+refs/heads/{}:{kept}", mr.target)])?;
+    Ok(git.verdict(&["merge-base", "--is-ancestor", head, &kept])?.0)
+}
+
 impl Daemon {
     /// Wakes the merge thread of a rig, making it when there is none.
     pub(crate) fn wake_queue(self: &Arc<Self>, rig: &str) {
@@ -80,29 +102,22 @@ impl Daemon {
         let upstream = format!("refs/remotes/origin/{}", mr.target);
         let committer = format!("{name} <{}> {} +0000", git::email(&name), (self.caller.clock)().timestamp());
         let mut last = String::new();
-        for _ in 0..PUSHES {
+        for attempt in 0..PUSHES {
             git.run(&["fetch", "--quiet", "--no-tags", "origin", &format!("+refs/heads/{}:{upstream}", mr.target)])?;
             let head = match rebase::rebase(&git, &upstream, &mr.commit, &committer)? {
                 Rebased::Onto(head) => head,
                 Rebased::Conflict(files) => return Ok(Merged::Conflict(format!("conflict in {}", files.join(", ")))),
             };
-            match git.run(&["push", "--quiet", "origin", &format!("{head}:refs/heads/{}", mr.target)]) {
-                Ok(_) => return self.verify(&git, mr, head),
-                Err(error) => last = error.to_string(),
+            let pushed = push(&git, mr, &head, attempt == 0);
+            if arrived(&git, mr, &head)? {
+                if let Err(error) = pushed {
+                    self.log(&format!("branch {} stays: {error}", mr.branch));
+                }
+                return Ok(Merged::As(head));
             }
+            last = pushed.err().map_or_else(|| "the origin does not have it".to_string(), |error| error.to_string());
         }
         Err(TownError::Refused { message: format!("push to {} failed: {last}", mr.target), hint: None })
-    }
-
-    /// Believes the origin, not the push.
-    fn verify(&self, git: &Git<'_>, mr: &MergeRequest, head: String) -> Result<Merged> {
-        let there = git.run(&["ls-remote", "origin", &format!("refs/heads/{}", mr.target)])?;
-        if there.split_whitespace().next() != Some(head.as_str()) {
-            let kept = format!("refs/remotes/origin/{}", mr.target);
-            git.run(&["fetch", "--quiet", "--no-tags", "origin", &format!("+refs/heads/{}:{kept}", mr.target)])?;
-            git.run(&["merge-base", "--is-ancestor", &head, &kept])?;
-        }
-        Ok(Merged::As(head))
     }
 
     fn record_merge(&self, town: &mut Town, mr: &MergeRequest, commit: &str) -> Result<()> {
@@ -115,11 +130,6 @@ impl Daemon {
         self.log(&format!("merged {} ({}) as {commit}", mr.id, mr.issue));
         let dir = town.rig_repo(&mr.rig);
         let git = Git::of_daemon(&self.caller, &dir, &refinery);
-        // The work is on the target now; its own branch is only kept when somebody pushed more to it meanwhile.
-        let lease = format!("--force-with-lease=refs/heads/{}:{}", mr.branch, mr.commit);
-        if let Err(error) = git.run(&["push", "--quiet", &lease, "origin", &format!(":refs/heads/{}", mr.branch)]) {
-            self.log(&format!("branch {} stays: {error}", mr.branch));
-        }
         let _ = git.run(&["update-ref", "-d", &git::submitted_ref(&mr.commit)]);
         Ok(())
     }
