@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast;
 
 use crate::fault::{Fault, FaultState};
-use crate::journal::{Exchange, Journal, JournalError};
+use crate::journal::{Exchange, Journal, JournalError, Written};
 use crate::script::Scripts;
 use crate::server;
 
@@ -107,6 +107,12 @@ impl Gateway {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.inner.journal.count()
+    }
+
+    /// Every file of the journal as this gateway wrote it so far.
+    #[must_use]
+    pub fn written(&self) -> Vec<Written> {
+        self.inner.journal.written()
     }
 
     /// Hands the journal to the disk.

@@ -10,9 +10,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
 
 use crate::caller::Sender;
+use crate::conversation::hex;
 
 /// Rows that a subscriber may lag behind before it misses some.
 const BACKLOG: usize = 4096;
@@ -73,6 +75,22 @@ pub struct Exchange {
     /// Folder of the whole `request.json` and `answer.json` or `answer.sse`, relative to the journal's folder.
     pub body: Option<String>,
 }
+
+/// A file of the journal as it was written: whoever keeps it can tell later whether the file is still the one that the gateway wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Relative to the journal's folder.
+    pub file: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of them, lower-case hex.
+    pub sha256: String,
+    /// Number of rows of `exchanges.ndjson`.
+    pub records: Option<u64>,
+}
+
+/// Name of the rows' file.
+const ROWS: &str = "exchanges.ndjson";
 
 /// Why the journal is not whole.
 #[derive(Debug, thiserror::Error)]
@@ -152,6 +170,11 @@ struct State {
     /// What is kept of whom.
     shares: BTreeMap<String, Share>,
     failure: Option<String>,
+    /// Of the rows.
+    sum: Sha256,
+    size: u64,
+    /// Bodies, by name.
+    bodies: BTreeMap<String, Written>,
 }
 
 impl Journal {
@@ -159,13 +182,14 @@ impl Journal {
     pub(crate) fn begin(dir: &Path) -> Result<Self, JournalError> {
         let bodies = dir.join("bodies");
         fs::create_dir_all(&bodies).map_err(|e| JournalError::write(&bodies, &e))?;
-        let path = dir.join("exchanges.ndjson");
+        let path = dir.join(ROWS);
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(|e| JournalError::write(&path, &e))?;
         let length = file.metadata().map_err(|e| JournalError::write(&path, &e))?.len();
         if length > 0 {
             return Err(JournalError::Occupied { path });
         }
-        let state = State { file, count: 0, misses: Vec::new(), shares: BTreeMap::new(), failure: None };
+        let (sum, written, shares) = (Sha256::new(), BTreeMap::new(), BTreeMap::new());
+        let state = State { file, count: 0, misses: Vec::new(), shares, failure: None, sum, size: 0, bodies: written };
         let (rows, _) = broadcast::channel(BACKLOG);
         Ok(Self { dir: dir.to_owned(), path, state: Mutex::new(state), rows })
     }
@@ -185,10 +209,10 @@ impl Journal {
         share.rows += 1;
         let has_room = share.add(bodies, row.agent.is_empty());
         row.body = has_room.then(|| folder.clone());
-        let kept = if has_room { self.write_bodies(&folder, bodies) } else { Ok(()) };
+        let kept = if has_room { self.write_bodies(&mut state, &folder, bodies) } else { Ok(()) };
         let written = kept.and_then(|()| {
             finish(&mut row);
-            self.write_row(&mut state.file, &row)
+            self.write_row(&mut state, &row)
         });
         if let Err(error) = written {
             state.failure.get_or_insert_with(|| error.to_string());
@@ -219,22 +243,37 @@ impl Journal {
         left.map(|(agent, share)| (agent.clone(), share.left_out)).collect()
     }
 
-    fn write_bodies(&self, folder: &str, bodies: &Bodies) -> Result<(), JournalError> {
-        let folder = self.dir.join(folder);
+    fn write_bodies(&self, state: &mut State, name: &str, bodies: &Bodies) -> Result<(), JournalError> {
+        let folder = self.dir.join(name);
         fs::create_dir_all(&folder).map_err(|e| JournalError::write(&folder, &e))?;
         let files = [("request.json".to_owned(), &bodies.request), (format!("answer.{}", bodies.answer_kind), &bodies.answer)];
-        for (name, content) in files {
-            let path = folder.join(name);
+        for (file, content) in files {
+            let path = folder.join(&file);
             fs::write(&path, content).map_err(|e| JournalError::write(&path, &e))?;
+            let file = format!("{name}/{file}");
+            let written =
+                Written { file: file.clone(), size: content.len() as u64, sha256: hex(&Sha256::digest(content)), records: None };
+            state.bodies.insert(file, written);
         }
         Ok(())
     }
 
-    fn write_row(&self, file: &mut File, row: &Exchange) -> Result<(), JournalError> {
+    fn write_row(&self, state: &mut State, row: &Exchange) -> Result<(), JournalError> {
         let mut line = serde_json::to_vec(row).map_err(|e| JournalError::write(&self.path, &e.into()))?;
         line.push(b'\n');
         // One write per row: a killed process leaves whole rows.
-        file.write_all(&line).map_err(|e| JournalError::write(&self.path, &e))
+        state.file.write_all(&line).map_err(|e| JournalError::write(&self.path, &e))?;
+        state.sum.update(&line);
+        state.size += line.len() as u64;
+        Ok(())
+    }
+
+    /// Every file as it was written so far.
+    pub(crate) fn written(&self) -> Vec<Written> {
+        let state = self.lock();
+        let sha256 = hex(&state.sum.clone().finalize());
+        let rows = Written { file: ROWS.to_owned(), size: state.size, sha256, records: Some(state.count) };
+        state.bodies.values().cloned().chain([rows]).collect()
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Exchange> {

@@ -25,6 +25,6 @@ pub use agent::Agent;
 pub use caller::{AskSender, Caller, Sender};
 pub use fault::{Fault, FaultError};
 pub use gateway::{Clock, Config, Gateway, GatewayError};
-pub use journal::{Exchange, JournalError};
+pub use journal::{Exchange, JournalError, Written};
 pub use script::{Merge, ScriptProblem, Scripts, Town, World};
 pub use server::refusal;

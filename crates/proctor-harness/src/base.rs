@@ -1,22 +1,19 @@
-//! The base directory of a run, and the registry of everything that the run makes, entered before it is made.
+//! The base directory of a run. Everything in it is entered in the run's registry before it is made (see [`crate::registry`]).
 //!
 //! It is short and canonical: socket paths are limited to 107 bytes, and a town below somebody's town would be captured by it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::fs;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
 use proctor_judge::evidence::Time;
-use serde::{Deserialize, Serialize};
 
 use crate::halt::Halt;
 use crate::linux;
 use crate::namespace::Holder;
+use crate::registry::{Entry, Registry};
 
-/// The registry's file in a base directory.
-pub const REGISTRY: &str = "registry.ndjson";
 /// The folder of base directories in Proctor's cache.
 pub const RUNS: &str = "runs";
 /// The folder in a base directory where Proctor's own git keeps what is on its way.
@@ -38,28 +35,11 @@ pub fn short_id(random: u32) -> String {
     (0..4).map(|_| next()).collect()
 }
 
-/// One entry of the registry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// When it was entered: before the thing was made.
-    pub at: Time,
-    /// `owner`, `directory`, `link`, `process`, `listener`; outside the base directory `file`, `tmux_socket`, `tmux_variable`, `port`.
-    pub kind: String,
-    /// The path, command or address.
-    pub what: String,
-    /// A process's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pid: Option<u32>,
-    /// When that process began, in clock ticks since boot.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started: Option<u64>,
-}
-
 /// The base directory of a run that is in progress.
 #[derive(Debug)]
 pub struct Base {
     root: PathBuf,
-    registry: File,
+    registry: Registry,
 }
 
 impl Base {
@@ -86,36 +66,22 @@ impl Base {
             let message = format!("the path {} is too long for a socket ({SOCKET_PATH_LIMIT} bytes)", socket.display());
             return Err(Halt::environment(message).hint("set XDG_CACHE_HOME to a shorter path"));
         }
-        fs::DirBuilder::new().mode(0o700).create(&root).map_err(|error| Halt::io("make", &root, &error))?;
-        let begun = Self::begin(root.clone(), owner, report, now);
-        if begun.is_err() {
-            // A folder without a registry belongs to nobody, so that nothing would ever remove it.
-            _ = fs::remove_dir_all(&root);
-        }
-        begun
-    }
-
-    /// The registry appears under its name with its owner in it: without one, a run that begins would look like one that was left.
-    fn begin(root: PathBuf, owner: Holder, report: &Path, now: Time) -> Result<Self, Halt> {
-        let draft = root.join("registry.new");
-        let file = OpenOptions::new().create_new(true).append(true).open(&draft);
-        let registry = file.map_err(|error| Halt::io("make", &draft, &error))?;
-        let base = Self { root, registry };
         let (pid, started) = (Some(owner.pid), Some(owner.started));
-        base.enter(Entry { at: now, kind: "owner".into(), what: report.display().to_string(), pid, started })?;
-        let name = base.path(REGISTRY);
-        fs::rename(&draft, &name).map_err(|error| Halt::io("make", &name, &error))?;
-        Ok(base)
+        let entry = Entry { at: now, kind: "owner".into(), what: report.display().to_string(), pid, started };
+        let registry = Registry::begin(&root, &entry)?;
+        if let Err(error) = fs::DirBuilder::new().mode(0o700).create(&root) {
+            registry.discard();
+            return Err(Halt::io("make", &root, &error));
+        }
+        Ok(Self { root, registry })
     }
 
-    /// Enters what is about to be made. One line is one write, so that entries of several tasks do not mix.
+    /// Enters what is about to be made.
     ///
     /// # Errors
     /// When the registry cannot be written; the thing must not be made then.
     pub fn enter(&self, entry: Entry) -> Result<(), Halt> {
-        let mut line = serde_json::to_string(&entry).map_err(|error| Halt::harness(error.to_string()))?;
-        line.push('\n');
-        (&self.registry).write_all(line.as_bytes()).map_err(|error| Halt::io("write", &self.root.join(REGISTRY), &error))
+        self.registry.enter(&entry)
     }
 
     /// Enters and makes a folder below the base, readable by the user only.
@@ -158,15 +124,6 @@ impl Base {
     }
 }
 
-/// The registry of a base directory. A last line that was cut off by a crash is passed over.
-///
-/// # Errors
-/// When there is no registry.
-pub fn registry(root: &Path) -> io::Result<Vec<Entry>> {
-    let lines = BufReader::new(File::open(root.join(REGISTRY))?).lines();
-    Ok(lines.map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()).collect())
-}
-
 /// The variable that every process of a run carries, with the run's short id: what ends, counts or clears away processes knows them by it.
 pub const RUN_ID: &str = "PROCTOR_RUN_ID";
 
@@ -205,6 +162,7 @@ pub fn town_environment(root: &Path, id: &str, seed: u64) -> BTreeMap<String, St
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+    use crate::registry;
 
     #[test]
     fn everything_is_in_the_registry_and_a_second_run_cannot_take_the_place() {
@@ -213,7 +171,8 @@ mod tests {
         let base = Base::create(cache.path(), "7k3f", Path::new("/r"), now).unwrap();
         base.folder("town", now).unwrap();
         base.link("bin", Path::new("/nowhere"), now).unwrap();
-        let kinds: Vec<String> = registry(base.root()).unwrap().into_iter().map(|e| e.kind).collect();
+        let kinds: Vec<String> =
+            registry::read(&registry::file_of(base.root())).unwrap().entries.into_iter().map(|e| e.kind).collect();
         assert_eq!(kinds, ["owner", "directory", "link"]);
         assert!(Base::create(cache.path(), "7k3f", Path::new("/r"), now).is_err());
     }
@@ -225,14 +184,6 @@ mod tests {
         let halt = Base::create(&deep, "7k3f", Path::new("/r"), Time::UNIX_EPOCH).unwrap_err();
         assert!(halt.message.contains("too long"), "{halt}");
         assert!(halt.hint.is_some());
-    }
-
-    #[test]
-    fn a_cut_last_line_of_the_registry_does_not_hide_the_others() {
-        let cache = tempfile::tempdir().unwrap();
-        let base = Base::create(cache.path(), "7k3f", Path::new("/r"), Time::UNIX_EPOCH).unwrap();
-        OpenOptions::new().append(true).open(base.path(REGISTRY)).unwrap().write_all(b"{\"at\":\"20").unwrap();
-        assert_eq!(registry(base.root()).unwrap().len(), 1);
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub async fn examine(town: TownKind, places: Places<'_>) -> Result<Vec<Line>, Ha
     }
     lines.push(machine::namespaces(places.environment).await);
     lines.extend(fence::lines(&proctor_fence::support()));
-    lines.extend(leftovers(&clean::find(places.cache)?));
+    lines.extend(leftovers(&clean::find(places.cache)?.left));
     if real {
         lines.extend(sockets::breakers());
     }
@@ -125,7 +125,7 @@ mod tests {
     use crate::clean::LeftProcess;
 
     fn left(in_progress: bool, processes: usize) -> Left {
-        let process = |pid| LeftProcess { pid, command: "sleep 9".into(), agent: None };
+        let process = |pid| LeftProcess { pid, started: 1, command: "sleep 9".into(), agent: None };
         Left {
             id: "7k3f".into(),
             base: "/base".into(),

@@ -179,6 +179,12 @@ impl ProcessHandle {
         process(wanted.pid).filter(|found| found.started == wanted.started).map(|_| Self(handle))
     }
 
+    /// Asks it to end, or (`hard`) ends it; `false` when it is gone already or may not be signalled. Another process that has its id by
+    /// now is never meant.
+    pub fn end(&self, hard: bool) -> bool {
+        rustix::process::pidfd_send_signal(&self.0, if hard { Signal::KILL } else { Signal::TERM }).is_ok()
+    }
+
     /// Whether it has not ended: a zombie has.
     pub fn lives(&self) -> bool {
         let mut asked = [PollFd::new(&self.0, PollFlags::IN)];

@@ -2,14 +2,16 @@
 //!
 //! The registry has each before it is set, with what it was, so that whoever cleans can put it back, whatever became of the run.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{self, Base};
+use crate::base::Base;
 use crate::cycle::Clock;
 use crate::halt::Halt;
+use crate::registry;
 
 /// The kind of registry entry; its `what` is a [`Variable`] as JSON.
 const KIND: &str = "tmux_variable";
@@ -25,6 +27,13 @@ struct Variable {
     /// What it was before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<String>,
+    /// The program that set it. What stands under its name in the base directory by then may be anybody's.
+    #[serde(default = "on_the_path")]
+    tmux: PathBuf,
+}
+
+fn on_the_path() -> PathBuf {
+    PathBuf::from("tmux")
 }
 
 /// Sets variables in the server on `socket`. One that does not run yet gets them from whoever starts it: then they are entered only.
@@ -32,14 +41,16 @@ struct Variable {
 /// # Errors
 /// When the registry cannot be written, or the server refuses.
 pub(crate) fn set(base: &Base, clock: &Clock, socket: &Path, with: &[(String, String)]) -> Result<(), Halt> {
-    let (root, socket) = (base.root(), socket.display().to_string());
-    let runs = ask(root, &socket, &["show-environment", "-g"]).is_some();
+    let socket = socket.display().to_string();
+    let tmux = &fs::read_link(base.path("bin/tmux")).unwrap_or_else(|_| on_the_path());
+    let runs = ask(tmux, &socket, &["show-environment", "-g"]).is_some();
     for (name, value) in with {
-        let before = value_of(root, &socket, name);
-        let variable = Variable { socket: socket.clone(), name: name.clone(), set: value.clone(), before };
+        let before = value_of(tmux, &socket, name);
+        let (name, set) = (name.clone(), value.clone());
+        let variable = Variable { socket: socket.clone(), name: name.clone(), set, before, tmux: tmux.clone() };
         let what = serde_json::to_string(&variable).map_err(|error| Halt::harness(error.to_string()))?;
         base.note(KIND, &what, clock())?;
-        if runs && ask(root, &socket, &["set-environment", "-g", name, value]).is_none() {
+        if runs && ask(tmux, &socket, &["set-environment", "-g", &name, value]).is_none() {
             let halt = Halt::environment(format!("the tmux server on {socket} does not take the variable {name}"));
             return Err(halt.hint(format!("try `tmux -S {socket} set-environment -g {name} x` by hand")));
         }
@@ -49,29 +60,27 @@ pub(crate) fn set(base: &Base, clock: &Clock, socket: &Path, with: &[(String, St
 
 /// Puts back what a run set, by its registry. What is not as the run set it any more is somebody else's by now.
 pub(crate) fn put_back(root: &Path) {
-    let entries = base::registry(root).unwrap_or_default();
+    let entries = registry::read(&registry::file_of(root)).unwrap_or_default().entries;
     for variable in entries.iter().filter(|entry| entry.kind == KIND).filter_map(|entry| serde_json::from_str(&entry.what).ok()) {
-        let Variable { socket, name, set, before } = variable;
-        if value_of(root, &socket, &name) != Some(set) {
+        let Variable { socket, name, set, before, tmux } = variable;
+        if value_of(&tmux, &socket, &name) != Some(set) {
             continue;
         }
         _ = match before {
-            Some(before) => ask(root, &socket, &["set-environment", "-g", &name, &before]),
-            None => ask(root, &socket, &["set-environment", "-gu", &name]),
+            Some(before) => ask(&tmux, &socket, &["set-environment", "-g", &name, &before]),
+            None => ask(&tmux, &socket, &["set-environment", "-gu", &name]),
         };
     }
 }
 
-fn value_of(root: &Path, socket: &str, name: &str) -> Option<String> {
-    let shown = ask(root, socket, &["show-environment", "-g", name])?;
+fn value_of(tmux: &Path, socket: &str, name: &str) -> Option<String> {
+    let shown = ask(tmux, socket, &["show-environment", "-g", name])?;
     shown.trim_end_matches('\n').strip_prefix(name)?.strip_prefix('=').map(str::to_owned)
 }
 
-/// What the run's own tmux says; absent when it fails.
-fn ask(root: &Path, socket: &str, args: &[&str]) -> Option<String> {
-    let own = root.join("bin/tmux");
-    let mut command = if own.exists() { Command::new(own) } else { Command::new("tmux") };
-    let output = command.args(["-S", socket]).args(args).stdin(Stdio::null()).output().ok()?;
+/// What tmux says; absent when it fails.
+fn ask(tmux: &Path, socket: &str, args: &[&str]) -> Option<String> {
+    let output = Command::new(tmux).args(["-S", socket]).args(args).stdin(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
@@ -105,7 +114,7 @@ mod tests {
         }
 
         fn has(&self, name: &str) -> Option<String> {
-            value_of(Path::new("/nowhere"), &self.socket().display().to_string(), name)
+            value_of(&on_the_path(), &self.socket().display().to_string(), name)
         }
     }
 
@@ -122,11 +131,11 @@ mod tests {
         let clock: Clock = Arc::new(|| Time::UNIX_EPOCH);
         let base = Base::create(cache.path(), "7k3f", Path::new("/r"), Time::UNIX_EPOCH).unwrap();
         let socket = server.socket().display().to_string();
-        ask(base.root(), &socket, &["set-environment", "-g", "HAD", "old = value"]).unwrap();
+        ask(&on_the_path(), &socket, &["set-environment", "-g", "HAD", "old = value"]).unwrap();
         let with = ["HAD", "NEW", "OTHERS"].map(|name| (name.to_owned(), "http://run".to_owned()));
         set(&base, &clock, &server.socket(), &with).unwrap();
         assert!(with.iter().all(|(name, value)| server.has(name).as_ref() == Some(value)));
-        ask(base.root(), &socket, &["set-environment", "-g", "OTHERS", "http://next-run"]).unwrap();
+        ask(&on_the_path(), &socket, &["set-environment", "-g", "OTHERS", "http://next-run"]).unwrap();
         put_back(base.root());
         let now = ["HAD", "NEW", "OTHERS"].map(|name| server.has(name));
         assert_eq!(now, [Some("old = value".to_owned()), None, Some("http://next-run".to_owned())]);
@@ -138,7 +147,7 @@ mod tests {
         let clock: Clock = Arc::new(|| Time::UNIX_EPOCH);
         let base = Base::create(cache.path(), "7k3f", Path::new("/r"), Time::UNIX_EPOCH).unwrap();
         set(&base, &clock, &cache.path().join("none"), &[("A".to_owned(), "b".to_owned())]).unwrap();
-        assert!(base::registry(base.root()).unwrap().iter().any(|entry| entry.kind == KIND));
+        assert!(registry::read(&registry::file_of(base.root())).unwrap().entries.iter().any(|entry| entry.kind == KIND));
         put_back(base.root());
     }
 }

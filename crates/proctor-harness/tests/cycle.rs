@@ -10,7 +10,7 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use proctor_harness::Halt;
 use proctor_harness::cycle::{
-    AgentCounts, Cancel, GatewaySpec, Progress, Prompted, Request, RunEnd, Services, TelemetryAddresses, run,
+    AgentCounts, Cancel, GatewaySpec, Progress, Prompted, Request, RunEnd, Services, ServicesEnd, TelemetryAddresses, run,
 };
 use proctor_harness::origins::OriginsSpec;
 use proctor_harness::scenario::{Origins, load, template};
@@ -113,8 +113,9 @@ impl Services for Edge {
         Ok(())
     }
 
-    async fn stop(&self) {
+    async fn stop(&self) -> ServicesEnd {
         *self.stopped.lock().unwrap() += 1;
+        ServicesEnd::default()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::checks::{self, Case, Judged};
 use crate::error::JudgeError;
 use crate::evidence::{ExerciseRecord, RigGit, StepRecord};
 use crate::findings::{self, Known};
-use crate::plan::{Check, Plan};
+use crate::plan::Plan;
 use crate::run::Run;
 use crate::summary::{
     CheckStatus, CommitSummary, ExerciseSummary, FileSummary, IssueSummary, Level, PhaseSummary, RigSummary, RunInfo,
@@ -15,17 +15,17 @@ use crate::summary::{
 use crate::telemetry::Telemetry;
 use crate::verdict::{self, Signals};
 use crate::wording::{round, seconds};
-use crate::{agents, landed, queries};
+use crate::{Options, agents, landed, queries, sealing};
 
-/// The summary of the run in `dir`, by its own checks or by `changed` ones.
-pub(crate) fn summary(dir: &Path, changed: Option<&[Check]>) -> Result<Summary, JudgeError> {
-    let run = Run::read(dir)?;
+/// The summary of the run in `dir`, by its own checks or by other ones.
+pub(crate) fn summary(dir: &Path, options: &Options) -> Result<Summary, JudgeError> {
+    let run = Run::read_expecting(dir, options.expected())?;
     let telemetry = Telemetry::open(&run);
     let agents = agents::all(&run, &telemetry);
     let landed = landed::clauses(&run);
     let plan = run.plan.clone().unwrap_or_else(|| unplanned(&run));
     let case = Case { run: &run, telemetry: &telemetry, agents: &agents, plan: &plan };
-    let checks = checks::judge(&case, changed.unwrap_or(&plan.checks));
+    let checks = checks::judge(&case, options.checks.as_deref().unwrap_or(&plan.checks));
     let outcome = Signals::of(&run, &landed, &checks).outcome();
     let findings = findings::all(&Known::new(&case, &landed, &checks, outcome));
     let headline = verdict::headline(&run, outcome, &landed, &checks, &findings);
@@ -42,6 +42,7 @@ pub(crate) fn summary(dir: &Path, changed: Option<&[Check]>) -> Result<Summary, 
         queries: queries::answers(&telemetry),
         totals: totals(&run, &telemetry, verdict::totals(&agents)),
         versions: run.record.versions.clone(),
+        seal: sealing::summary(&run),
         landed,
         agents,
         checks: checks.into_iter().map(|c: Judged| c.summary).collect(),

@@ -78,6 +78,8 @@ pub mod path {
     pub const RAW: &str = "raw";
     /// [`super::SkippedRow`] rows: what was left out when the town's files were collected.
     pub const SKIPPED: &str = "skipped.ndjson";
+    /// [`crate::seal::Seal`]: every file with its size and sum.
+    pub const SEALED: &str = crate::seal::SEALED;
 }
 
 /// The key of [`RunRecord::notes`] that names the agent that filled the disk, and with how much: `north/polecats/rust 35.2 MB`.
@@ -130,6 +132,9 @@ pub struct RunRecord {
     pub versions: BTreeMap<String, String>,
     /// Ports, paths and limits worth knowing when reading the evidence.
     pub notes: BTreeMap<String, String>,
+    /// Whether the version that made the run seals its evidence when the run has ended (see [`crate::seal`]).
+    #[serde(default)]
+    pub seals: bool,
 }
 
 /// One of phases 1 to 7 as it went.

@@ -9,6 +9,7 @@ pub mod lanes;
 pub mod outcome;
 pub mod picture;
 pub mod plan;
+pub mod seal;
 pub mod summary;
 pub mod terminal;
 
@@ -28,6 +29,7 @@ mod opened;
 mod queries;
 mod report;
 mod run;
+mod sealing;
 mod telemetry;
 mod verdict;
 mod wording;
@@ -46,6 +48,17 @@ pub use telemetry::{Claims, counted_for};
 pub struct Options {
     /// Checks to judge by in place of those in `plan.json`. One that needs an exercise that was not done is `unknown`.
     pub checks: Option<Vec<plan::Check>>,
+    /// The seal as the harness that made the run holds it in memory, so that an edit of the evidence since is noticed whatever else
+    /// was edited with it.
+    pub seal: Option<seal::Seal>,
+    /// The digest of the seal that a person wrote down: 64 hexadecimal digits.
+    pub digest: Option<String>,
+}
+
+impl Options {
+    fn expected(&self) -> seal::Expected<'_> {
+        seal::Expected { seal: self.seal.as_ref(), digest: self.digest.as_deref() }
+    }
 }
 
 /// The verdict over one run, and what the reports show beside it.
@@ -57,12 +70,13 @@ pub struct Judgement {
 
 /// Judges the run whose folder (the one that holds `evidence/`) is `run_dir`.
 ///
-/// Evidence that is missing or was cut short by the end of the run makes answers `unknown`, never failed.
+/// Evidence that is missing or was cut short by the end of the run makes answers `unknown`, never failed. So does evidence that is not
+/// what was sealed, and such a run is never passed.
 ///
 /// # Errors
 /// When `evidence/run.json` cannot be read, or was written in a format that this version does not know.
 pub fn judge(run_dir: &Path, options: &Options) -> Result<Judgement, JudgeError> {
-    assemble::summary(run_dir, options.checks.as_deref()).map(|summary| Judgement { summary })
+    assemble::summary(run_dir, options).map(|summary| Judgement { summary })
 }
 
 /// Writes the reports into `run_dir`: `01-otel-reset.md` to `08-recommendations.md`, `README.md`, `report.html`,

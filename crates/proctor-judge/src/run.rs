@@ -16,6 +16,7 @@ use crate::evidence::{
     RigGit, RunRecord, RuntimeRecord, SCHEMA_VERSION, Session, Sign, SkippedRow, path,
 };
 use crate::plan::Plan;
+use crate::seal::{self, Expected, State, Verified};
 
 /// Rows of one file and how far they could be read.
 #[derive(Clone, Debug)]
@@ -77,13 +78,29 @@ pub(crate) struct Run {
     pub(crate) skipped: Rows<SkippedRow>,
     /// Files that could not be read whole, with the reason.
     pub(crate) unread: Vec<(String, String)>,
+    /// The evidence compared with its seal.
+    pub(crate) seal: Verified,
 }
 
 impl Run {
     /// Reads the run in `dir`.
     pub(crate) fn read(dir: &Path) -> Result<Self, JudgeError> {
-        let record = read_record(dir)?;
-        let mut reader = Reader { evidence: dir.join("evidence"), unread: Vec::new() };
+        Self::read_expecting(dir, Expected::default())
+    }
+
+    /// Reads the run in `dir`, of whose seal something is known. Files that differ from the seal count as not read.
+    pub(crate) fn read_expecting(dir: &Path, expected: Expected<'_>) -> Result<Self, JudgeError> {
+        let verified = seal::verify(dir, expected);
+        let record = match read_record(dir) {
+            Err(JudgeError::NotARun { .. } | JudgeError::Read { .. } | JudgeError::Malformed { .. })
+                if verified.state != State::Unsealed =>
+            {
+                nameless(verified.run_id.as_deref())
+            }
+            record => record?,
+        };
+        let seal = sealed_as(verified, &record);
+        let mut reader = Reader { evidence: dir.join("evidence"), unread: Vec::new(), seal: &seal };
         let (exchanges, other_requests) = split(reader.rows(path::EXCHANGES));
         Ok(Self {
             dir: dir.to_path_buf(),
@@ -108,7 +125,13 @@ impl Run {
             runtime: reader.json(path::RUNTIME),
             skipped: reader.rows(path::SKIPPED),
             unread: reader.unread,
+            seal,
         })
+    }
+
+    /// Whether `run.json`, which says what became of the run, is not what was sealed.
+    pub(crate) fn is_record_damaged(&self) -> bool {
+        self.seal.change(&format!("evidence/{}", path::RUN)).is_some()
     }
 
     /// Seconds from the run's beginning to `at`.
@@ -240,19 +263,66 @@ fn read_record(dir: &Path) -> Result<RunRecord, JudgeError> {
     serde_json::from_slice(&text).map_err(|source| JudgeError::Malformed { path: file, source })
 }
 
+/// What stands in for a record that cannot be read: the seal knows only which run it was.
+fn nameless(run_id: Option<&str>) -> RunRecord {
+    let unknown = || "unknown".to_owned();
+    RunRecord {
+        schema: SCHEMA_VERSION,
+        id: run_id.map_or_else(unknown, str::to_owned),
+        run_id: run_id.map_or_else(unknown, str::to_owned),
+        scenario: unknown(),
+        title: "a run whose record is damaged".into(),
+        town: unknown(),
+        models: unknown(),
+        seed: 0,
+        command: unknown(),
+        started_at: crate::evidence::Time::UNIX_EPOCH,
+        ended_at: None,
+        phases: Vec::new(),
+        stopped: None,
+        delivery: None,
+        leftovers: Vec::new(),
+        fence: None,
+        losses: Vec::new(),
+        signals: Vec::new(),
+        versions: BTreeMap::new(),
+        notes: BTreeMap::new(),
+        seals: true,
+    }
+}
+
+/// A run that ended and seals its evidence has a seal; and a seal belongs to one run.
+fn sealed_as(verified: Verified, record: &RunRecord) -> Verified {
+    let why = match (&verified.state, &verified.run_id) {
+        (State::Unsealed, _) if record.seals && record.ended_at.is_some() => {
+            format!("evidence/{} is not there, although the run ended", path::SEALED)
+        }
+        (State::Sealed { .. }, Some(run_id)) if *run_id != record.run_id => {
+            format!("evidence/{} is the seal of another run, {run_id}", path::SEALED)
+        }
+        _ => return verified,
+    };
+    Verified { state: State::Broken { why }, ..verified }
+}
+
 #[derive(serde::Deserialize)]
 struct SchemaOnly {
     schema: u32,
 }
 
 /// Reads files below `evidence/` and remembers what it could not read.
-struct Reader {
+struct Reader<'a> {
     evidence: PathBuf,
     unread: Vec<(String, String)>,
+    seal: &'a Verified,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn bytes(&mut self, name: &str) -> Option<Vec<u8>> {
+        if let Some(change) = self.seal.change(&format!("evidence/{name}")) {
+            self.note(name, &change.what.to_string());
+            return None;
+        }
         match fs::read(self.evidence.join(name)) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == ErrorKind::NotFound => {

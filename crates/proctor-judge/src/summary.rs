@@ -51,6 +51,39 @@ pub struct Summary {
     pub totals: Totals,
     /// Name and version of everything that took part.
     pub versions: BTreeMap<String, String>,
+    /// Whether the evidence is what the run wrote.
+    #[serde(default)]
+    pub seal: SealSummary,
+}
+
+/// The evidence compared with its seal, `evidence/sealed.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SealSummary {
+    /// The answer.
+    pub status: SealStatus,
+    /// The digest of the sealed list, 64 hexadecimal digits; absent when there is no seal that can be believed.
+    pub digest: Option<String>,
+    /// Number of files that were sealed.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Number of files that are missing, changed, or not the run's.
+    pub changed: u64,
+    /// Why the evidence is not what was sealed, or was never sealed.
+    pub why: Option<String>,
+}
+
+/// Whether evidence is what was sealed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SealStatus {
+    /// Every file is there as the run wrote it, and no other.
+    Sealed,
+    /// Something differs.
+    Changed,
+    /// The run was killed before it was sealed, or was made by a version that sealed nothing.
+    #[default]
+    Never,
 }
 
 /// Which run, of what, how.

@@ -27,7 +27,11 @@ impl Telemetry {
     /// Opens the store of `run`; a store that cannot be opened answers nothing and says why.
     pub(crate) fn open(run: &Run) -> Self {
         let dir = run.dir.join("evidence").join(path::TELEMETRY);
-        let store = Store::open_read_only(&dir).map_err(|error| in_run(&error.to_string(), run));
+        let journal = format!("evidence/{}/journal.bin", path::TELEMETRY);
+        let store = match run.seal.change(&journal) {
+            Some(change) => Err(format!("{journal} {}", change.what)),
+            None => Store::open_read_only(&dir).map_err(|error| in_run(&error.to_string(), run)),
+        };
         let logs = store.as_ref().map_or_else(|_| Vec::new(), |s| s.logs(TimeRange::ALL));
         let points = store.as_ref().map_or_else(|_| Vec::new(), |s| s.points(TimeRange::ALL));
         let newest = points.iter().map(|p| p.time).max();

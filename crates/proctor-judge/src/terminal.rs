@@ -7,6 +7,7 @@ pub use comparison::comparison;
 pub use finding::{finding, findings};
 
 use crate::outcome::Outcome;
+use crate::sealing::in_words;
 use crate::summary::{ClauseSummary, EvidenceKind, Finding, Level, Summary};
 use crate::wording::{after, count, dollars, duration, grouped, short_count};
 
@@ -34,6 +35,7 @@ pub fn render(summary: &Summary, report: &str, style: Style, width: usize) -> St
     page.line("");
     page.line(&format!("  report  {report}"));
     page.line(&format!("  look    proctor view {}", summary.run.id));
+    page.line(&format!("  sealed  {}", in_words(&summary.seal)));
     if summary.outcome != Outcome::Passed {
         page.line(&format!("  repeat  {}", summary.run.command));
     }

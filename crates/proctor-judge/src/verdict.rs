@@ -30,6 +30,10 @@ pub(crate) struct Signals {
     pub(crate) check_unknown: bool,
     /// Something of the town was lost at the end: the run cannot pass.
     pub(crate) lost: bool,
+    /// Some evidence is not what was sealed.
+    pub(crate) damaged: bool,
+    /// The run's record is among it, so that nothing that it says of the run's end counts.
+    pub(crate) record_damaged: bool,
 }
 
 impl Signals {
@@ -47,11 +51,16 @@ impl Signals {
             check_failed: any(CheckStatus::Failed),
             check_unknown: any(CheckStatus::Unknown) || run.plan.is_none(),
             lost: !run.record.losses.is_empty(),
+            damaged: run.seal.is_damaged(),
+            record_damaged: run.is_record_damaged(),
         }
     }
 
     /// The outcome: the first of the list in `docs/exit-codes.md` that is true.
     pub(crate) fn outcome(&self) -> Outcome {
+        if self.record_damaged {
+            return Outcome::Unknown;
+        }
         match self.stopped {
             Some(StopKind::Cancelled) => return Outcome::Cancelled,
             Some(StopKind::Environment) => return Outcome::EnvironmentError,
@@ -63,6 +72,8 @@ impl Signals {
         let own = self.by_product();
         match own {
             Outcome::Passed => own,
+            // Without the damage it might have passed, and then nobody was to blame.
+            Outcome::Unknown if self.damaged => own,
             _ if self.missed => Outcome::HarnessError,
             _ if self.provider_down => Outcome::ProviderError,
             _ => own,
@@ -83,7 +94,7 @@ impl Signals {
             Some(false) => Outcome::NotLanded,
             _ if self.check_failed => Outcome::Failed,
             None => Outcome::Unknown,
-            Some(true) if self.check_unknown || self.lost => Outcome::Unknown,
+            Some(true) if self.check_unknown || self.lost || self.damaged => Outcome::Unknown,
             Some(true) => Outcome::Passed,
         }
     }
@@ -156,6 +167,7 @@ pub(crate) fn headline(run: &Run, outcome: Outcome, landed: &[ClauseSummary], ch
             let what = unlanded(run);
             first.map_or_else(|| format!("{what} did not land."), |title| format!("{what} did not land: {title}."))
         }
+        Outcome::Unknown if run.seal.is_damaged() => crate::sealing::headline(run).unwrap_or_else(|| reason(run, first)),
         Outcome::Unknown if unfired(run).is_some() => {
             let name = unfired(run).map(|fault| fault.name.as_str()).unwrap_or_default();
             format!("The planned fault `{name}` never fired, so that this run does not show what it was made to show.")
@@ -250,6 +262,10 @@ mod tests {
             (Signals { landed: None, ..passing() }, Outcome::Unknown),
             (Signals { killed: true, ..passing() }, Outcome::Unknown),
             (Signals { fault_missing: true, ..passing() }, Outcome::Unknown),
+            (Signals { damaged: true, ..passing() }, Outcome::Unknown),
+            (Signals { damaged: true, check_failed: true, ..passing() }, Outcome::Failed),
+            (Signals { damaged: true, missed: true, ..passing() }, Outcome::Unknown),
+            (Signals { record_damaged: true, stopped: Some(StopKind::Environment), ..passing() }, Outcome::Unknown),
             (Signals { fault_missing: true, check_failed: true, ..passing() }, Outcome::Unknown),
             (Signals { stopped: Some(StopKind::Environment), ..passing() }, Outcome::EnvironmentError),
             (Signals { stopped: Some(StopKind::Provider), ..passing() }, Outcome::ProviderError),
@@ -290,6 +306,8 @@ mod tests {
             check_failed: true,
             check_unknown: true,
             lost: true,
+            damaged: true,
+            record_damaged: false,
         };
         assert_eq!(everything.outcome(), Outcome::Cancelled);
         let timeout = Signals { stopped: Some(StopKind::Timeout), missed: false, provider_down: false, ..everything };

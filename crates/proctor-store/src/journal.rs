@@ -14,6 +14,7 @@ use crate::error::StoreError;
 use crate::record::{Time, time_to_nanos};
 use crate::store::SyncPolicy;
 use crate::syncing::Syncing;
+use crate::written::{Sum, Written};
 
 /// Name of the journal in a store's folder.
 pub(crate) const FILE: &str = "journal.bin";
@@ -53,6 +54,9 @@ pub(crate) struct Writer {
     path: PathBuf,
     file: Arc<File>,
     len: u64,
+    /// Of all that was appended, the beginning included.
+    sum: Sum,
+    frames: u64,
     /// Absent when every append is synced at once.
     syncing: Option<Syncing>,
     /// A failed write could not be undone: nothing may follow it.
@@ -76,7 +80,9 @@ impl Writer {
                 Some(Syncing::begin(Arc::clone(&file), delay).map_err(StoreError::io("start a thread to sync", &path))?)
             }
         };
-        Ok(Self { path, file, len: MAGIC.len() as u64, syncing, broken: false })
+        let mut sum = Sum::default();
+        sum.add(MAGIC);
+        Ok(Self { path, file, len: MAGIC.len() as u64, sum, frames: 0, syncing, broken: false })
     }
 
     /// Appends one entry whole, or leaves the journal as it was. An earlier entry that could not be synced meanwhile is told here.
@@ -91,6 +97,8 @@ impl Writer {
             return Err(StoreError::io("write", &self.path)(source));
         }
         self.len += frame.len() as u64;
+        self.sum.add(&frame);
+        self.frames += 1;
         match &self.syncing {
             Some(syncing) => syncing.written(),
             None => self.unsynced()?.sync()?,
@@ -108,6 +116,11 @@ impl Writer {
     fn tell_failure(&self) -> Result<(), StoreError> {
         let failure = self.syncing.as_ref().and_then(Syncing::failure);
         failure.map_or(Ok(()), |source| Err(StoreError::io("sync", &self.path)(source)))
+    }
+
+    /// The journal as it was written so far.
+    pub(crate) fn written(&self) -> Written {
+        self.sum.written(FILE, Some(self.frames))
     }
 
     /// Bytes of whole frames, the beginning included.
@@ -270,7 +283,15 @@ mod tests {
         let (_reader, pipe) = std::io::pipe().unwrap();
         let file = Arc::new(File::from(std::os::fd::OwnedFd::from(pipe)));
         let syncing = Syncing::begin(Arc::clone(&file), std::time::Duration::ZERO).unwrap();
-        let mut writer = Writer { path: PathBuf::from(FILE), file, len: 0, syncing: Some(syncing), broken: false };
+        let mut writer = Writer {
+            path: PathBuf::from(FILE),
+            file,
+            len: 0,
+            sum: Sum::default(),
+            frames: 0,
+            syncing: Some(syncing),
+            broken: false,
+        };
         writer.append(&Entry::default()).unwrap();
         while writer.unsynced().is_ok() {
             std::thread::yield_now();

@@ -18,6 +18,7 @@ mod segment;
 mod store;
 mod syncing;
 mod table;
+mod written;
 
 pub use error::{IngestError, QueryError, StoreError};
 pub use record::{
@@ -25,3 +26,4 @@ pub use record::{
     SpanEvent, SpanLink, Summary, Temporality, Time, TimeRange, Value, time_from_nanos, time_to_nanos,
 };
 pub use store::{Address, Ingested, Options, Signal, Stats, Store, SyncPolicy};
+pub use written::Written;

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
+use crate::written::{Summing, Written};
 
 /// Name of the manifest in a store's folder.
 pub(crate) const FILE: &str = "manifest.json";
@@ -45,7 +46,7 @@ impl Manifest {
     }
 
     /// Replaces the manifest in `dir`.
-    pub(crate) fn write(&self, dir: &Path) -> Result<(), StoreError> {
+    pub(crate) fn write(&self, dir: &Path) -> Result<Written, StoreError> {
         let path = dir.join(FILE);
         let text = serde_json::to_vec_pretty(self).map_err(|source| StoreError::Manifest { path: path.clone(), source })?;
         replace(&path, |file| file.write_all(&text).map_err(StoreError::io("write", &path)))
@@ -53,12 +54,17 @@ impl Manifest {
 }
 
 /// Writes a file beside `path`, syncs it, and puts it in the place of `path`.
-pub(crate) fn replace(path: &Path, fill: impl FnOnce(&mut File) -> Result<(), StoreError>) -> Result<(), StoreError> {
+pub(crate) fn replace(
+    path: &Path,
+    fill: impl FnOnce(&mut Summing<File>) -> Result<(), StoreError>,
+) -> Result<Written, StoreError> {
     let beside = path.with_extension("new");
-    let mut file = File::create(&beside).map_err(StoreError::io("create", &beside))?;
+    let mut file = Summing::new(File::create(&beside).map_err(StoreError::io("create", &beside))?);
     fill(&mut file)?;
+    let (file, sum) = file.into_parts();
     file.sync_all().map_err(StoreError::io("sync", &beside))?;
     std::fs::rename(&beside, path).map_err(StoreError::io("replace", path))?;
     let dir = path.parent().unwrap_or(path);
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(StoreError::io("sync", dir))
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(StoreError::io("sync", dir))?;
+    Ok(sum.written(&path.file_name().unwrap_or_default().to_string_lossy(), None))
 }

@@ -17,11 +17,12 @@ use serde_json::json;
 use crate::error::StoreError;
 use crate::manifest::{Segment, replace};
 use crate::record::{LogRecord, MetricKind, MetricPoint, Origin, PointValue, Span, Temporality, Time, time_to_nanos};
+use crate::written::Written;
 
 type Column = (&'static str, ArrayRef);
 
 /// Writes `logs.parquet` into `dir`.
-pub(crate) fn write_logs(dir: &Path, rows: &[Arc<LogRecord>]) -> Result<Segment, StoreError> {
+pub(crate) fn write_logs(dir: &Path, rows: &[Arc<LogRecord>]) -> Result<(Segment, Written), StoreError> {
     let columns = vec![
         ("time", times(rows, |row| Some(row.time))),
         ("observed", times(rows, |row| Some(row.observed))),
@@ -44,7 +45,7 @@ pub(crate) fn write_logs(dir: &Path, rows: &[Arc<LogRecord>]) -> Result<Segment,
 }
 
 /// Writes `metrics.parquet` into `dir`.
-pub(crate) fn write_metrics(dir: &Path, rows: &[Arc<MetricPoint>]) -> Result<Segment, StoreError> {
+pub(crate) fn write_metrics(dir: &Path, rows: &[Arc<MetricPoint>]) -> Result<(Segment, Written), StoreError> {
     let mut columns = vec![
         ("time", times(rows, |row| Some(row.time))),
         ("start", times(rows, |row| row.start)),
@@ -63,7 +64,7 @@ pub(crate) fn write_metrics(dir: &Path, rows: &[Arc<MetricPoint>]) -> Result<Seg
 }
 
 /// Writes `spans.parquet` into `dir`.
-pub(crate) fn write_spans(dir: &Path, rows: &[Arc<Span>]) -> Result<Segment, StoreError> {
+pub(crate) fn write_spans(dir: &Path, rows: &[Arc<Span>]) -> Result<(Segment, Written), StoreError> {
     let mut columns = vec![
         ("start", times(rows, |row| Some(row.start))),
         ("end", times(rows, |row| Some(row.end))),
@@ -82,20 +83,19 @@ pub(crate) fn write_spans(dir: &Path, rows: &[Arc<Span>]) -> Result<Segment, Sto
     write(dir, "spans.parquet", rows.len(), columns)
 }
 
-fn write(dir: &Path, name: &str, rows: usize, columns: Vec<Column>) -> Result<Segment, StoreError> {
+fn write(dir: &Path, name: &str, rows: usize, columns: Vec<Column>) -> Result<(Segment, Written), StoreError> {
     let path = dir.join(name);
     let failed = |message: String| StoreError::Segment { path: path.clone(), message };
     let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
         .map_err(|error| failed(error.to_string()))?;
-    replace(&path, |file| {
+    let written = replace(&path, |file| {
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
         let writer = ArrowWriter::try_new(file, batch.schema(), Some(properties));
         let mut writer = writer.map_err(|error| failed(error.to_string()))?;
         writer.write(&batch).map_err(|error| failed(error.to_string()))?;
         writer.close().map(|_| ()).map_err(|error| failed(error.to_string()))
     })?;
-    let bytes = std::fs::metadata(&path).map_err(StoreError::io("read", &path))?.len();
-    Ok(Segment { file: name.to_owned(), rows: rows as u64, bytes })
+    Ok((Segment { file: name.to_owned(), rows: rows as u64, bytes: written.size }, written))
 }
 
 fn origins<T>(rows: &[Arc<T>], origin: impl Fn(&T) -> &Origin) -> Vec<Column> {

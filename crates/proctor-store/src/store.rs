@@ -12,6 +12,7 @@ use crate::manifest::{self, Manifest};
 use crate::otlp::{self, Intake, Names, Request, Rows};
 use crate::record::{Labels, LogRecord, MetricPoint, Span, Time, TimeRange};
 use crate::table::{self, Table};
+use crate::written::Written;
 use crate::{logsql, promql, segment};
 
 /// The three kinds of telemetry.
@@ -145,6 +146,8 @@ pub struct Store {
     max_body_bytes: u64,
     /// Absent when the store is open for reading only.
     writer: Option<Mutex<journal::Writer>>,
+    /// Segments and manifest, as they were written last.
+    sealed: Mutex<Vec<Written>>,
     names: Mutex<Names>,
     table: RwLock<Table>,
     changes: Changes,
@@ -183,6 +186,7 @@ impl Store {
             dir: dir.to_owned(),
             max_body_bytes,
             writer,
+            sealed: Mutex::default(),
             names: Mutex::default(),
             table: RwLock::default(),
             changes: Changes::default(),
@@ -285,12 +289,26 @@ impl Store {
             (writer.unsynced()?, writer.len(), table.logs_in(all), table.points_in(all), table.spans_in(all), stats)
         };
         journal.sync()?;
-        let segments = vec![
+        let segments = [
             segment::write_logs(&self.dir, &logs)?,
             segment::write_metrics(&self.dir, &points)?,
             segment::write_spans(&self.dir, &spans)?,
         ];
-        Manifest { schema: manifest::SCHEMA, journal: journal::FILE.to_owned(), journal_bytes, segments, stats }.write(&self.dir)
+        let (segments, mut written): (Vec<_>, Vec<_>) = segments.into_iter().unzip();
+        let journal = journal::FILE.to_owned();
+        let manifest = Manifest { schema: manifest::SCHEMA, journal, journal_bytes, segments, stats };
+        written.push(manifest.write(&self.dir)?);
+        *lock(&self.sealed) = written;
+        Ok(())
+    }
+
+    /// Every file of the store as this process wrote it: the journal so far, and what [`Store::seal`] wrote last. Empty for a store that
+    /// is open for reading only.
+    #[must_use]
+    pub fn written(&self) -> Vec<Written> {
+        let journal = self.writer.as_ref().map(|writer| lock(writer).written());
+        let sealed = lock(&self.sealed).clone();
+        journal.into_iter().chain(sealed).collect()
     }
 
     /// Forces everything taken in to the disk, whatever [`SyncPolicy`] says.

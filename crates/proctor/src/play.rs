@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
-use opentelemetry::trace::{Span, Tracer, TracerProvider};
 use proctor_harness::base::short_id;
-use proctor_harness::cycle::{self, Cancel, Happening, Progress, Request, RunEnd, Services};
+use proctor_harness::cycle::{self, Cancel, Happening, Progress, Request, RunEnd};
 use proctor_harness::launch::Override;
 use proctor_harness::namespace::Namespace;
 use proctor_harness::scenario::Scenario;
@@ -106,11 +104,9 @@ pub(crate) async fn play(choice: Choice, display: Arc<Mutex<RunDisplay>>, cancel
         told.lock().unwrap_or_else(PoisonError::into_inner).event(event);
     };
     let mut end = cycle::run(request, Arc::clone(&services), progress, cancel.clone()).await;
-    let judgement = judge(&mut end, &services, &display, &cancel).await;
+    let judgement = judge(&mut end, &display, &cancel).await;
     display.lock().unwrap_or_else(PoisonError::into_inner).finish();
-    let closed = services.finish().await;
     let judgement = judgement?;
-    closed.map_err(|halt| Failure::environment(halt.message).maybe_hint(halt.hint))?;
     Ok(Played { judgement, report: end.report, kept: end.kept, id })
 }
 
@@ -185,23 +181,18 @@ impl LatestLink {
     }
 }
 
-/// Phase 8: verdict and reports, with a row, a span and its entries in the timeline. A request to end that arrives meanwhile
-/// makes the run a cancelled one, in its evidence too.
-async fn judge(
-    end: &mut RunEnd,
-    services: &RunServices,
-    display: &Mutex<RunDisplay>,
-    cancel: &Cancel,
-) -> Result<Judgement, Failure> {
+/// Phase 8: verdict and reports, with a row and its entries in the timeline. The judge is given the seal as the harness holds it in
+/// memory, so that it judges what the harness saw. A request to end that arrives meanwhile makes the run a cancelled one, in its
+/// evidence too.
+async fn judge(end: &mut RunEnd, display: &Mutex<RunDisplay>, cancel: &Cancel) -> Result<Judgement, Failure> {
     if !end.evidence {
         return Err(no_evidence(end));
     }
-    let mut span = services.tracer_provider().map(|provider| provider.tracer("proctor").start("judge"));
     let started_at = chrono::Utc::now();
-    let mut judgement = judge_and_write(&end.report).await?;
+    let mut judgement = judge_and_write(end).await?;
     if cancel.level() > 0 && end.record.stopped.is_none() {
         end.cancelled_while_judged()?;
-        judgement = judge_and_write(&end.report).await?;
+        judgement = judge_and_write(end).await?;
     }
     let phase = Phase {
         number: 8,
@@ -212,20 +203,16 @@ async fn judge(
         detail: judgement.summary.judged(),
         facts: Vec::new(),
     };
-    if let Some(span) = &mut span {
-        span.set_attribute(KeyValue::new("proctor.phase", 8));
-        span.set_attribute(KeyValue::new("proctor.outcome", judgement.summary.outcome.word()));
-        span.end();
-    }
     log_phase(&end.report, &phase)?;
     display.lock().unwrap_or_else(PoisonError::into_inner).ended(&phase);
     Ok(judgement)
 }
 
-async fn judge_and_write(report: &Path) -> Result<Judgement, Failure> {
-    let report = report.to_owned();
+async fn judge_and_write(end: &RunEnd) -> Result<Judgement, Failure> {
+    let report = end.report.clone();
+    let options = Options { seal: Some(end.seal.clone()), ..Options::default() };
     let judged = tokio::task::spawn_blocking(move || {
-        let judgement = proctor_judge::judge(&report, &Options::default())?;
+        let judgement = proctor_judge::judge(&report, &options)?;
         proctor_judge::write_reports(&report, &judgement)?;
         Ok::<Judgement, Failure>(judgement)
     });

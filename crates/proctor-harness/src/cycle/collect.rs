@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 use super::critical_path::critical_path;
 use super::hashes::Hashes;
 use super::lock::Lock;
-use super::recorder::{Done, Tell, write_json, write_rows};
+use super::recorder::{Done, Tell};
 use super::run::Run;
 use super::stalled::StalledCollector;
 use super::{Progress, Services, agents};
@@ -25,6 +25,7 @@ use crate::exercise::{self, Bench, Fencing, Ground};
 use crate::halt::Halt;
 use crate::landed::{TARGET, Wanted};
 use crate::launch::telemetry_key;
+use crate::ledger::Ledger;
 use crate::linux;
 use crate::process;
 use crate::scenario::{Exercise, FaultKind};
@@ -56,6 +57,7 @@ impl<S: Services> Run<S> {
                 ground.ok().flatten(),
                 exercises,
                 self.rec.evidence.clone(),
+                self.rec.ledger.clone(),
                 self.cancel.clone(),
                 self.rec.teller(),
             );
@@ -73,6 +75,8 @@ impl<S: Services> Run<S> {
         let leftovers = self.look_for_leftovers().await;
         keep(&mut first, leftovers);
         keep(&mut first, self.write_lock().await);
+        keep(&mut first, self.enter_kept(&[path::RAW, path::TRANSCRIPTS]).await);
+        self.collected = true;
         first.map_or_else(|| Ok(self.summed_up(count)), Err)
     }
 
@@ -168,9 +172,19 @@ impl<S: Services> Run<S> {
                 row => row?,
             });
         }
-        write_rows(&self.rec.evidence.join(path::GIT_RIGS), &rows)?;
-        write_rows(&self.rec.evidence.join(path::DELIVERIES), &self.deliveries)?;
-        write_rows(&self.rec.evidence.join(path::SIGNS), landed.signs())
+        let (ledger, evidence) = (&self.rec.ledger, &self.rec.evidence);
+        ledger.write_rows(&evidence.join(path::GIT_RIGS), &rows)?;
+        ledger.write_rows(&evidence.join(path::DELIVERIES), &self.deliveries)?;
+        ledger.write_rows(&evidence.join(path::SIGNS), landed.signs())?;
+        self.enter_kept(&[path::GIT]).await
+    }
+
+    /// Enters what git and the town made for Proctor in folders of the evidence, as soon as it is there.
+    pub(crate) async fn enter_kept(&self, folders: &[&str]) -> Result<(), Halt> {
+        let places: Vec<PathBuf> = folders.iter().map(|folder| self.rec.evidence.join(folder)).collect();
+        let ledger = self.rec.ledger.clone();
+        let entered = tokio::task::spawn_blocking(move || places.iter().try_for_each(|place| ledger.adopt(place)));
+        entered.await.map_err(|error| Halt::harness(error.to_string()))?
     }
 
     /// The exercises, each with the reason why it is not done, if there is one.
@@ -258,21 +272,21 @@ impl<S: Services> Run<S> {
         if skipped.is_empty() {
             return Ok(());
         }
-        write_rows(&self.rec.evidence.join(path::SKIPPED), skipped)
+        self.rec.ledger.write_rows(&self.rec.evidence.join(path::SKIPPED), skipped)
     }
 
     /// The town's commands, and those of them that the landing waited for.
     fn write_commands(&mut self) -> Result<(), Halt> {
         let Some(commands) = self.commands.take().map(|watching| watching.commands()) else { return Ok(()) };
         let raw = self.rec.evidence.join(path::RAW);
-        write_rows(&raw.join("town-commands.ndjson"), &commands)?;
+        self.rec.ledger.write_rows(&raw.join("town-commands.ndjson"), &commands)?;
         let (Some(begun), Some(landed)) = (self.begun, self.landed_at) else { return Ok(()) };
         let critical = critical_path(&commands, begun, landed);
         // In a live town the agents' commands cannot be told from those of others.
         if critical.is_empty() {
             return Ok(());
         }
-        write_rows(&raw.join("critical-path.ndjson"), &critical)?;
+        self.rec.ledger.write_rows(&raw.join("critical-path.ndjson"), &critical)?;
         let sum: f64 = critical.iter().map(|command| command.wall_s).sum();
         let wall = (landed - begun).as_seconds_f64();
         self.rec.record.notes.insert("critical_path".into(), format!("{sum:.1} s of commands in {wall:.1} s until landed"));
@@ -285,7 +299,7 @@ impl<S: Services> Run<S> {
         if !self.services_begun {
             return Ok(());
         }
-        write_rows(&self.rec.evidence.join(path::REQUESTS), &self.services.refused_requests())
+        self.rec.ledger.write_rows(&self.rec.evidence.join(path::REQUESTS), &self.services.refused_requests())
     }
 
     /// A town that was never read has no rows, not even empty ones.
@@ -293,14 +307,15 @@ impl<S: Services> Run<S> {
         let Some(mut state) = self.state.as_deref().cloned() else { return Ok(()) };
         self.name_programs(&mut state);
         let file = |name: &str| self.rec.evidence.join(name);
-        write_rows(&file(path::BEADS), &state.beads)?;
-        write_rows(&file(path::CONVOYS), &state.convoys)?;
-        write_rows(&file(path::MAIL), &state.mail)?;
-        write_rows(&file(path::MERGE_REQUESTS), &state.merge_requests)?;
-        write_rows(&file(path::AGENTS), &state.agents)?;
-        write_rows(&file(path::SESSIONS), &state.sessions)?;
+        let ledger = &self.rec.ledger;
+        ledger.write_rows(&file(path::BEADS), &state.beads)?;
+        ledger.write_rows(&file(path::CONVOYS), &state.convoys)?;
+        ledger.write_rows(&file(path::MAIL), &state.mail)?;
+        ledger.write_rows(&file(path::MERGE_REQUESTS), &state.merge_requests)?;
+        ledger.write_rows(&file(path::AGENTS), &state.agents)?;
+        ledger.write_rows(&file(path::SESSIONS), &state.sessions)?;
         let faults = agents::fault_rows(&self.request.scenario.spec.fault, &self.fired(), &self.strikes, &state);
-        write_rows(&file(path::FAULTS), &faults)
+        ledger.write_rows(&file(path::FAULTS), &faults)
     }
 
     /// When faults fired that neither a strike nor an agent's beginning tells of.
@@ -334,7 +349,7 @@ impl<S: Services> Run<S> {
         let (id, root) = (self.request.id.clone(), base.root().to_owned());
         let found = tokio::task::spawn_blocking(move || {
             let left = clean::processes_of(&id, &root, &adopted(&root), &BTreeSet::new());
-            let stubborn = clean::end_all(&left.iter().map(|p| p.pid).collect::<Vec<_>>(), LEFTOVER_GRACE);
+            let stubborn = clean::end_each(&left, LEFTOVER_GRACE);
             (left, stubborn)
         });
         let (left, stubborn) = found.await.map_err(|error| Halt::harness(error.to_string()))?;
@@ -364,7 +379,7 @@ impl<S: Services> Run<S> {
             )
         });
         let lock = lock.await.map_err(|error| Halt::harness(error.to_string()))?;
-        write_json(&self.request.report.join("lock.json"), &lock)
+        self.rec.ledger.write_json(&self.request.report.join("lock.json"), &lock)
     }
 }
 
@@ -420,14 +435,16 @@ async fn run_exercises(
     ground: Option<Ground>,
     exercises: Vec<(Exercise, Option<String>)>,
     evidence: PathBuf,
+    ledger: Ledger,
     cancel: super::Cancel,
     tell: Tell,
 ) -> Result<usize, Halt> {
     let (folder, runtime_file) = (evidence.join(path::EXERCISE), evidence.join(path::RUNTIME));
     let write = |record: &proctor_judge::evidence::ExerciseRecord| {
         let folder = folder.join(exercise::folder_name(&record.name));
-        std::fs::create_dir_all(&folder).map_err(|error| Halt::io("make", &folder, &error))?;
-        write_json(&folder.join("record.json"), record)
+        // A folder that cannot be made because something is in its place is named by the judge, like the record that is not there.
+        _ = std::fs::create_dir_all(&folder);
+        ledger.write_json(&folder.join("record.json"), record)
     };
     let Some(ground) = ground else {
         for (one, why) in &exercises {
@@ -444,6 +461,6 @@ async fn run_exercises(
             write(&record)
         })
         .await?;
-    write_json(&runtime_file, &ground.runtime().await?)?;
+    ledger.write_json(&runtime_file, &ground.runtime().await?)?;
     Ok(count)
 }

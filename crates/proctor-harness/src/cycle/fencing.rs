@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use proctor_judge::evidence::{FenceMode, Leftover, path};
 
-use super::recorder::write_rows;
 use super::run::Run;
 use super::{Services, agents, disk};
 use crate::base::Base;
@@ -180,7 +179,8 @@ impl<S: Services> Run<S> {
             }
         }
         let rows = refusals::read(&folder);
-        if rows.is_empty() { Ok(()) } else { write_rows(&self.rec.evidence.join(path::REFUSALS), &rows) }
+        let file = self.rec.evidence.join(path::REFUSALS);
+        if rows.is_empty() { Ok(()) } else { self.rec.ledger.write_rows(&file, &rows) }
     }
 }
 

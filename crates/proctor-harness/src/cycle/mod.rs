@@ -32,13 +32,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proctor_judge::evidence::{FenceMode, RunRecord, SCHEMA_VERSION, Time, path};
+use proctor_judge::seal::Seal;
 
 pub use progress::{AgentLive, Cancel, ClauseLive, Happening, Progress, Totals};
 pub use recorder::PHASES;
-pub use services::{AgentCounts, GatewaySpec, Prompted, Services, TelemetryAddresses};
+pub use services::{AgentCounts, GatewaySpec, Prompted, Services, ServicesEnd, TelemetryAddresses};
 
 use crate::halt::Halt;
 use crate::launch::Override;
+use crate::ledger::Ledger;
 use crate::namespace::Namespace;
 use crate::scenario::Scenario;
 use crate::town::TownKind;
@@ -48,6 +50,8 @@ use run::Run;
 
 /// The number of the phase after the harness's own.
 const JUDGE: u8 = 8;
+/// The gateway's folder below `evidence/`.
+const GATEWAY: &str = "gateway";
 
 /// Gives the time of day.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
@@ -108,21 +112,28 @@ pub struct RunEnd {
     pub report: PathBuf,
     /// Whether `evidence/` holds enough to be judged; `false` only when the run's folder could not be written.
     pub evidence: bool,
+    /// What the run wrote as evidence.
+    pub ledger: Ledger,
+    /// The seal over it, as it was written to `evidence/sealed.json` or should have been.
+    pub seal: Seal,
     /// The base directory, when the town was left alive, or when a live town has rigs whose origins lie there.
     pub kept: Option<PathBuf>,
 }
 
 impl RunEnd {
-    /// Writes down that a person ended the run while it was judged; a run that had stopped before keeps its reason.
+    /// Writes down that a person ended the run while it was judged, and seals the evidence anew; a run that had stopped before keeps
+    /// its reason.
     ///
     /// # Errors
-    /// When `run.json` cannot be replaced.
+    /// When `run.json` or the seal cannot be replaced.
     pub fn cancelled_while_judged(&mut self) -> Result<(), Halt> {
         if self.record.stopped.is_some() {
             return Ok(());
         }
         self.record.stopped = Some(Halt::cancelled().stopped(JUDGE));
-        recorder::write_json(&self.report.join("evidence").join(path::RUN), &self.record)
+        self.ledger.write_json(&self.report.join("evidence").join(path::RUN), &self.record)?;
+        self.seal = self.ledger.seal(&self.record.run_id)?;
+        Ok(())
     }
 }
 
@@ -139,7 +150,9 @@ pub async fn run<S: Services>(
         Ok(rec) => rec,
         Err(halt) => {
             let record = RunRecord { stopped: Some(halt.stopped(1)), ended_at: Some((request.clock)()), ..record };
-            return RunEnd { record, report, evidence: false, kept: None };
+            let ledger = Ledger::new(&report);
+            let seal = ledger.list(&record.run_id);
+            return RunEnd { record, report, evidence: false, ledger, seal, kept: None };
         }
     };
     let _reaping = Reaping::begin();
@@ -177,6 +190,7 @@ fn first_record(request: &Request) -> RunRecord {
         signals: Vec::new(),
         versions,
         notes: BTreeMap::new(),
+        seals: true,
     }
 }
 
@@ -216,13 +230,26 @@ impl<S: Services> Run<S> {
         }
         self.rec.end_spans();
         if self.services_begun {
-            self.services.stop().await;
+            let stopped = self.services.stop().await;
+            stopped.written.into_iter().for_each(|file| self.rec.ledger.enter(file));
+            if let Some(halt) = stopped.failure {
+                self.rec.log(&format!("telemetry was not closed well: {halt}"));
+                self.rec.record.stopped.get_or_insert(halt.stopped(7));
+            }
+        }
+        if !self.collected {
+            // What was collected before it was broken off.
+            let folders = [path::GIT, path::RAW, path::TRANSCRIPTS, path::EXERCISE, path::TELEMETRY, GATEWAY];
+            _ = self.enter_kept(&folders).await;
         }
         let kept = self.let_go().await;
         drop(self.reserve.take());
         self.rec.note_cpu();
         let saved = self.rec.save();
-        RunEnd { record: self.rec.record, report: self.request.report, evidence: saved.is_ok(), kept }
+        let (record, ledger) = (self.rec.record, self.rec.ledger);
+        // A seal that cannot be written is missed by the judge, which is given what should stand in it.
+        let seal = ledger.seal(&record.run_id).unwrap_or_else(|_| ledger.list(&record.run_id));
+        RunEnd { record, report: self.request.report, evidence: saved.is_ok(), ledger, seal, kept }
     }
 
     /// The first phase that did not do what it is for.

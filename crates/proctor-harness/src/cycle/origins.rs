@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use proctor_judge::evidence::{Push, path};
 
-use super::recorder::write_rows;
 use super::run::Run;
 use super::{Happening, Services, live};
 use crate::base::{Base, OWN};
@@ -90,7 +89,7 @@ impl<S: Services> Run<S> {
     /// Writes the log as it is. There is one as soon as origins are served, even when nobody pushes.
     pub(crate) fn write_pushes(&self) -> Result<(), Halt> {
         match self.landed.as_ref().and_then(|landed| landed.pushes()) {
-            Some(rows) => write_rows(&self.rec.evidence.join(path::PUSHES), rows),
+            Some(rows) => self.rec.ledger.write_rows(&self.rec.evidence.join(path::PUSHES), rows),
             None => Ok(()),
         }
     }

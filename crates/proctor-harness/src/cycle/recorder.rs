@@ -3,8 +3,8 @@
 //! `run.json` is replaced atomically after each phase, so that it exists however the run ends.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -13,11 +13,12 @@ use opentelemetry::trace::{Span, SpanBuilder, Status, TraceContextExt, Tracer, T
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use proctor_judge::evidence::{Phase, RunRecord, path};
-use serde::Serialize;
+use proctor_judge::seal::SealedKind;
 use serde_json::Value;
 
 use super::{Clock, Happening, Progress};
 use crate::halt::Halt;
+use crate::ledger::{Ledger, Log};
 use crate::linux;
 
 /// Where progress is told.
@@ -50,9 +51,11 @@ pub(crate) struct Recorder {
     pub(crate) record: RunRecord,
     pub(crate) evidence: PathBuf,
     pub(crate) clock: Clock,
+    /// Through which every evidence file is written or entered.
+    pub(crate) ledger: Ledger,
     tell: Tell,
-    timeline: File,
-    log: File,
+    timeline: Log,
+    log: Log,
     spans: Spans,
     cpu_before: f64,
 }
@@ -61,17 +64,20 @@ impl Recorder {
     /// Makes the run's folder and its first files.
     pub(crate) fn create(report: &Path, record: RunRecord, clock: Clock, tell: Tell) -> Result<Self, Halt> {
         let evidence = report.join("evidence");
+        fs::create_dir_all(report).map_err(|error| Halt::io("make", report, &error))?;
+        // What agents print and write lies there; whoever may read the reports may not read that.
+        let made = DirBuilder::new().mode(0o700).create(&evidence);
+        made.map_err(|error| Halt::io("make", &evidence, &error))?;
         for folder in ["town", path::GIT, path::EXERCISE, path::TELEMETRY, "gateway", path::TRANSCRIPTS, path::RAW] {
             let folder = evidence.join(folder);
             fs::create_dir_all(&folder).map_err(|error| Halt::io("make", &folder, &error))?;
         }
-        let open = |name: &str| {
-            let file = report.join(name);
-            OpenOptions::new().create(true).append(true).open(&file).map_err(|error| Halt::io("write", &file, &error))
-        };
+        let ledger = Ledger::new(report);
+        // Phase 8 adds its own lines to both.
+        let open = |name: &str| ledger.log(&report.join(name), SealedKind::Beginning);
         let (timeline, log) = (open("timeline.ndjson")?, open("run.log")?);
         let cpu_before = own_cpu_seconds();
-        let recorder = Self { record, evidence, clock, tell, timeline, log, spans: Spans::default(), cpu_before };
+        let recorder = Self { record, evidence, clock, ledger, tell, timeline, log, spans: Spans::default(), cpu_before };
         recorder.save()?;
         Ok(recorder)
     }
@@ -90,14 +96,14 @@ impl Recorder {
 
     /// Replaces `run.json`.
     pub(crate) fn save(&self) -> Result<(), Halt> {
-        write_json(&self.evidence.join(path::RUN), &self.record)
+        self.ledger.write_json(&self.evidence.join(path::RUN), &self.record)
     }
 
     /// A line of `run.log`.
     pub(crate) fn log(&mut self, line: &str) {
         let at = self.now().format("%Y-%m-%dT%H:%M:%S%.3fZ");
         // The log must not end a run; evidence that cannot be written does.
-        _ = writeln!(self.log, "{at} {line}");
+        _ = self.log.append(format!("{at} {line}\n").as_bytes());
     }
 
     /// Something that belongs on the timeline.
@@ -105,7 +111,7 @@ impl Recorder {
         let mut line = serde_json::to_string(&happening).map_err(|error| Halt::harness(error.to_string()))?;
         line.push('\n');
         let file = self.evidence.join("../timeline.ndjson");
-        self.timeline.write_all(line.as_bytes()).map_err(|error| Halt::io("write", &file, &error))?;
+        self.timeline.append(line.as_bytes()).map_err(|error| Halt::io("write", &file, &error))?;
         self.log(&format!("{} {}", happening.kind, happening.text));
         self.tell(Progress::Happened(happening));
         Ok(())
@@ -213,30 +219,4 @@ impl Spans {
 
 fn own_cpu_seconds() -> f64 {
     linux::cpu_seconds(std::process::id()).unwrap_or_default()
-}
-
-/// Writes a JSON file by writing a new one and renaming it.
-pub(crate) fn write_json(file: &Path, value: &impl Serialize) -> Result<(), Halt> {
-    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Halt::harness(error.to_string()))?;
-    bytes.push(b'\n');
-    replace(file, &bytes)
-}
-
-/// Writes rows, one JSON text a line.
-pub(crate) fn write_rows<T: Serialize>(file: &Path, rows: &[T]) -> Result<(), Halt> {
-    let mut bytes = Vec::new();
-    for row in rows {
-        serde_json::to_writer(&mut bytes, row).map_err(|error| Halt::harness(error.to_string()))?;
-        bytes.push(b'\n');
-    }
-    replace(file, &bytes)
-}
-
-fn replace(file: &Path, bytes: &[u8]) -> Result<(), Halt> {
-    let new = file.with_extension("new");
-    let write = || -> std::io::Result<()> {
-        fs::write(&new, bytes)?;
-        fs::rename(&new, file)
-    };
-    write().map_err(|error| Halt::io("write", file, &error))
 }

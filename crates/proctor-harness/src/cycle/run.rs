@@ -70,6 +70,8 @@ pub(crate) struct Run<S> {
     pub(crate) keeper: Option<Keeper>,
     /// Descriptors and watches for what comes later.
     pub(crate) kept: Kept,
+    /// Whether phase 7 went through, so that all of the evidence is entered.
+    pub(crate) collected: bool,
     /// Name of a program, its path and version.
     pub(crate) programs: BTreeMap<String, (String, String)>,
 }
@@ -111,6 +113,7 @@ impl<S: Services> Run<S> {
             ports: Vec::new(),
             keeper: None,
             kept: Kept::default(),
+            collected: false,
             programs,
         }
     }

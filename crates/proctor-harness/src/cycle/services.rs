@@ -11,6 +11,7 @@ use proctor_judge::evidence::{AgentId, Exchange, Push, RefusedRequests};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::halt::Halt;
+use crate::ledger::Written;
 use crate::origins::OriginsSpec;
 use crate::scenario::Merge;
 use crate::town::TownKind;
@@ -65,6 +66,15 @@ pub struct Prompted {
     pub length: Option<u64>,
 }
 
+/// What the services leave when they stop.
+#[derive(Clone, Debug, Default)]
+pub struct ServicesEnd {
+    /// Every evidence file that they wrote, as they summed it up while writing.
+    pub written: Vec<Written>,
+    /// Why the store could not be closed as it must be.
+    pub failure: Option<Halt>,
+}
+
 /// The edge's services for one run. Every method may be called from any task.
 pub trait Services: Send + Sync + 'static {
     /// Binds the ports of the listeners before anything of the town is there, so that a fence can let programs connect to them. What
@@ -104,8 +114,9 @@ pub trait Services: Send + Sync + 'static {
     /// Makes everything that was received durable and readable.
     fn flush(&self) -> impl Future<Output = Result<(), Halt>> + Send;
 
-    /// Closes all listeners and the store. Called once, last, however the run ended.
-    fn stop(&self) -> impl Future<Output = ()> + Send;
+    /// Closes all listeners, takes in the run's last spans and closes the store. Called once, last, however the run ended; nothing is
+    /// written by the services afterwards.
+    fn stop(&self) -> impl Future<Output = ServicesEnd> + Send;
 }
 
 /// The next exchange; never, when there is no gateway any more.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::commands::Watching;
 use super::live::one_line;
 use super::receipt::Proof;
-use super::recorder::{Done, write_json};
+use super::recorder::Done;
 use super::reserve::Kept;
 use super::run::Run;
 use super::stalled::StalledCollector;
@@ -23,6 +23,7 @@ use crate::halt::Halt;
 use crate::landed::git::{GITCONFIG, Git};
 use crate::landed::{History, Landed};
 use crate::launch::{AGENT_TABLE, BUILTIN, SESSIONS_FILE};
+use crate::ledger::write_json;
 use crate::linux;
 use crate::origins::log::PushLog;
 use crate::scenario::{Fault, FaultKind};
@@ -40,7 +41,7 @@ impl<S: Services> Run<S> {
         self.record_fence();
         let mut plan = self.request.scenario.plan();
         plan.landing_timeout_s = self.landing_limit().as_secs_f64();
-        write_json(&self.rec.evidence.join(path::PLAN), &plan)?;
+        self.rec.ledger.write_json(&self.rec.evidence.join(path::PLAN), &plan)?;
         let done = Done::new("fresh store").fact("store", "evidence/telemetry");
         Ok(done.fact("run", self.request.run_id.clone()))
     }
@@ -124,6 +125,7 @@ impl<S: Services> Run<S> {
             user: self.request.environment.clone(),
             cache: self.request.cache.clone(),
             raw: self.rec.evidence.join(path::RAW),
+            ledger: self.rec.ledger.clone(),
             clock: Arc::clone(&self.rec.clock),
         }
     }

@@ -13,7 +13,7 @@ use proctor_judge::evidence::{Exchange, StopKind, path};
 use tokio::time::{Instant, sleep_until};
 
 use super::live::provider_gave_up;
-use super::recorder::{Done, write_rows};
+use super::recorder::Done;
 use super::run::Run;
 use super::services::{next_exchange, next_push};
 use super::strikes::Field;
@@ -236,7 +236,7 @@ impl<S: Services> Run<S> {
             since: landed.since(r.clause),
         };
         self.rec.tell(Progress::Clauses(look.readings.iter().map(row).collect()));
-        write_rows(&self.rec.evidence.join(path::SIGNS), landed.signs())
+        self.rec.ledger.write_rows(&self.rec.evidence.join(path::SIGNS), landed.signs())
     }
 
     /// A built-in agent ended because its provider did not answer any more.

@@ -78,6 +78,8 @@ pub struct Site {
     pub cache: PathBuf,
     /// Folder for what the town says of itself: `evidence/raw`.
     pub raw: PathBuf,
+    /// Through which files that grow there are written.
+    pub ledger: crate::ledger::Ledger,
     /// The time of day.
     pub clock: Clock,
 }

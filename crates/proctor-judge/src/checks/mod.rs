@@ -5,6 +5,7 @@
 mod depends;
 mod exercise;
 mod file;
+mod needs;
 mod own_repository;
 mod telemetry;
 mod town;
@@ -107,6 +108,8 @@ pub(crate) struct Judged {
     pub(crate) absent: bool,
     /// Why its step was not run.
     pub(crate) not_run: Option<NotRun>,
+    /// The file it depends on that is not what was sealed.
+    pub(crate) unproven: Option<String>,
 }
 
 /// Answers every check in order.
@@ -134,6 +137,12 @@ pub(crate) fn incomplete(run: &Run) -> Option<String> {
 
 fn one(case: &Case<'_>, check: &Check) -> Judged {
     let mut answer = answer(case, &check.kind);
+    let unproven = needs::damaged(case.run, &check.kind);
+    if let Some(change) = unproven {
+        answer.status = CheckStatus::Unknown;
+        answer.saw = format!("{} {}", change.path, change.what);
+        answer.not_run = None;
+    }
     // What is there and wrong was wrong before the town was lost.
     let is_lost = case.run.record.stopped.as_ref().is_some_and(|stopped| stopped.kind == StopKind::Lost);
     let may_come = answer.status == CheckStatus::Failed && (answer.absent || !is_lost);
@@ -153,7 +162,13 @@ fn one(case: &Case<'_>, check: &Check) -> Judged {
         next: answer.next.filter(|_| !passed),
         depends_on: None,
     };
-    Judged { summary, details: answer.details, absent: answer.absent, not_run: answer.not_run }
+    Judged {
+        summary,
+        details: answer.details,
+        absent: answer.absent,
+        not_run: answer.not_run,
+        unproven: unproven.map(|change| change.path.clone()),
+    }
 }
 
 fn answer(case: &Case<'_>, kind: &CheckKind) -> Answer {

@@ -41,7 +41,7 @@ pub(crate) struct Material {
 impl Material {
     /// Reads and judges the run in `dir`.
     pub(crate) fn read(dir: &Path) -> Result<Self, JudgeError> {
-        let summary = assemble::summary(dir, None)?;
+        let summary = assemble::summary(dir, &crate::Options::default())?;
         let run = Run::read(dir)?;
         let telemetry = Telemetry::open(&run);
         let route = |m: &crate::evidence::Mail| format!("{} to {}", role(&summary.agents, &m.from), role(&summary.agents, &m.to));

@@ -88,6 +88,7 @@ impl Finding {
 
 /// All findings, worst first; of equal weight, causes before consequences.
 pub(crate) fn all(known: &Known<'_>) -> Vec<Finding> {
+    let sealing = crate::sealing::findings(known.run, known.checks);
     let mut findings = models::all(known);
     findings.extend(town::lost(known));
     findings.extend(notes::no_worker(known));
@@ -100,6 +101,11 @@ pub(crate) fn all(known: &Known<'_>) -> Vec<Finding> {
     findings.extend(telemetry::all(known));
     findings.extend(exercises::all(known));
     findings.extend(town::all(known));
+    // Where the evidence decides the outcome it is the cause, and comes first.
+    match known.outcome {
+        Outcome::Unknown => _ = findings.splice(0..0, sealing),
+        _ => findings.extend(sealing),
+    }
     findings.extend(notes::all(known));
     findings.extend(fence::all(known));
     findings.sort_by_key(|f| f.level);
@@ -117,7 +123,8 @@ fn depend(checks: usize) -> String {
 /// reason is one finding already, and dozens of others would hide it.
 fn of_check(known: &Known<'_>, judged: &Judged) -> Option<Finding> {
     let check = &judged.summary;
-    if followed::follows(known, judged) || check.depends_on.is_some() {
+    // The file that is damaged is a finding, and names the checks that are unknown for it.
+    if followed::follows(known, judged) || check.depends_on.is_some() || judged.unproven.is_some() {
         return None;
     }
     let level = match check.status {

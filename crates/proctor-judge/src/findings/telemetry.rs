@@ -2,6 +2,7 @@
 
 use super::Known;
 use crate::checks::{ERRORS, error_line, gap};
+use crate::evidence::path;
 use crate::next;
 use crate::plan::CheckKind;
 use crate::summary::{CheckStatus, Finding, Level, TelemetryStatus};
@@ -100,7 +101,9 @@ fn high_input(known: &Known<'_>) -> Vec<Finding> {
 }
 
 fn unread_store(known: &Known<'_>) -> Option<Finding> {
-    let why = known.telemetry.unreadable().filter(|_| known.run.reached(4))?;
+    // A journal that is not what was sealed is a finding of its own.
+    let told = known.run.seal.change(&format!("evidence/{}/journal.bin", path::TELEMETRY)).is_some();
+    let why = known.telemetry.unreadable().filter(|_| known.run.reached(4) && !told)?;
     let asked = known.run.plan.iter().flat_map(|p| &p.checks).any(|c| {
         matches!(c.kind, CheckKind::Promql(_) | CheckKind::Logsql(_) | CheckKind::Telemetry {} | CheckKind::NoErrors(_))
     });

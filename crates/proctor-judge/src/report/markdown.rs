@@ -285,6 +285,7 @@ fn readme(summary: &Summary) -> String {
         ("took", duration(run.duration_s)),
         ("exit code", summary.exit_code.to_string()),
         ("judged", summary.judged()),
+        ("sealed", crate::sealing::in_words(&summary.seal)),
     ];
     text += &table(&["", ""], rows.map(|(label, value)| vec![label.to_owned(), value]));
     let _ = writeln!(text, "Repeat it:\n\n```sh\n{}\n```\n\n## Phases\n", run.command);

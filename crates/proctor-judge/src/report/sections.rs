@@ -192,6 +192,7 @@ pub(super) fn what_ran(summary: &Summary, run: &Run) -> Markup {
         ("command", info.command.clone()),
         ("started", info.started_at.format("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()),
         ("took", duration(info.duration_s)),
+        ("evidence sealed", crate::sealing::in_words(&summary.seal)),
     ];
     html! {
         h2 id="ran" { "What exactly ran" }

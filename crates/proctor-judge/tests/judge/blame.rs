@@ -11,7 +11,7 @@ use crate::world::{World, check, exchange, finding, t};
 fn judged_by(world: &World, checks: serde_json::Value) -> Summary {
     let checks: Vec<Check> = serde_json::from_value(checks).unwrap();
     let dir = world.write();
-    judge(dir.path(), &Options { checks: Some(checks) }).unwrap().summary
+    judge(dir.path(), &Options { checks: Some(checks), ..Options::default() }).unwrap().summary
 }
 
 fn on(id: &str, step: &str) -> serde_json::Value {

@@ -11,5 +11,6 @@ mod fence;
 mod findings;
 mod gastown;
 mod reports;
+mod sealing;
 mod telemetry;
 mod world;

@@ -218,6 +218,7 @@ fn record() -> RunRecord {
         signals: Vec::new(),
         versions: BTreeMap::from([("git".into(), "2.39.5".into())]),
         notes: BTreeMap::new(),
+        seals: false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use proctor_harness::clean::{self, Left};
+use proctor_harness::clean::{self, Left, Stray};
 
 use crate::failure::{Failure, code};
 use crate::{places, terminal};
@@ -14,12 +14,17 @@ Examples:
   proctor clean --dry-run      show what would be ended and removed
   proctor clean                do it
   proctor clean 7k3f           only what this run left, such as a town kept for `proctor attach`
+  proctor clean --older        also folders that no registry names, such as those of older versions
 
+What a run made stands in its registry, in proctor's cache; nothing else is believed.
 Reports are not touched (see `proctor runs --keep N`), nor are runs in progress.")]
 pub(crate) struct Args {
     /// Only this run's
     #[arg(value_name = "RUN")]
     run: Option<String>,
+    /// Also remove folders of runs that no registry names: only the folders, and the processes that belong to them
+    #[arg(long)]
+    older: bool,
     /// Show what would be done
     #[arg(long)]
     dry_run: bool,
@@ -27,15 +32,16 @@ pub(crate) struct Args {
 
 /// Finds what is left, says it, and ends it.
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
-    let mut left = clean::find(&places::cache()?)?;
+    let clean::Found { mut left, mut strays } = clean::find(&places::cache()?)?;
     if let Some(id) = &args.run {
         left.retain(|one| one.id == *id);
+        strays.retain(|one| one.id == *id);
     }
     let (busy, left): (Vec<Left>, Vec<Left>) = left.into_iter().partition(|one| one.in_progress);
     for one in &busy {
         terminal::print(&format!("run {} is in progress: left alone\n", one.id));
     }
-    if left.is_empty() {
+    if left.is_empty() && strays.is_empty() {
         terminal::print("nothing is left of earlier runs\n");
     }
     let mut answer = code::OK;
@@ -46,7 +52,25 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
             answer = code::NO;
         }
     }
+    for stray in &strays {
+        if let Err(failure) = settle(stray, args) {
+            eprintln!("{failure}");
+            answer = code::NO;
+        }
+    }
     Ok(answer)
+}
+
+/// Names what no registry speaks for, and removes it when that was asked.
+fn settle(stray: &Stray, args: &Args) -> Result<(), Failure> {
+    let (path, why) = (stray.path.display(), &stray.why);
+    if !args.older || !stray.removable {
+        let hint = if stray.removable { "; `proctor clean --older` removes it" } else { "" };
+        terminal::print(&format!("{path}: {why}: left alone{hint}\n"));
+        return Ok(());
+    }
+    terminal::print(&format!("{} {path}: {why}\n", if args.dry_run { "would remove" } else { "removing" }));
+    if args.dry_run { Ok(()) } else { clean::remove_stray(stray).map_err(Failure::from) }
 }
 
 fn remove(left: &Left, dry_run: bool) -> Option<Failure> {

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use proctor_gateway::{Fault, Gateway, Scripts, World};
 use proctor_harness::Halt;
-use proctor_harness::cycle::{AgentCounts, GatewaySpec, Prompted, Services, TelemetryAddresses};
+use proctor_harness::cycle::{AgentCounts, GatewaySpec, Prompted, Services, ServicesEnd, TelemetryAddresses};
+use proctor_harness::ledger::Written;
 use proctor_harness::origins::{Forge, OriginsSpec};
 use proctor_harness::scenario::Merge;
 use proctor_harness::town::TownKind;
@@ -63,6 +64,9 @@ struct State {
     bound: BTreeMap<&'static str, TcpListener>,
     pushes: Option<UnboundedReceiver<Push>>,
     listeners: Vec<Listener>,
+    /// The folders of the store and of the gateway's journal.
+    store_dir: PathBuf,
+    journal_dir: PathBuf,
 }
 
 impl RunServices {
@@ -70,8 +74,17 @@ impl RunServices {
     /// `claims` what records say of themselves where their address says nothing.
     pub(crate) fn new(ports: Ports, run_id: String, secret: String, claims: Claims) -> Self {
         let (tokens, strays) = (Arc::new(Tokens::of(secret)), Arc::default());
-        let (bound, listeners) = (BTreeMap::new(), Vec::new());
-        let state = State { store: None, tally: Tally::new(claims), spans: None, gateway: None, bound, pushes: None, listeners };
+        let state = State {
+            store: None,
+            tally: Tally::new(claims),
+            spans: None,
+            gateway: None,
+            bound: BTreeMap::new(),
+            pushes: None,
+            listeners: Vec::new(),
+            store_dir: PathBuf::new(),
+            journal_dir: PathBuf::new(),
+        };
         Self { ports, run_id, tokens, strays, state: Mutex::new(state) }
     }
 
@@ -92,8 +105,8 @@ impl RunServices {
         listener::bind(what, flag, port)
     }
 
-    /// Hands over what the run's own spans hold and seals the store; after phase 8, when nothing listens any more.
-    pub(crate) async fn finish(&self) -> Result<(), Halt> {
+    /// Hands over what the run's own spans hold and seals the store, when nothing listens any more; what the store wrote.
+    async fn close_store(&self) -> Result<Vec<proctor_store::Written>, Halt> {
         let (spans, store) = {
             let mut state = self.state();
             (state.spans.take(), state.store.take())
@@ -103,7 +116,9 @@ impl RunServices {
                 // A span that was lost is missed by nobody but the picture of the run.
                 drop(spans.shutdown());
             }
-            store.map_or(Ok(()), |store| store.seal().map_err(|error| store_halt(&error)))
+            let Some(store) = store else { return Ok(Vec::new()) };
+            store.seal().map_err(|error| store_halt(&error))?;
+            Ok(store.written())
         })
         .await
     }
@@ -122,6 +137,7 @@ impl Services for RunServices {
     }
 
     async fn start_telemetry(&self, dir: PathBuf) -> Result<TelemetryAddresses, Halt> {
+        let folder = dir.clone();
         let store = blocking(move || {
             Store::create(&dir, Options { max_body_bytes: otlp::MAX_BODY_BYTES, ..Options::default() })
                 .map_err(|error| store_halt(&error))
@@ -134,6 +150,7 @@ impl Services for RunServices {
         let listener = Listener::serve(TELEMETRY, self.bound(TELEMETRY)?, router, guard, Limits::of_this_process())?;
         let otlp = listener.url();
         let mut state = self.state();
+        state.store_dir = folder;
         state.spans = Some(spans::provider(&store, &self.run_id));
         state.store = Some(store);
         state.listeners.push(listener);
@@ -146,12 +163,14 @@ impl Services for RunServices {
 
     async fn start_gateway(&self, spec: GatewaySpec) -> Result<String, Halt> {
         self.strays.know_lives(spec.sessions.clone());
+        let folder = spec.journal.clone();
         let gateway = blocking(move || make_gateway(&spec)).await?;
         let router = gateway.router();
         let guard = Arc::new(GatewayGuard::new(Arc::clone(&self.tokens), Arc::clone(&self.strays)));
         let listener = Listener::serve(GATEWAY, self.bound(GATEWAY)?, router, guard, Limits::of_this_process())?;
         let url = listener.url();
         let mut state = self.state();
+        state.journal_dir = folder;
         state.gateway = Some(gateway);
         state.listeners.push(listener);
         Ok(url)
@@ -219,7 +238,7 @@ impl Services for RunServices {
         .await
     }
 
-    async fn stop(&self) {
+    async fn stop(&self) -> ServicesEnd {
         let (listeners, gateway) = {
             let mut state = self.state();
             (std::mem::take(&mut state.listeners), state.gateway.take())
@@ -227,7 +246,26 @@ impl Services for RunServices {
         for listener in listeners {
             listener.close().await;
         }
-        drop(gateway);
+        let closed = self.close_store().await;
+        let state = self.state();
+        let journal = gateway.map(|gateway| gateway.written()).unwrap_or_default().into_iter();
+        let journal = journal.map(|file| Written {
+            path: state.journal_dir.join(file.file),
+            size: file.size,
+            sha256: file.sha256,
+            records: file.records,
+        });
+        let (store, failure) = match closed {
+            Ok(written) => (written, None),
+            Err(halt) => (Vec::new(), Some(halt)),
+        };
+        let store = store.into_iter().map(|file| Written {
+            path: state.store_dir.join(file.file),
+            size: file.size,
+            sha256: file.sha256,
+            records: file.records,
+        });
+        ServicesEnd { written: journal.chain(store).collect(), failure }
     }
 }
 

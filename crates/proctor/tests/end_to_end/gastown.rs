@@ -28,7 +28,7 @@ pub(crate) fn crypto_tales(sandbox: &Sandbox, folder: &str, args: &[&str]) -> Co
 
 /// What the run put outside its base directory, as its registry named it.
 pub(crate) fn outside(base: &std::path::Path) -> Vec<PathBuf> {
-    let registry = std::fs::read_to_string(base.join("registry.ndjson")).unwrap();
+    let registry = std::fs::read_to_string(proctor_harness::registry::file_of(base)).unwrap();
     let entries = registry.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let kinds = ["file", "tmux_socket"];
     entries.filter(|e| kinds.contains(&e["kind"].as_str().unwrap())).map(|e| e["what"].as_str().unwrap().into()).collect()

@@ -236,6 +236,8 @@ pub(crate) fn assert_nothing_left(sandbox: &Sandbox) {
     let commands: Vec<String> = left.iter().map(|pid| command_line(*pid)).collect();
     assert!(left.is_empty(), "processes are left: {commands:?}");
     assert_eq!(sandbox.bases(), Vec::<PathBuf>::new(), "base directories are left");
+    let registries = fs::read_dir(sandbox.cache().join("proctor/registry")).into_iter().flatten();
+    assert_eq!(registries.count(), 0, "registries are left");
 }
 
 /// Those of [`processes_below`] that live as long as their run: the town's daemon and its agents, not the commands that agents run.

@@ -101,7 +101,7 @@ async fn a_fenced_program_reports_what_it_left() {
         [("setsid sleep 777 >/dev/null 2>&1 & exit 9", false), ("setsid sleep 777 >/dev/null 2>&1 & sleep 1000", true)]
     {
         let report = place.path().join(format!("report-{late}"));
-        let fenced = Fenced { launcher: place.launcher.clone(), fence: place.fence(), report };
+        let fenced = Fenced { launcher: place.launcher.clone(), fence: place.fence(), report, cwd: None };
         let limit = if late { Duration::from_millis(500) } else { Duration::from_secs(30) };
         let ended = sh(script).timeout(limit).fenced(fenced).run().await.unwrap();
         assert_eq!((ended.code, ended.timed_out), (if late { None } else { Some(9) }, late));

@@ -1,18 +1,18 @@
 //! Calls of the town's programs by the harness: each in the town's environment, each written down with its time.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use proctor_judge::evidence::{StopKind, Time};
+use proctor_judge::seal::SealedKind;
 use serde::Serialize;
 
 use crate::cycle::Clock;
 use crate::halt::Halt;
 use crate::keeper::Keeper;
+use crate::ledger::{Ledger, Log};
 use crate::process::{Ended, Program};
 
 /// The file in `evidence/raw` with all calls.
@@ -48,21 +48,25 @@ pub(super) struct Calls {
     env: RwLock<BTreeMap<String, String>>,
     keeper: OnceLock<Keeper>,
     log: PathBuf,
+    /// Absent until the first call.
+    written: Mutex<Option<Log>>,
+    ledger: Ledger,
     clock: Clock,
 }
 
 impl Calls {
     /// Calls of the programs in `base/bin`, written down in `raw`.
-    pub(super) fn new(base: &Path, env: BTreeMap<String, String>, raw: &Path, clock: Clock) -> Self {
-        let (bin, town) = (base.join("bin"), base.join("town"));
+    pub(super) fn new(base: &Path, env: BTreeMap<String, String>, raw: &Path, ledger: Ledger, clock: Clock) -> Self {
         Self {
-            bin,
-            town,
+            bin: base.join("bin"),
+            town: base.join("town"),
             base: base.to_owned(),
             shell: PRIVATELY,
             env: RwLock::new(env),
             keeper: OnceLock::new(),
             log: raw.join(COMMANDS),
+            written: Mutex::default(),
+            ledger,
             clock,
         }
     }
@@ -144,8 +148,12 @@ impl Calls {
     fn write_down(&self, call: &Call<'_>) -> Result<(), Halt> {
         let mut line = serde_json::to_string(call).map_err(|error| Halt::harness(error.to_string()))?;
         line.push('\n');
-        let open = || -> std::io::Result<File> { OpenOptions::new().create(true).append(true).open(&self.log) };
-        open().and_then(|mut log| log.write_all(line.as_bytes())).map_err(|error| Halt::io("write", &self.log, &error))
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = match written.take() {
+            Some(log) => log,
+            None => self.ledger.log(&self.log, SealedKind::File)?,
+        };
+        written.insert(log).append(line.as_bytes()).map_err(|error| Halt::io("write", &self.log, &error))
     }
 }
 
@@ -174,7 +182,8 @@ mod tests {
     fn calls(base: &Path) -> Calls {
         fs::create_dir_all(base.join("bin")).unwrap();
         symlink("/bin/sh", base.join("bin/gt")).unwrap();
-        Calls::new(base, BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]), base, Arc::new(|| Time::UNIX_EPOCH))
+        let env = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
+        Calls::new(base, env, base, Ledger::new(base), Arc::new(|| Time::UNIX_EPOCH))
     }
 
     #[tokio::test]

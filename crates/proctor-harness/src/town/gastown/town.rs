@@ -63,7 +63,7 @@ impl Gastown {
         // The common temporary folder is out of reach inside a fence.
         let sockets = site.base.path("rt");
         env.insert("TMUX_TMPDIR".into(), sockets.display().to_string());
-        let calls = Arc::new(Calls::new(root, env, &site.raw, Arc::clone(&site.clock)));
+        let calls = Arc::new(Calls::new(root, env, &site.raw, site.ledger.clone(), Arc::clone(&site.clock)));
         let name = tmux::socket_name(&site.town());
         let socket = (name.clone(), tmux::socket_path(&sockets, &name));
         let reader = Mutex::new(new_reader(&site, port.number));

@@ -72,8 +72,11 @@ impl Watch {
 /// progress.
 fn clean(own: &str) -> Result<(), Failure> {
     let found = clean::find(&places::cache()?)?;
-    for left in found.into_iter().filter(|left| left.id == own || left.id == FORGED) {
+    for left in found.left.iter().filter(|left| left.id == own || left.id == FORGED) {
         clean::remove(&left.base)?;
+    }
+    for stray in found.strays.iter().filter(|stray| stray.removable && (stray.id == own || stray.id == FORGED)) {
+        clean::remove_stray(stray)?;
     }
     Ok(())
 }

@@ -98,7 +98,8 @@ impl LiveTown {
         let port = found::port(&town, &env);
         let name = tmux::socket_name(&town);
         let lock = found::lock(&site.cache, &name, &town)?;
-        let calls = Arc::new(Calls::new(site.base.root(), env, &site.raw, Arc::clone(&site.clock)).in_town(&town));
+        let (ledger, clock) = (site.ledger.clone(), Arc::clone(&site.clock));
+        let calls = Arc::new(Calls::new(site.base.root(), env, &site.raw, ledger, clock).in_town(&town));
         let socket = (name.clone(), tmux::socket_path(Path::new("/tmp"), &name));
         let server = Arc::new(OnceLock::new());
         let (telemetry, is_taken) = (StdMutex::default(), AtomicBool::new(false));
