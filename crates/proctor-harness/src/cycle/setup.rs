@@ -53,7 +53,7 @@ impl<S: Services> Run<S> {
         let base = Arc::new(base);
         self.base = Some(Arc::clone(&base));
         self.fill_base(&base)?;
-        self.commands = Some(Watching::begin(&self.request.id, Arc::clone(&self.rec.clock)));
+        self.commands = Some(Watching::begin(&self.request.id, &base.path(SESSIONS_FILE), Arc::clone(&self.rec.clock)));
         self.begun = Some(self.rec.now());
         let root = base.root().to_owned();
         let git = self.find_git(&root).await?;
@@ -69,7 +69,9 @@ impl<S: Services> Run<S> {
         let spec = &self.request.scenario.spec;
         let history = if self.origins.is_some() { History::Log(PushLog::default()) } else { History::Reflogs };
         let landed = Landed::new(git.clone(), &root.join("origins"), history, &spec.convoy, &spec.landed.clauses);
-        self.landed = Some(landed.since_begun(self.rec.now()));
+        // A town that was there before has older convoys, maybe of the same title.
+        let is_old = self.request.live_town.is_some();
+        self.landed = Some(if is_old { landed.since_begun(self.rec.now()) } else { landed });
         self.git = Some(git);
         self.open_ports(town.as_ref()).await?;
         self.enter_fence(town.as_ref()).await?;
