@@ -5,6 +5,7 @@
 //! part of those.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
@@ -15,6 +16,7 @@ use super::Clock;
 use super::ticks::{TICK, tick};
 use crate::base::RUN_ID;
 use crate::linux::{self, Newcomers, Process, ProcessHandle, ProcessName, Variables};
+use crate::lives::Lives;
 
 /// The programs whose calls are commands of the town.
 const PROGRAMS: [&str; 2] = ["gt", "bd"];
@@ -30,8 +32,12 @@ pub(crate) struct Command {
     pub(crate) at: Time,
     /// How long it ran, in seconds.
     pub(crate) wall_s: f64,
-    /// The agent that gave it; empty for the harness.
+    /// The agent that gave it: the one that its process stems from, where that is known, else the one that its environment names; empty for
+    /// the harness.
     pub(crate) agent: AgentId,
+    /// Who its environment says it is, when that is not `agent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) claimed: Option<String>,
     /// The command line.
     pub(crate) command: String,
 }
@@ -50,9 +56,9 @@ pub(crate) struct Watching {
 }
 
 impl Watching {
-    /// Begins; `id` is the run's short id, which every process of the run carries.
-    pub(crate) fn begin(id: &str, clock: Clock) -> Self {
-        let seen = Arc::new(Mutex::new(Seen::default()));
+    /// Begins; `id` is the run's short id, which every process of the run carries, `sessions` the file of whom the launcher started.
+    pub(crate) fn begin(id: &str, sessions: &Path, clock: Clock) -> Self {
+        let seen = Arc::new(Mutex::new(Seen { lives: Some(Lives::of(sessions)), ..Seen::default() }));
         let (table, id) = (Arc::clone(&seen), id.to_owned());
         let task = tokio::spawn(async move {
             loop {
@@ -83,6 +89,8 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 
 #[derive(Default)]
 struct Seen {
+    /// Who lives; absent in tests of what is seen.
+    lives: Option<Lives>,
     newcomers: Newcomers,
     undecided: BTreeMap<u32, Undecided>,
     running: BTreeMap<u32, Running>,
@@ -203,20 +211,43 @@ impl Seen {
             return;
         }
         let words = std::iter::once(process.name.as_str()).chain(arguments.iter().skip(1).map(String::as_str));
+        let named = ["GT_ROLE", "BD_ACTOR"].map(|key| variables.get(key).unwrap_or_default().to_owned());
+        let (agent, claimed) = identity(self.lives.as_ref().and_then(|lives| lives.owner(process.pid)), &named);
         let command = Command {
             at: look.now - TimeDelta::milliseconds((age * 1000.0) as i64),
             wall_s: 0.0,
-            agent: variables.get("GT_ROLE").unwrap_or_default().to_owned(),
+            agent,
+            claimed,
             command: super::live::one_line(&words.collect::<Vec<_>>().join(" ")),
         };
         self.running.insert(process.pid, Running { command, handle: ProcessHandle::of(&process), process });
     }
 }
 
+/// The agent that gave a command, and the first of the names in its environment that is another's. A town may write a name without
+/// `polecats/` or with a slash at its end.
+fn identity(owner: Option<AgentId>, named: &[String]) -> (AgentId, Option<String>) {
+    let Some(owner) = owner else { return (named.first().cloned().unwrap_or_default(), None) };
+    let plain = |name: &str| name.trim_end_matches('/').replacen("/polecats/", "/", 1);
+    let other = named.iter().find(|name| !name.is_empty() && plain(name) != plain(&owner)).cloned();
+    (owner, other)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
+
+    #[test]
+    fn the_process_says_whose_a_command_is_and_the_environment_only_claims() {
+        let names = |role: &str, actor: &str| [role.to_owned(), actor.to_owned()];
+        let furiosa = || Some("alice/polecats/furiosa".to_owned());
+        let of = |owner, named| identity(owner, &named);
+        assert_eq!(of(furiosa(), names("mayor", "alice/furiosa")).1.as_deref(), Some("mayor"));
+        assert_eq!(of(furiosa(), names("alice/polecats/furiosa", "mayor")).1.as_deref(), Some("mayor"));
+        assert_eq!(of(furiosa(), names("alice/furiosa", "")), ("alice/polecats/furiosa".into(), None));
+        assert_eq!(of(None, names("mayor", "alice/furiosa")), ("mayor".into(), None), "nobody knows better");
+    }
 
     #[test]
     fn a_command_is_seen_from_its_beginning_until_it_is_gone_and_only_that_of_the_run() {

@@ -85,7 +85,7 @@ mod tests {
     }
 
     fn command(begin: i64, end: i64, agent: &str, line: &str) -> Command {
-        Command { at: at(begin), wall_s: (end - begin) as f64, agent: agent.into(), command: line.into() }
+        Command { at: at(begin), wall_s: (end - begin) as f64, agent: agent.into(), claimed: None, command: line.into() }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the judge noticed, each with its evidence and the command to type next. The table of ids stands in `docs/report.md`.
 
+mod claims;
 mod exercises;
 mod faults;
 mod fence;
@@ -97,6 +98,7 @@ pub(crate) fn all(known: &Known<'_>) -> Vec<Finding> {
     findings.extend(followed::all(known));
     let (first, then): (Vec<&Judged>, Vec<&Judged>) = known.checks.iter().partition(|c| !c.absent);
     findings.extend(first.into_iter().chain(then).filter_map(|c| of_check(known, c)));
+    findings.extend(claims::all(known));
     findings.extend(requests::all(known));
     findings.extend(telemetry::all(known));
     findings.extend(exercises::all(known));

@@ -1,6 +1,6 @@
 //! Whose fault it is: what depends on what, and who sent what counts for nobody.
 
-use proctor_judge::evidence::{Sender, StopKind, Stopped};
+use proctor_judge::evidence::{Loss, Sender, SignalRow, StopKind, Stopped};
 use proctor_judge::plan::Check;
 use proctor_judge::summary::{CheckStatus, Level, Summary};
 use proctor_judge::{Options, Outcome, judge};
@@ -116,4 +116,74 @@ fn a_miss_is_the_scripts_fault_only_where_the_agent_itself_asked() {
     assert_eq!(outcome("bob/polecats/rust", Some(true)), (Outcome::HarnessError, Level::Problem));
     assert_eq!(outcome("bob/polecats/rust", Some(false)), (Outcome::NotLanded, Level::Warning));
     assert_eq!(outcome("bob/refinery", None), (Outcome::NotLanded, Level::Warning), "nobody of that name ever lived");
+}
+
+#[test]
+fn what_was_lost_at_the_end_keeps_the_verdict_on_the_work_and_lets_nothing_pass() {
+    let lose = |world: &mut World| {
+        let loss =
+            Loss { what: "keeping what the origins hold".into(), message: "git bundle failed: bad ref".into(), agent: None };
+        world.record.losses = vec![loss];
+    };
+    let mut world = World::passing();
+    lose(&mut world);
+    let summary = world.judged();
+    assert_eq!(summary.outcome, Outcome::Unknown);
+    let found = finding(&summary, "collect.lost");
+    assert_eq!(
+        (found.level, found.title.as_str()),
+        (Level::Problem, "keeping what the origins hold failed: git bundle failed: bad ref")
+    );
+    let mut failed = ended_at_bob();
+    lose(&mut failed);
+    assert_eq!(judged_by(&failed, json!([on("bob", "bob")])).outcome, Outcome::Failed);
+}
+
+#[test]
+fn a_town_that_was_lost_while_it_worked_is_nobodys_fault() {
+    let mut world = World::bob_unfinished();
+    world.record.stopped =
+        Some(Stopped { kind: StopKind::Lost, phase: 6, message: "the town cannot be read".into(), hint: None });
+    let summary = world.judged();
+    assert_eq!((summary.outcome, summary.headline.as_str()), (Outcome::Unknown, "The town cannot be read."));
+    assert_eq!(finding(&summary, "run.lost").level, Level::Problem);
+}
+
+#[test]
+fn a_signal_of_the_runs_own_is_told_and_ends_nothing() {
+    let mut world = World::passing();
+    world.record.signals =
+        vec![SignalRow { signal: "SIGTERM".into(), pid: 7, command: "python3 p.py".into(), agent: None, at: t(5.0) }];
+    let summary = world.judged();
+    assert_eq!(summary.outcome, Outcome::Passed);
+    assert_eq!(finding(&summary, "run.signalled").title, "a process of the run sent Proctor SIGTERM, which it did not obey");
+}
+
+#[test]
+fn commands_in_anothers_name_are_told_by_the_process_that_gave_them() {
+    let mut world = World::passing();
+    world.record.town = "gastown".into();
+    let row = |claimed: Option<&str>| {
+        let mut row = json!({"at": t(4.0), "wall_s": 0.1, "agent": "bob/polecats/rust", "command": "gt mail send"});
+        row.as_object_mut().unwrap().extend(claimed.map(|name| ("claimed".to_owned(), json!(name))));
+        format!("{row}\n")
+    };
+    world.files.insert("raw/town-commands.ndjson".into(), row(None) + &row(Some("mayor")));
+    let found = finding(&world.judged(), "identity.claimed").clone();
+    assert_eq!(found.title, "bob/rust gave 1 command in the name of \"mayor\"");
+    assert_eq!(found.evidence[0].at, "evidence/raw/town-commands.ndjson:2");
+}
+
+#[test]
+fn a_second_convoy_takes_nothing_away_and_is_told() {
+    let mut world = World::passing();
+    let convoys = world.convoys.as_mut().unwrap();
+    let mut second = convoys[0].clone();
+    (second.id, second.created_at) = ("hq-cv-2".into(), t(5.0));
+    second.tracked.truncate(1);
+    convoys.push(second);
+    let summary = world.judged();
+    assert_eq!(summary.outcome, Outcome::Passed);
+    assert!(summary.headline.starts_with("2 issues landed"), "{}", summary.headline);
+    assert!(finding(&summary, "landed.second_convoy").saw.as_ref().unwrap().contains("hq-cv-2 tracks"));
 }
