@@ -102,7 +102,8 @@ impl<S: Services> Run<S> {
             bind: &town.ports(),
             write: &self.written_besides(),
         });
-        fence.limits = self.limits();
+        // Whoever counts processes is the one that is asked, and then an agent's own fence has nobody to tell what it refused.
+        fence.limits = proctor_fence::Limits { processes: None, ..self.limits() };
         let failed = |error: std::io::Error| {
             Halt::environment(format!("the fence around the town cannot be made: {error}"))
                 .hint("`proctor doctor` says what this machine has of it; --fence off plays without")

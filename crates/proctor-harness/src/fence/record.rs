@@ -99,8 +99,8 @@ fn enforced(wanted: Wanted<'_>, support: &Support) -> Vec<String> {
     add(
         true,
         format!(
-            "A process of agents may take {} of memory, {} of processor time and {} open files, and write files of {}; a run may have {} \
-             processes.",
+            "A process of agents may take {} of memory, {} of processor time and {} open files, and write files of {}; an agent may have \
+             {} processes.",
             limits.memory, limits.cpu_time, limits.open_files, limits.file_size, limits.processes
         ),
     );

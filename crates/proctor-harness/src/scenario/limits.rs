@@ -14,7 +14,7 @@ use super::spec::Span;
 pub struct Limits {
     /// Memory of one process: what it can write to and shares with nobody.
     pub memory: Bytes,
-    /// Processes and threads at the same time.
+    /// Processes of one agent at the same time.
     #[schemars(range(min = 1))]
     pub processes: u64,
     /// Open files, sockets and pipes of one process.
