@@ -242,7 +242,7 @@ mod tests {
     fn the_process_says_whose_a_command_is_and_the_environment_only_claims() {
         let names = |role: &str, actor: &str| [role.to_owned(), actor.to_owned()];
         let furiosa = || Some("alice/polecats/furiosa".to_owned());
-        let of = |owner, named| identity(owner, &named);
+        let of = |owner, named: [String; 2]| identity(owner, &named);
         assert_eq!(of(furiosa(), names("mayor", "alice/furiosa")).1.as_deref(), Some("mayor"));
         assert_eq!(of(furiosa(), names("alice/polecats/furiosa", "mayor")).1.as_deref(), Some("mayor"));
         assert_eq!(of(furiosa(), names("alice/furiosa", "")), ("alice/polecats/furiosa".into(), None));
