@@ -14,8 +14,10 @@ pub(crate) enum Touch {
     OpenHow { folder: usize, path: usize, how: usize },
     /// Executes it.
     Execute { folder: Option<usize>, path: usize },
-    /// Changes the entry, or what it says about the file.
+    /// Changes the entry.
     Change { folder: Option<usize>, path: usize },
+    /// Changes what is said about the file: mode, owner, times, attributes. No Landlock refuses that.
+    Describe { folder: Option<usize>, path: usize },
     /// Changes two entries.
     Move { from: (Option<usize>, usize), to: (Option<usize>, usize) },
     /// Connects to the address in memory.
@@ -32,6 +34,10 @@ pub(crate) enum Touch {
 pub(crate) const WRITES: u32 =
     (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY)).unsigned_abs();
 
+/// Calls of Linux 6.13, the same number on every architecture.
+const SETXATTRAT: c_long = 463;
+const REMOVEXATTRAT: c_long = 466;
+
 /// The calls that are the same everywhere.
 const CALLS: &[(c_long, Touch)] = &[
     (libc::SYS_openat, Touch::Open { folder: Some(0), path: 1, flags: 2 }),
@@ -46,11 +52,16 @@ const CALLS: &[(c_long, Touch)] = &[
     (libc::SYS_mkdirat, Touch::Change { folder: Some(0), path: 1 }),
     (libc::SYS_mknodat, Touch::Change { folder: Some(0), path: 1 }),
     (libc::SYS_truncate, Touch::Change { folder: None, path: 0 }),
-    (libc::SYS_fchmodat, Touch::Change { folder: Some(0), path: 1 }),
-    (libc::SYS_fchownat, Touch::Change { folder: Some(0), path: 1 }),
-    (libc::SYS_utimensat, Touch::Change { folder: Some(0), path: 1 }),
-    (libc::SYS_setxattr, Touch::Change { folder: None, path: 0 }),
-    (libc::SYS_lsetxattr, Touch::Change { folder: None, path: 0 }),
+    (libc::SYS_fchmodat, Touch::Describe { folder: Some(0), path: 1 }),
+    (libc::SYS_fchownat, Touch::Describe { folder: Some(0), path: 1 }),
+    (libc::SYS_utimensat, Touch::Describe { folder: Some(0), path: 1 }),
+    (libc::SYS_setxattr, Touch::Describe { folder: None, path: 0 }),
+    (libc::SYS_lsetxattr, Touch::Describe { folder: None, path: 0 }),
+    (libc::SYS_fchmodat2, Touch::Describe { folder: Some(0), path: 1 }),
+    (libc::SYS_removexattr, Touch::Describe { folder: None, path: 0 }),
+    (libc::SYS_lremovexattr, Touch::Describe { folder: None, path: 0 }),
+    (SETXATTRAT, Touch::Describe { folder: Some(0), path: 1 }),
+    (REMOVEXATTRAT, Touch::Describe { folder: Some(0), path: 1 }),
     (libc::SYS_connect, Touch::Connect),
     (libc::SYS_bind, Touch::Bind),
     (libc::SYS_kill, Touch::Signal),
@@ -69,11 +80,12 @@ const OLD_CALLS: &[(c_long, Touch)] = &[
     (libc::SYS_symlink, Touch::Change { folder: None, path: 1 }),
     (libc::SYS_mkdir, Touch::Change { folder: None, path: 0 }),
     (libc::SYS_mknod, Touch::Change { folder: None, path: 0 }),
-    (libc::SYS_chmod, Touch::Change { folder: None, path: 0 }),
-    (libc::SYS_chown, Touch::Change { folder: None, path: 0 }),
-    (libc::SYS_lchown, Touch::Change { folder: None, path: 0 }),
-    (libc::SYS_utime, Touch::Change { folder: None, path: 0 }),
-    (libc::SYS_utimes, Touch::Change { folder: None, path: 0 }),
+    (libc::SYS_chmod, Touch::Describe { folder: None, path: 0 }),
+    (libc::SYS_chown, Touch::Describe { folder: None, path: 0 }),
+    (libc::SYS_lchown, Touch::Describe { folder: None, path: 0 }),
+    (libc::SYS_utime, Touch::Describe { folder: None, path: 0 }),
+    (libc::SYS_utimes, Touch::Describe { folder: None, path: 0 }),
+    (libc::SYS_futimesat, Touch::Describe { folder: Some(0), path: 1 }),
     (libc::SYS_fork, Touch::Fork),
     (libc::SYS_vfork, Touch::Fork),
 ];

@@ -106,10 +106,11 @@ impl<'a> Caller<'a> {
         }
         for own in ["/proc/self", "/proc/thread-self"] {
             if let Ok(rest) = plain.strip_prefix(own) {
-                return Path::new("/proc").join(self.pid.to_string()).join(rest);
+                let plain = Path::new("/proc").join(self.pid.to_string()).join(rest);
+                return opened(&plain).unwrap_or(plain);
             }
         }
-        plain
+        opened(&plain).unwrap_or(plain)
     }
 
     /// Where a path leads to, links followed; for what does not exist, where it would be. Absent when its folder does not exist.
@@ -168,6 +169,12 @@ impl<'a> Caller<'a> {
         let folder = fs::read_link(format!("/proc/{}/cwd", self.pid)).ok()?;
         Some(Address::Path(self.plain(&folder.join(path))))
     }
+}
+
+/// What a path like `/proc/1/fd/3` leads to: C libraries use those to name an open file.
+fn opened(path: &Path) -> Option<PathBuf> {
+    let is_descriptor = path.starts_with("/proc") && path.parent()?.file_name()? == "fd";
+    if is_descriptor { fs::read_link(path).ok() } else { None }
 }
 
 /// The file of a thread's program, else what it calls itself.

@@ -1,6 +1,6 @@
 //! What is refused, seen from outside: the parent is asked about calls before the kernel does them, and writes down those that
 //! the fence does not allow. Landlock, not this, refuses what touches files and ports: what a thread has in its memory can
-//! change after it was read.
+//! change after it was read. Only modes, owners, times and attributes are refused here, for want of anything better.
 
 pub(crate) mod calls;
 mod memory;
@@ -100,10 +100,11 @@ impl Observer {
                     memories.forget(asked.pid);
                 }
                 self.memories = memories;
-                if let Some((what, target)) = refused {
-                    self.note(asked, what, target);
-                }
-                Reply::Continue
+                let Some((what, target)) = refused else { return Reply::Continue };
+                self.note(asked, what, target);
+                // Nothing else may refuse this: inside a town's fence an agent's has no mounts of its own.
+                let alone = self.enforces && matches!(touch, Touch::Describe { .. });
+                if alone { Reply::Refuse(libc::EPERM) } else { Reply::Continue }
             }
         }
     }
@@ -152,7 +153,9 @@ impl Observer {
             Touch::Open { folder, path: at, flags } => opened(path(folder, at)?, argument(flags) as u32),
             Touch::OpenHow { folder, path: at, how } => opened(path(Some(folder), at)?, caller.open_how(argument(how))? as u32),
             Touch::Execute { folder, path: at } => self.read(&caller, &path(folder, at)?),
-            Touch::Change { folder, path: at } => self.changed(&caller, &path(folder, at)?),
+            Touch::Change { folder, path: at } | Touch::Describe { folder, path: at } => {
+                self.changed(&caller, &path(folder, at)?)
+            }
             Touch::Move { from, to } => {
                 let first = self.changed(&caller, &path(from.0, from.1)?);
                 first.or_else(|| self.changed(&caller, &path(to.0, to.1)?))

@@ -77,7 +77,7 @@ fn report(place: &Place, fence: &Fence, by_force: bool) -> Ended {
     let file = place.path().join("report");
     let python = program("python3").unwrap();
     let script = if by_force {
-        format!("{DAEMON}").replace("print('bye'); sys.exit(3)", "print('bye', flush=True); time.sleep(1000)")
+        DAEMON.replace("print('bye'); sys.exit(3)", "print('bye', flush=True); time.sleep(1000)")
     } else {
         DAEMON.to_owned()
     };

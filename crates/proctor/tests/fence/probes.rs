@@ -128,6 +128,31 @@ fn what_is_said_about_files_outside_is_not_changed() {
 }
 
 #[test]
+fn without_mounts_the_parent_refuses_what_it_sees() {
+    let place = Place::new();
+    if !has("observation") {
+        return;
+    }
+    let file = place.other.join("file");
+    std::fs::write(&file, "x").unwrap();
+    let fence = Fence { refusals: Some(place.path().join("refusals")), ..place.bare() };
+    let Some(python) = program("python3") else { return };
+    let inside = |body: &str| said(&place.run(Who::Me, &fence, python.to_str().unwrap(), &["-I", "-c", &attempt(body)]));
+    let before = std::fs::metadata(&file).unwrap().permissions();
+    for path in ["FILE", "/proc/self/fd/%d' % os.open('FILE', os.O_PATH) + '"] {
+        let path = path.replace("FILE", file.to_str().unwrap());
+        for body in [format!("os.chmod('{path}', 0o604)"), format!("os.utime('{path}', (1, 1))")] {
+            assert!(inside(&body).contains("PermissionError"), "{body}: {}", inside(&body));
+            let control = Command::new(&python).args(["-I", "-c", &attempt(&body)]).output().unwrap();
+            assert_eq!(said(&control), "done", "{body}");
+            std::fs::set_permissions(&file, before.clone()).unwrap();
+        }
+    }
+    let own = "open('own', 'w'); os.chmod('own', 0o600); os.utime('own'); os.chmod('/proc/self/fd/%d' % os.open('own', os.O_PATH), 0o644)";
+    assert_eq!(inside(own), "done");
+}
+
+#[test]
 fn a_hidden_home_is_not_read() {
     let place = Place::new();
     let home = place.path().join("home");
