@@ -16,7 +16,7 @@ use crate::evidence::{
     RigGit, RunRecord, RuntimeRecord, SCHEMA_VERSION, Session, Sign, SkippedRow, path,
 };
 use crate::plan::Plan;
-use crate::seal::{self, Expected, State, Verified};
+use crate::seal::{self, Change, Expected, State, Verified, What};
 
 /// Rows of one file and how far they could be read.
 #[derive(Clone, Debug)]
@@ -100,9 +100,9 @@ impl Run {
             record => record?,
         };
         let seal = sealed_as(verified, &record);
-        let mut reader = Reader { evidence: dir.join("evidence"), unread: Vec::new(), seal: &seal };
+        let mut reader = Reader { evidence: dir.join("evidence"), unread: Vec::new(), damaged: Vec::new(), seal: &seal };
         let (exchanges, other_requests) = split(reader.rows(path::EXCHANGES));
-        Ok(Self {
+        let mut run = Self {
             dir: dir.to_path_buf(),
             record,
             plan: reader.json(path::PLAN),
@@ -124,9 +124,13 @@ impl Run {
             exercises: reader.exercises(),
             runtime: reader.json(path::RUNTIME),
             skipped: reader.rows(path::SKIPPED),
-            unread: reader.unread,
-            seal,
-        })
+            unread: std::mem::take(&mut reader.unread),
+            seal: seal.clone(),
+        };
+        let damaged = std::mem::take(&mut reader.damaged);
+        run.seal.changes.extend(damaged.into_iter().chain(unsealed_store(dir, &seal)));
+        run.seal.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(run)
     }
 
     /// Whether `run.json`, which says what became of the run, is not what was sealed.
@@ -305,6 +309,16 @@ fn sealed_as(verified: Verified, record: &RunRecord) -> Verified {
     Verified { state: State::Broken { why }, ..verified }
 }
 
+/// A journal of telemetry without a seal in which something was changed.
+fn unsealed_store(dir: &Path, seal: &Verified) -> Option<Change> {
+    if seal.state != State::Unsealed {
+        return None;
+    }
+    let after = proctor_store::Store::damaged_after(&dir.join("evidence").join(path::TELEMETRY))?;
+    let what = What::Unreadable(format!("what follows its first {after} bytes is not what proctor writes"));
+    Some(Change { path: format!("evidence/{}/journal.bin", path::TELEMETRY), what })
+}
+
 #[derive(serde::Deserialize)]
 struct SchemaOnly {
     schema: u32,
@@ -314,6 +328,8 @@ struct SchemaOnly {
 struct Reader<'a> {
     evidence: PathBuf,
     unread: Vec<(String, String)>,
+    /// Files without a seal in which something is that nobody writes, with where.
+    damaged: Vec<Change>,
     seal: &'a Verified,
 }
 
@@ -351,7 +367,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Rows up to the first that cannot be understood do count; of the others only their number is known.
+    /// Rows that can be understood do count. A last row without its end was cut off when the run was killed; any other row that cannot
+    /// be understood was changed, and where no seal says so already, the file counts as damaged.
     fn rows<T: DeserializeOwned>(&mut self, name: &str) -> Rows<T> {
         let Some(bytes) = self.bytes(name) else { return Rows { rows: Vec::new(), known: false } };
         let mut rows = Vec::new();
@@ -362,7 +379,16 @@ impl Reader<'_> {
                 Err(error) => bad.push((index + 1, error)),
             }
         }
+        let is_cut = bad.len() == 1 && bad[0].0 == bytes.split(|b| *b == b'\n').count() && self.seal.state == State::Unsealed;
+        if is_cut {
+            self.note(name, "ends in a row that was cut off when the run was killed");
+            return Rows { rows, known: true };
+        }
         if let Some((line, error)) = bad.first() {
+            if self.seal.state == State::Unsealed {
+                let what = What::Unreadable(format!("line {line} is not what proctor writes: {error}"));
+                self.damaged.push(Change { path: format!("evidence/{name}"), what });
+            }
             self.note(name, &format!("has {} rows that cannot be understood, the first in line {line}: {error}", bad.len()));
         }
         Rows { rows, known: true }

@@ -28,8 +28,8 @@ pub(crate) fn summary(run: &Run) -> SealSummary {
         State::Unsealed => (None, Some(if run.record.seals { KILLED } else { OLDER }.to_owned())),
     };
     let status = match seal.state {
-        State::Unsealed => SealStatus::Never,
         _ if seal.is_damaged() => SealStatus::Changed,
+        State::Unsealed => SealStatus::Never,
         _ => SealStatus::Sealed,
     };
     let changed = seal.changes.len();

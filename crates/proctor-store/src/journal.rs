@@ -21,6 +21,8 @@ pub(crate) const FILE: &str = "journal.bin";
 
 const MAGIC: &[u8] = b"proctor journal 1\n";
 const HEAD: usize = 8;
+/// Bytes after a frame that cannot be read in which another one is looked for: more than a frame of most requests has.
+const SEARCHED: usize = 1 << 20;
 
 /// One journal entry.
 #[derive(Clone, PartialEq, Message)]
@@ -183,6 +185,24 @@ pub(crate) fn read(dir: &Path) -> Result<Journal, StoreError> {
     parse(&bytes).ok_or(StoreError::NotAJournal(path))
 }
 
+/// Where the journal in `dir` is damaged: bytes before the frame that cannot be read. A last frame that a crash cut off is no damage, and
+/// neither is a journal that is not there.
+pub(crate) fn damage(dir: &Path) -> Option<u64> {
+    let bytes = std::fs::read(dir.join(FILE)).ok()?;
+    let Some(journal) = parse(&bytes) else { return Some(0) };
+    let rest = &bytes[bytes.len() - usize::try_from(journal.torn).unwrap_or(bytes.len())..];
+    (!is_cut_off(rest)).then_some(journal.len)
+}
+
+/// Whether what follows the last frame that can be read is the beginning of one more: a frame that says it is longer than what is left,
+/// and no whole frame after it. One that has its length and another sum was changed.
+fn is_cut_off(rest: &[u8]) -> bool {
+    let Some((length, payload)) = rest.split_first_chunk::<4>() else { return true };
+    let is_short = payload.len() < (HEAD - 4) + u32::from_le_bytes(*length) as usize;
+    let is_frame = |at: usize| rest.get(at..at + 4).is_some_and(|length| length != [0; 4]) && next(&rest[at..]).is_some();
+    is_short && !(1..rest.len().min(SEARCHED)).any(is_frame)
+}
+
 fn parse(bytes: &[u8]) -> Option<Journal> {
     if bytes.len() < MAGIC.len() && MAGIC.starts_with(bytes) {
         // Killed while it wrote the first bytes: a store that took nothing in.
@@ -268,6 +288,28 @@ mod tests {
         let journal = parse(&bytes).unwrap();
         assert_eq!(bodies(&journal), ["one"]);
         assert!(journal.torn > 0);
+    }
+
+    #[test]
+    fn a_tail_that_a_crash_cut_off_is_told_from_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = write(dir.path(), &["one", "two", "six"]);
+        let bytes = std::fs::read(&path).unwrap();
+        for cut in MAGIC.len()..=bytes.len() {
+            std::fs::write(&path, &bytes[..cut]).unwrap();
+            assert_eq!(damage(dir.path()), None, "cut at {cut}");
+        }
+        let last = bytes.windows(3).position(|window| window == b"six").unwrap();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x11;
+            std::fs::write(&path, changed).unwrap();
+            // The length of the last frame says how long it would have been: to be longer is to be cut off.
+            let may_be_longer = at > last - HEAD - 16;
+            assert!(damage(dir.path()).is_some() || may_be_longer, "changed at {at}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(damage(dir.path()), None);
     }
 
     #[test]

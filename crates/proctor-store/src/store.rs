@@ -181,6 +181,13 @@ impl Store {
         Ok(store)
     }
 
+    /// How many bytes of the journal in `dir` come before a place where it was changed; absent when nothing shows that it was. A last
+    /// entry that a crash cut off is no change.
+    #[must_use]
+    pub fn damaged_after(dir: &Path) -> Option<u64> {
+        journal::damage(dir)
+    }
+
     fn new(dir: &Path, max_body_bytes: u64, writer: Option<Mutex<journal::Writer>>) -> Self {
         Self {
             dir: dir.to_owned(),

@@ -52,7 +52,7 @@ pub(crate) fn replace_link(link: &Path, target: &Path) -> std::io::Result<()> {
         _ => {}
     }
     std::os::unix::fs::symlink(target, &beside)?;
-    fs::rename(&beside, link)
+    fs::rename(&beside, link).inspect_err(|_| _ = fs::remove_file(&beside))
 }
 
 #[cfg(test)]
@@ -68,6 +68,15 @@ mod tests {
         replace_link(&link, Path::new("a")).unwrap();
         replace_link(&link, Path::new("b")).unwrap();
         assert_eq!(fs::read_link(&link).unwrap(), Path::new("b"));
+    }
+
+    #[test]
+    fn a_folder_in_the_place_of_a_link_stays_and_nothing_lies_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("latest");
+        fs::create_dir(&link).unwrap();
+        assert!(replace_link(&link, Path::new("a")).is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

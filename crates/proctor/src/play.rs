@@ -96,9 +96,10 @@ pub(crate) async fn play(choice: Choice, display: Arc<Mutex<RunDisplay>>, cancel
     let claims = if request.live_town.is_some() { Claims::Trusted } else { Claims::Ignored };
     let services = Arc::new(RunServices::new(choice.ports, request.run_id.clone(), request.secret.clone(), claims));
     let told = Arc::clone(&display);
-    let link = choice.is_latest.then(|| LatestLink::of(&request.report));
+    let link = choice.is_latest.then(|| Arc::new(LatestLink::of(&request.report)));
+    let set = link.clone();
     let progress = move |event: Progress| {
-        if let Some(link) = &link {
+        if let Some(link) = &set {
             link.set();
         }
         told.lock().unwrap_or_else(PoisonError::into_inner).event(event);
@@ -107,6 +108,9 @@ pub(crate) async fn play(choice: Choice, display: Arc<Mutex<RunDisplay>>, cancel
     let judgement = judge(&mut end, &display, &cancel).await;
     display.lock().unwrap_or_else(PoisonError::into_inner).finish();
     let judgement = judgement?;
+    if let Some(trouble) = link.and_then(|link| link.trouble()) {
+        eprintln!("warning: {trouble}");
+    }
     Ok(Played { judgement, report: end.report, kept: end.kept, id })
 }
 
@@ -162,22 +166,36 @@ fn header(display: &Mutex<RunDisplay>, request: &Request) {
 struct LatestLink {
     link: PathBuf,
     folder: PathBuf,
-    is_set: Mutex<bool>,
+    /// How it went, once it was tried.
+    done: Mutex<Option<std::io::Result<()>>>,
 }
 
 impl LatestLink {
     fn of(report: &Path) -> Self {
-        Self { link: report.with_file_name(places::LATEST), folder: report.to_owned(), is_set: Mutex::new(false) }
+        Self { link: report.with_file_name(places::LATEST), folder: report.to_owned(), done: Mutex::default() }
     }
 
     /// A link that cannot be made costs a convenience, not the run.
     fn set(&self) {
-        let mut is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
-        if *is_set || !self.folder.is_dir() {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        if done.is_some() || !self.folder.is_dir() {
             return;
         }
         let name = self.folder.file_name().unwrap_or_default();
-        *is_set = places::replace_link(&self.link, Path::new(name)).is_ok();
+        *done = Some(places::replace_link(&self.link, Path::new(name)));
+    }
+
+    /// Why it does not point at this run.
+    fn trouble(&self) -> Option<String> {
+        let (link, done) = (self.link.display(), self.done.lock().unwrap_or_else(PoisonError::into_inner));
+        let points_here = std::fs::read_link(&self.link).is_ok();
+        match &*done {
+            Some(Err(error)) => Some(format!("{link} does not point at this run: {error}; remove what stands in its place")),
+            Some(Ok(())) if !points_here => {
+                Some(format!("{link} is no link any more: something took its place while the run went on"))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -252,6 +270,7 @@ fn log_phase(report: &Path, phase: &Phase) -> Result<(), Failure> {
         actor: String::new(),
         text,
         values: [("phase".to_owned(), 8.into())].into(),
+        claimed: false,
     };
     let ended = phase.ended_at.unwrap_or(phase.started_at);
     let entries = [

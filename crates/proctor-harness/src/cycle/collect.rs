@@ -13,7 +13,6 @@ use proctor_judge::evidence::{Delivery, Leftover, Loss, RigGit, SkippedRow, Stop
 use tokio::time::{Instant, sleep};
 
 use super::critical_path::critical_path;
-use super::hashes::Hashes;
 use super::lock::Lock;
 use super::recorder::{Done, Tell};
 use super::run::Run;
@@ -367,7 +366,7 @@ impl<S: Services> Run<S> {
         }
         let runtime = self.runtime.ready().now_or_never().and_then(Result::ok).flatten();
         let (scenario, seed, programs) = (self.request.scenario.clone(), self.request.seed, self.programs.clone());
-        let hashes = Hashes::remembered(&self.request.cache);
+        let sums = self.sums.known().await;
         let lock = tokio::task::spawn_blocking(move || {
             Lock::of(
                 &scenario.spec.name,
@@ -375,7 +374,7 @@ impl<S: Services> Run<S> {
                 &scenario.files,
                 &programs,
                 runtime.as_ref().map(|runtime| &runtime.python),
-                hashes,
+                &sums,
             )
         });
         let lock = lock.await.map_err(|error| Halt::harness(error.to_string()))?;

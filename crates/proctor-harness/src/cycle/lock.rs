@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::hashes::Hashes;
+use super::sums::Known;
 use crate::digest::sha256;
 use crate::exercise::python::Python;
 use crate::scenario::Files;
@@ -35,26 +35,25 @@ struct Input {
 }
 
 impl Lock {
-    /// Hashes the inputs. Reading programs that are not known yet takes a while: call it off the runtime's threads.
+    /// Hashes the inputs. Reading programs whose sums were not taken yet takes a while: call it off the runtime's threads.
     pub(crate) fn of(
         scenario: &str,
         seed: u64,
         files: &Files,
         programs: &BTreeMap<String, (String, String)>,
         python: Option<&Python>,
-        mut hashes: Hashes,
+        sums: &Known,
     ) -> Self {
-        let mut hashed = |(name, (path, version)): (&String, &(String, String))| {
-            let sha256 = hashes.of(Path::new(path));
+        let hashed = |(name, (path, version)): (&String, &(String, String))| {
+            let sha256 = sums.of(Path::new(path));
             (name.clone(), Input { path: path.clone(), version: version.clone(), sha256 })
         };
-        let mut programs: BTreeMap<String, Input> = programs.iter().map(&mut hashed).collect();
+        let mut programs: BTreeMap<String, Input> = programs.iter().map(hashed).collect();
         if let Some(python) = python {
             let path = python.base.display().to_string();
-            let sha256 = hashes.of(&python.base);
+            let sha256 = sums.of(&python.base);
             programs.insert("python".into(), Input { path, version: python.version.clone(), sha256 });
         }
-        hashes.remember();
         Self {
             schema: LOCK_SCHEMA,
             scenario: scenario.into(),

@@ -10,7 +10,6 @@ mod critical_path;
 mod disk;
 mod fencing;
 mod filler;
-mod hashes;
 mod live;
 mod lock;
 mod origins;
@@ -23,6 +22,7 @@ mod services;
 mod setup;
 mod stalled;
 mod strikes;
+mod sums;
 mod ticks;
 mod wait;
 

@@ -106,5 +106,12 @@ fn pushed(push: &Push) -> Happening {
     };
     let values = serde_json::to_value(push).ok().and_then(|value| value.as_object().cloned()).unwrap_or_default();
     let values = values.into_iter().filter(|(key, _)| key != "at" && key != "agent").collect();
-    Happening { at: push.at, kind: "pushed".into(), actor: push.agent.clone(), text: live::one_line(&text), values }
+    Happening {
+        at: push.at,
+        kind: "pushed".into(),
+        actor: push.agent.clone(),
+        text: live::one_line(&text),
+        values,
+        claimed: false,
+    }
 }

@@ -93,6 +93,9 @@ pub struct Happening {
     pub text: String,
     /// The values behind the line.
     pub values: BTreeMap<String, serde_json::Value>,
+    /// Whether the town's own record says so, and Proctor did not see it: whoever can write that record may have said it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub claimed: bool,
 }
 
 /// A request to end a run early, shared by whoever may make it.

@@ -120,7 +120,7 @@ impl Recorder {
     /// An entry of the timeline by the harness itself.
     pub(crate) fn note(&mut self, kind: &str, text: impl Into<String>, values: BTreeMap<String, Value>) -> Result<(), Halt> {
         let at = self.now();
-        self.happened(Happening { at, kind: kind.into(), actor: String::new(), text: text.into(), values })
+        self.happened(Happening { at, kind: kind.into(), actor: String::new(), text: text.into(), values, claimed: false })
     }
 
     pub(crate) fn begin(&mut self, number: u8) -> Result<(), Halt> {

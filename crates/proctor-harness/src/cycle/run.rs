@@ -20,6 +20,7 @@ use super::recorder::{Done, Recorder};
 use super::reserve::Kept;
 use super::stalled::StalledCollector;
 use super::strikes::Strikes;
+use super::sums::Sums;
 use super::{Cancel, Request, Services};
 use crate::base::{Base, RUN_ID, RUNS};
 use crate::exercise::python::{self, Provided, Wanted};
@@ -70,6 +71,8 @@ pub(crate) struct Run<S> {
     pub(crate) keeper: Option<Keeper>,
     /// Descriptors and watches for what comes later.
     pub(crate) kept: Kept,
+    /// Of the programs that take part.
+    pub(crate) sums: Sums,
     /// Whether phase 7 went through, so that all of the evidence is entered.
     pub(crate) collected: bool,
     /// Name of a program, its path and version.
@@ -113,6 +116,7 @@ impl<S: Services> Run<S> {
             ports: Vec::new(),
             keeper: None,
             kept: Kept::default(),
+            sums: Sums::default(),
             collected: false,
             programs,
         }

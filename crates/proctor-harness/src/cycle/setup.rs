@@ -16,6 +16,7 @@ use super::recorder::Done;
 use super::reserve::Kept;
 use super::run::Run;
 use super::stalled::StalledCollector;
+use super::sums::Sums;
 use super::{GatewaySpec, Services, agents};
 use crate::base::{Base, ENVIRONMENT, OWN};
 use crate::fence::{AGENTS, REFUSED};
@@ -66,6 +67,7 @@ impl<S: Services> Run<S> {
             self.rec.record.versions.insert(name.clone(), version.clone());
             self.programs.insert(name, (path, version));
         }
+        self.sums = Sums::begin(self.programs.values().map(|(path, _)| path.into()));
         let spec = &self.request.scenario.spec;
         let history = if self.origins.is_some() { History::Log(PushLog::default()) } else { History::Reflogs };
         let landed = Landed::new(git.clone(), &root.join("origins"), history, &spec.convoy, &spec.landed.clauses);

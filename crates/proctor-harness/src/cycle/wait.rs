@@ -152,7 +152,8 @@ impl<S: Services> Run<S> {
         for event in events {
             let values: BTreeMap<String, serde_json::Value> = event.payload.clone();
             let text = event_text(event);
-            self.rec.happened(Happening { at: event.ts, kind: event.kind.clone(), actor: event.actor.clone(), text, values })?;
+            let (kind, actor) = (event.kind.clone(), event.actor.clone());
+            self.rec.happened(Happening { at: event.ts, kind, actor, text, values, claimed: true })?;
         }
         Ok(())
     }

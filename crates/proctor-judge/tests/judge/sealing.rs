@@ -257,3 +257,41 @@ fn a_fifo_in_a_files_place_holds_nobody_up() {
     let summary = judged(dir.path());
     assert_eq!(named(&summary), ["evidence/town/mail.ndjson is a FIFO where proctor wrote something else"]);
 }
+
+/// What `kill -9` leaves: a last row without its end, a journal that ends within a frame.
+#[test]
+fn a_torn_tail_of_a_killed_run_is_told_from_damage() {
+    let mut world = World::passing();
+    (world.record.seals, world.record.ended_at) = (true, None);
+    let dir = world.write();
+    let at = |name: &str| dir.path().join("evidence").join(name);
+    for name in ["gateway/exchanges.ndjson", "telemetry/journal.bin"] {
+        let bytes = fs::read(at(name)).unwrap();
+        fs::write(at(name), &bytes[..bytes.len() - 5]).unwrap();
+    }
+    let torn = judged(dir.path());
+    assert_eq!(named(&torn), Vec::<&str>::new());
+    assert!(torn.findings.iter().any(|f| f.id == "evidence.unread" && f.title.contains("cut off")), "{:?}", torn.findings);
+
+    flip(&at("gateway/exchanges.ndjson"), 1);
+    flip(&at("telemetry/journal.bin"), 60);
+    let damaged = judged(dir.path());
+    let text = named(&damaged).join("\n");
+    assert!(text.contains("evidence/gateway/exchanges.ndjson cannot be read: line 1"), "{text}");
+    assert!(text.contains("evidence/telemetry/journal.bin cannot be read"), "{text}");
+    assert_eq!(damaged.outcome, Outcome::Unknown);
+}
+
+#[test]
+fn a_flipped_byte_in_the_telemetry_of_a_run_that_was_never_sealed_does_not_pass() {
+    let dir = World::passing().write();
+    assert_eq!(judged(dir.path()).outcome, Outcome::Passed);
+    let journal = dir.path().join("evidence/telemetry/journal.bin");
+    let length = fs::metadata(&journal).unwrap().len() as usize;
+    for at in [30, length / 3, length / 2] {
+        flip(&journal, at);
+        let summary = judged(dir.path());
+        assert_eq!((summary.outcome, named(&summary).len()), (Outcome::Unknown, 1), "at {at}");
+        flip(&journal, at);
+    }
+}

@@ -61,7 +61,7 @@ mod tests {
     fn happening(kind: &str, actor: &str, values: Value) -> Happening {
         let values = values.as_object().cloned().unwrap_or_default().into_iter().collect();
         let (kind, actor, text) = (kind.to_owned(), actor.to_owned(), format!("{actor} as it came"));
-        Happening { at: Time::UNIX_EPOCH, kind, actor, text, values }
+        Happening { at: Time::UNIX_EPOCH, kind, actor, text, values, claimed: false }
     }
 
     #[test]

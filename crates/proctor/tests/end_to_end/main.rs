@@ -24,6 +24,7 @@ mod passing;
 mod phases;
 mod runtime;
 mod sandbox;
+mod sealing;
 mod selftest;
 mod towns;
 mod usage;
