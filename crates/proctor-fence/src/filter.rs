@@ -152,7 +152,11 @@ pub(crate) fn rules(fence: &Fence, observed: bool) -> Vec<Rule> {
     }
     match (fence.mode, observed) {
         (Mode::On, _) => rules.extend(refused(fence, if observed { Answer::Ask } else { Answer::Refuse(libc::EPERM) })),
-        (Mode::Warn, true) => rules.extend(refused(fence, Answer::Ask).into_iter().filter(|rule| rule.answer == Answer::Ask)),
+        // What is allowed comes before what is asked about, and is left as it is.
+        (Mode::Warn, true) => {
+            let is_kept = |rule: &Rule| matches!(rule.answer, Answer::Ask | Answer::Allow);
+            rules.extend(refused(fence, Answer::Ask).into_iter().filter(is_kept));
+        }
         _ => {}
     }
     rules
@@ -255,6 +259,14 @@ mod tests {
             assert_eq!(answer(&fence, call, &own), ALLOWED, "{call} {own:?}");
             assert_eq!(answer(&fence, call, &others), REFUSED, "{call} {others:?}");
         }
+    }
+
+    #[test]
+    fn a_fence_that_only_warns_asks_about_what_it_would_refuse_and_about_nothing_else() {
+        let fence = Fence { mode: Mode::Warn, connect: vec![1], ..Fence::default() };
+        let socket = |kind: i32| asked(&rules(&fence, true), libc::SYS_socket, &[libc::AF_INET as u32, kind as u32, 0]);
+        assert_eq!(socket(libc::SOCK_STREAM), ALLOWED);
+        assert_eq!(socket(libc::SOCK_DGRAM), libc::SECCOMP_RET_USER_NOTIF);
     }
 
     #[test]
