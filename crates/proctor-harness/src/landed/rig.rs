@@ -76,8 +76,17 @@ impl Git {
         Ok(refs.lines().filter_map(named).collect())
     }
 
-    /// Only what work is: other refs may be of any kind and number.
+    /// The town removes branches that it merged until it is stopped: what is gone meanwhile is asked for once more, and then left out.
     async fn bundle(&self, wanted: Wanted<'_>, there: &BTreeMap<String, String>) -> Result<(), Halt> {
+        let Err(first) = self.bundle_of(wanted, there).await else { return Ok(()) };
+        if self.bundle_of(wanted, &self.branches(wanted.origin).await?).await.is_ok() {
+            return Ok(());
+        }
+        self.bundle_of(wanted, &BTreeMap::new()).await.map_err(|_| first)
+    }
+
+    /// Only what work is: other refs may be of any kind and number.
+    async fn bundle_of(&self, wanted: Wanted<'_>, there: &BTreeMap<String, String>) -> Result<(), Halt> {
         let place = wanted.bundle.display().to_string();
         let submitted = wanted.branches.iter().filter(|branch| there.contains_key(*branch)).map(String::as_str);
         let refs: Vec<String> =
