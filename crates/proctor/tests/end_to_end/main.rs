@@ -15,6 +15,7 @@ mod disks;
 mod gastown;
 mod gastown_daemon;
 mod gate;
+mod isolation;
 mod killed;
 mod learned;
 mod live_town;

@@ -50,14 +50,20 @@ fn lacking(sandbox: &Sandbox, module: &str) -> String {
 
 #[test]
 fn a_python_without_venv_or_ensurepip_is_named() {
-    if any_python().is_none() {
+    let Some(python) = any_python() else {
         eprintln!("skipped: python3 not found");
         return;
-    }
+    };
     let folder = Sandbox::new();
     for module in ["venv", "ensurepip"] {
         let modules = lacking(&folder, module);
-        refused("any", &[("PYTHONPATH", &modules)], &["without venv or ensurepip", "python3-venv", "--python PATH"]);
+        // Set by the program itself: of the user's environment no `PYTHON…` reaches an interpreter.
+        let program = format!("#!/bin/sh\nPYTHONPATH='{modules}' exec '{python}' \"$@\"\n");
+        refused(
+            "any",
+            &[("PATH", &path_with_program(&folder, "python3", &program))],
+            &["without venv or ensurepip", "python3-venv", "--python PATH"],
+        );
         fs::remove_dir_all(modules).unwrap();
     }
 }
