@@ -260,6 +260,7 @@ async fn where_origins_are_served_the_log_of_pushes_says_what_was_and_the_town_i
         kind,
         refused: None,
         address: String::new(),
+        sender: None,
     };
     landed.pushed(push("refs/heads/polecat/x", None, Some(&commit), PushKind::Created));
     landed.pushed(push("refs/heads/main", Some(&seed), Some(&commit), PushKind::Updated));

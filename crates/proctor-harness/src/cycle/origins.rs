@@ -1,5 +1,6 @@
 //! The origins of a run: served, or folders; who may reach them, and what was pushed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proctor_judge::evidence::{Push, path};
@@ -18,6 +19,8 @@ use crate::town::Town;
 const ORIGINS: &str = "origins";
 /// that they are folders.
 const FOLDERS: &str = "file";
+/// Changes of refs that came together and are told one by one; the log has them all.
+const TOLD: usize = 50;
 
 impl<S: Services> Run<S> {
     /// Whether origins are folders: a live town goes on without whoever would serve them.
@@ -71,17 +74,29 @@ impl<S: Services> Run<S> {
 
     /// Takes all that was pushed until now.
     pub(crate) fn take_pushes(&mut self) -> Result<(), Halt> {
-        while let Some(push) = self.pushes.as_mut().and_then(|pushes| pushes.try_recv().ok()) {
-            self.take_push(push)?;
+        match self.pushes.as_mut().and_then(|pushes| pushes.try_recv().ok()) {
+            Some(push) => self.take_push(push),
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    /// Takes one push: it is evidence, stands in the timeline, and may be what was waited for.
-    pub(crate) fn take_push(&mut self, push: Push) -> Result<(), Halt> {
-        self.rec.happened(pushed(&push))?;
-        if let Some(landed) = &mut self.landed {
-            landed.pushed(push);
+    /// Takes a push and all that came with it: each is evidence, stands in the timeline, and may be what was waited for.
+    pub(crate) fn take_push(&mut self, first: Push) -> Result<(), Halt> {
+        let mut next = Some(first);
+        let mut told = 0;
+        while let Some(push) = next {
+            if told < TOLD {
+                self.rec.happened(pushed(&push))?;
+            }
+            told += 1;
+            if let Some(landed) = &mut self.landed {
+                landed.pushed(push);
+            }
+            next = self.pushes.as_mut().and_then(|pushes| pushes.try_recv().ok());
+        }
+        if told > TOLD {
+            let text = format!("{} more changes of refs stand in evidence/{}", told - TOLD, path::PUSHES);
+            self.rec.note("pushed", text, BTreeMap::new())?;
         }
         self.write_pushes()
     }

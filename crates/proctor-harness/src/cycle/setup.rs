@@ -78,6 +78,9 @@ impl<S: Services> Run<S> {
         self.open_ports(town.as_ref()).await?;
         self.enter_fence(town.as_ref()).await?;
         let facts = town.prepare().await;
+        if let Some(landed) = &mut self.landed {
+            landed.begin(self.request.scenario.spec.rig.iter().map(|rig| rig.name.as_str()));
+        }
         self.town = Some(town);
         let what = match &self.request.live_town {
             Some(_) => "live town, left as it is".to_owned(),

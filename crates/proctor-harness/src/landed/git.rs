@@ -33,7 +33,8 @@ pub struct Git {
 pub const GITCONFIG: &str = "[user]\n\tname = Proctor\n\temail = proctor@localhost\n[init]\n\tdefaultBranch = main\n\ttemplateDir =\n[core]\n\tlogAllRefUpdates = always\n\tfsync = none\n[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[protocol \"file\"]\n\tallow = always\n";
 
 /// What Proctor's own git is told wherever it runs: nothing that a repository, a user or a machine has configured is run, shown or followed.
-const SETTINGS: [(&str, &str); 13] = [
+const SETTINGS: [(&str, &str); 14] = [
+    ("advice.graftFileDeprecated", "false"),
     ("core.hooksPath", "/dev/null"),
     ("core.fsmonitor", "false"),
     ("core.attributesFile", "/dev/null"),

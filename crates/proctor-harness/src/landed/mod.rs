@@ -91,6 +91,22 @@ impl Landed {
         }
     }
 
+    /// Notes where the target branches of these rigs stand before anybody can push.
+    pub fn begin<'a>(&mut self, rigs: impl Iterator<Item = &'a str>) {
+        let heads: Vec<(&str, String)> = rigs.filter_map(|rig| Some((rig, git::head(&self.origin(rig), TARGET)?))).collect();
+        if let History::Log(log) = &mut self.history {
+            heads.into_iter().for_each(|(rig, head)| log.begins(rig, TARGET, head));
+        }
+    }
+
+    /// The head of a rig's target branch, as far as it is known how it came there.
+    fn head(&self, rig: &str) -> Option<String> {
+        match &self.history {
+            History::Log(log) => log.head(rig, TARGET),
+            History::Reflogs => git::head(&self.origin(rig), TARGET),
+        }
+    }
+
     /// Takes what was pushed.
     pub fn pushed(&mut self, push: Push) {
         if let History::Log(log) = &mut self.history {
@@ -216,7 +232,6 @@ impl Landed {
 
     async fn delivery(&mut self, state: &Snapshot, issue: &Bead, inside: Option<&Path>) -> Result<(Delivery, bool), Halt> {
         let rig = issue.rig.clone().unwrap_or_default();
-        let origin = self.origin(&rig);
         let (worker, branch, commit) = self.submission(state, issue, &rig, inside);
         let mut delivery = Delivery {
             issue: issue.id.clone(),
@@ -231,7 +246,7 @@ impl Landed {
             conflicts: Vec::new(),
         };
         let Some(commit) = commit else { return Ok((delivery, false)) };
-        let (on_origin, on_own) = (git::head(&origin, TARGET), inside.and_then(|inside| git::head(inside, TARGET)));
+        let (on_origin, on_own) = (self.head(&rig), inside.and_then(|inside| git::head(inside, TARGET)));
         let pushed = self.standing(&rig, inside, &commit, on_origin.as_deref()).await?;
         delivery.own_commits = pushed.own_commits;
         delivery.merged = pushed.merged_as.is_some();

@@ -1,6 +1,7 @@
 //! What a rig's origin holds at the end, and what of it is kept: commits, files, bundle.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::BufRead;
 use std::path::Path;
 
@@ -47,7 +48,7 @@ impl Git {
     pub async fn collect(&self, wanted: Wanted<'_>) -> Result<RigGit, Halt> {
         let Wanted { origin, rig, target, .. } = wanted;
         let mut answer = RigGit::empty(rig, target);
-        std::fs::create_dir_all(wanted.tree).map_err(|error| Halt::io("make", wanted.tree, &error))?;
+        fs::create_dir_all(wanted.tree).map_err(|error| Halt::io("make", wanted.tree, &error))?;
         if !origin.is_dir() {
             return Ok(answer);
         }
@@ -63,7 +64,7 @@ impl Git {
                 answer.rewound.push(old.clone());
             }
         }
-        self.bundle(wanted, &answer.branches).await?;
+        self.bundle(wanted, &head, &answer.branches).await?;
         Ok(answer)
     }
 
@@ -76,24 +77,25 @@ impl Git {
         Ok(refs.lines().filter_map(named).collect())
     }
 
-    /// The town removes branches that it merged until it is stopped: what is gone meanwhile is asked for once more, and then left out.
-    async fn bundle(&self, wanted: Wanted<'_>, there: &BTreeMap<String, String>) -> Result<(), Halt> {
-        let Err(first) = self.bundle_of(wanted, there).await else { return Ok(()) };
-        if self.bundle_of(wanted, &self.branches(wanted.origin).await?).await.is_ok() {
-            return Ok(());
+    /// Only what work is: other refs may be of any kind and number. Made in a repository of its own that borrows the origin's objects, so
+    /// that a ref which somebody moves meanwhile is of no concern.
+    async fn bundle(&self, wanted: Wanted<'_>, head: &str, there: &BTreeMap<String, String>) -> Result<(), Halt> {
+        let making = wanted.bundle.with_extension("making");
+        self.init_bare(&making).await?;
+        let alternates = making.join("objects/info/alternates");
+        let objects = wanted.origin.join("objects");
+        let written = fs::create_dir_all(making.join("objects/info"))
+            .and_then(|()| fs::write(&alternates, format!("{}\n", objects.display())));
+        written.map_err(|error| Halt::io("write", &alternates, &error))?;
+        let submitted = wanted.branches.iter().filter_map(|branch| there.get_key_value(branch));
+        let refs: BTreeMap<&str, &str> =
+            submitted.map(|(name, id)| (name.as_str(), id.as_str())).chain([(wanted.target, head)]).collect();
+        for (name, id) in &refs {
+            self.run(&making, &["update-ref", &format!("refs/heads/{name}"), id]).await?;
         }
-        self.bundle_of(wanted, &BTreeMap::new()).await.map_err(|_| first)
-    }
-
-    /// Only what work is: other refs may be of any kind and number.
-    async fn bundle_of(&self, wanted: Wanted<'_>, there: &BTreeMap<String, String>) -> Result<(), Halt> {
         let place = wanted.bundle.display().to_string();
-        let submitted = wanted.branches.iter().filter(|branch| there.contains_key(*branch)).map(String::as_str);
-        let refs: Vec<String> =
-            [wanted.target].into_iter().chain(submitted).map(|branch| format!("refs/heads/{branch}")).collect();
-        let mut args = vec!["bundle", "create", "-q", &place];
-        args.extend(refs.iter().map(String::as_str));
-        self.run(wanted.origin, &args).await.map(drop)
+        self.run(&making, &["bundle", "create", "-q", &place, "--branches"]).await?;
+        fs::remove_dir_all(&making).map_err(|error| Halt::io("remove", &making, &error))
     }
 }
 

@@ -1,5 +1,28 @@
 //! What a request asks for: one of the three paths that git's smart HTTP has. Anything else is not there.
 
+/// What a push asks for of one ref: its name, what it points to, what it shall point to.
+pub(super) type Command = (String, Option<String>, Option<String>);
+/// All that a push asks for.
+pub type Commands = Vec<Command>;
+
+/// Reads what a push asks for from the beginning of its body, as far as it is there: packet lines `<old> <new> <ref>`, the first with the
+/// client's abilities behind a zero byte. Of a packed body nothing is known.
+pub fn commands(body: &[u8]) -> Commands {
+    let mut found = Vec::new();
+    let mut rest = body;
+    while let Some(length) = rest.get(..4).and_then(|digits| usize::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()) {
+        let Some(line) = rest.get(4..length) else { break };
+        rest = &rest[length..];
+        let text = String::from_utf8_lossy(line.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned();
+        let mut words = text.trim_end().splitn(3, ' ');
+        if let (Some(old), Some(new), Some(refname)) = (words.next(), words.next(), words.next()) {
+            let id = |id: &str| (!id.bytes().all(|digit| digit == b'0')).then(|| id.to_owned());
+            found.push((refname.to_owned(), id(old), id(new)));
+        }
+    }
+    found
+}
+
 /// Which way objects go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pack {
@@ -75,6 +98,22 @@ mod tests {
     fn read(method: &str, target: &str) -> Option<(String, Pack, bool)> {
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         Asked::read(method, path, query).map(|asked| (asked.rig, asked.pack, asked.is_advertisement))
+    }
+
+    #[test]
+    fn what_a_push_asks_for_stands_before_its_objects() {
+        let (zero, one) = ("0".repeat(40), "1".repeat(40));
+        let line = |text: &str| format!("{:04x}{text}", text.len() + 4);
+        let body = [
+            line(&format!("{zero} {one} refs/heads/a\0 report-status")),
+            line(&format!("{one} {zero} refs/heads/b")),
+            "0000PACK".into(),
+        ];
+        let wanted = [("refs/heads/a".into(), None, Some(one.clone())), ("refs/heads/b".into(), Some(one), None)];
+        assert_eq!(commands(body.concat().as_bytes()), wanted);
+        for rubbish in ["", "0000", "zzzz", "ffff1 2 x", "0001", "0003"] {
+            assert!(commands(rubbish.as_bytes()).is_empty(), "{rubbish}");
+        }
     }
 
     #[test]

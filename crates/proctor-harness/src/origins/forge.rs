@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use proctor_judge::evidence::{Push, PushKind};
+use proctor_judge::evidence::{AgentId, Push, PushKind};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
+use super::asked::{Command, Commands};
 use super::{Identity, OriginsSpec};
 use crate::halt::Halt;
 use crate::linux;
@@ -15,6 +16,11 @@ use crate::linux;
 const REPOSITORIES: usize = 64;
 /// The files that git's smart HTTP is, below `git --exec-path`.
 const BACKEND: &str = "git-http-backend";
+
+/// How many refs of one push that git did not change are told.
+const NOT_DONE: usize = 20;
+/// The longest reason of git's that is told.
+const REASON: usize = 200;
 
 /// Refs of a repository with what they point to.
 type Refs = BTreeMap<String, String>;
@@ -124,13 +130,25 @@ impl Forge {
     fn row(&self, rig: &str, who: &Identity, address: &str, change: Change) -> Push {
         let Change { refname, from, to, kind } = change;
         let (at, agent, rig) = ((self.spec.clock)(), who.agent.clone(), rig.to_owned());
-        Push { at, agent, rig, refname, from, to, kind, refused: None, address: address.to_owned() }
+        Push { at, agent, rig, refname, from, to, kind, refused: None, address: address.to_owned(), sender: None }
     }
 
-    /// The log's row for a push that was refused before it changed anything.
-    pub fn refused(&self, rig: &str, who: &Identity, address: &str, why: String) -> Push {
+    /// The log's row for a push that was refused before git saw it; `sender` is whose process it came from.
+    pub fn refused(&self, rig: &str, who: &Identity, address: &str, why: String, sender: Option<AgentId>) -> Push {
         let nothing = Change { refname: String::new(), from: None, to: None, kind: PushKind::Refused };
-        Push { refused: Some(why), ..self.row(rig, who, address, nothing) }
+        Push { refused: Some(why), sender, ..self.row(rig, who, address, nothing) }
+    }
+
+    /// The log's rows for what a push asked for and git did not do: objects that no git makes, a ref that was somewhere else by then.
+    pub fn not_done(&self, rig: &str, who: &Identity, address: &str, wanted: Commands, after: &Refs, said: &str) -> Vec<Push> {
+        let is_done = |refname: &str, to: &Option<String>| after.get(refname) == to.as_ref();
+        let missed = wanted.into_iter().filter(|(refname, _, to)| !is_done(refname, to)).take(NOT_DONE);
+        let row = |(refname, from, to): Command| {
+            let why = reason(said, &refname);
+            let change = Change { refname, from, to, kind: PushKind::Refused };
+            Push { refused: Some(why), ..self.row(rig, who, address, change) }
+        };
+        missed.map(row).collect()
     }
 }
 
@@ -142,6 +160,14 @@ fn changes(before: &Refs, after: &Refs) -> Vec<Change> {
     let mut all: Vec<Change> = gone.chain(there).filter(|(_, from, to)| from != to).map(change).collect();
     all.sort_by(|a, b| a.refname.cmp(&b.refname));
     all
+}
+
+/// What git's answer says of a ref that it did not change: `ng <ref> <reason>`, else `unpack <reason>`.
+fn reason(said: &str, refname: &str) -> String {
+    let of_ref = said.lines().find_map(|line| line.split_once("ng ")?.1.strip_prefix(refname)?.strip_prefix(' '));
+    let unpack = || said.lines().find_map(|line| line.split_once("unpack ").map(|(_, rest)| rest)).filter(|rest| *rest != "ok");
+    let why: String = of_ref.or_else(unpack).unwrap_or("without a reason").chars().take(REASON).collect();
+    format!("git refused it: {}", why.trim())
 }
 
 fn change((name, from, to): (&String, Option<&String>, Option<&String>)) -> Change {
@@ -159,6 +185,14 @@ mod tests {
 
     fn refs(list: &[(&str, &str)]) -> Refs {
         list.iter().map(|(name, id)| ((*name).to_owned(), (*id).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_reason_of_a_refusal_is_gits() {
+        let said = "0030unpack ok\n0042ng refs/heads/a non-fast-forward\n0019ok refs/heads/b\n";
+        assert_eq!(reason(said, "refs/heads/a"), "git refused it: non-fast-forward");
+        assert_eq!(reason("unpack index-pack abnormal exit\n", "refs/heads/a"), "git refused it: index-pack abnormal exit");
+        assert_eq!(reason("", "refs/heads/a"), "git refused it: without a reason");
     }
 
     #[test]

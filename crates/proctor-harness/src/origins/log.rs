@@ -1,6 +1,6 @@
 //! What the log of pushes says of branches: which heads one ever had, and what it has lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proctor_judge::evidence::Push;
 
@@ -8,9 +8,28 @@ use proctor_judge::evidence::Push;
 #[derive(Clone, Debug, Default)]
 pub struct PushLog {
     rows: Vec<Push>,
+    /// Heads of branches that were there before anybody could push, by rig and branch.
+    began: BTreeMap<(String, String), String>,
 }
 
 impl PushLog {
+    /// Notes where a branch stood before anybody could push.
+    pub fn begins(&mut self, rig: &str, branch: &str, head: String) {
+        self.began.insert((rig.to_owned(), branch.to_owned()), head);
+    }
+
+    fn began(&self, rig: &str, branch: &str) -> Option<&String> {
+        self.began.get(&(rig.to_owned(), branch.to_owned()))
+    }
+
+    /// Where a branch stands. The repository itself may be ahead of what is known to have been pushed.
+    pub fn head(&self, rig: &str, branch: &str) -> Option<String> {
+        match self.of(rig, branch).next_back() {
+            Some(push) => push.to.clone(),
+            None => self.began(rig, branch).cloned(),
+        }
+    }
+
     /// Takes the next row.
     pub fn take(&mut self, push: Push) {
         self.rows.push(push);
@@ -29,7 +48,7 @@ impl PushLog {
     pub fn heads(&self, rig: &str, branch: &str) -> Vec<String> {
         let both = self.of(rig, branch).flat_map(|push| [&push.from, &push.to]).flatten();
         let mut seen = BTreeSet::new();
-        both.filter(|head| seen.insert(*head)).cloned().collect()
+        self.began(rig, branch).into_iter().chain(both).filter(|head| seen.insert(*head)).cloned().collect()
     }
 
     /// The last head that a branch had, whether it is still there or not: towns delete branches after merging.
@@ -47,7 +66,18 @@ mod tests {
         let (from, to) = (from.map(str::to_owned), to.map(str::to_owned));
         let refused = (kind == PushKind::Refused).then(|| "no".to_owned());
         let (agent, address) = ("eve/polecats/nux".into(), String::new());
-        Push { at: Time::UNIX_EPOCH, agent, rig: "eve".into(), refname: refname.into(), from, to, kind, refused, address }
+        Push {
+            at: Time::UNIX_EPOCH,
+            agent,
+            rig: "eve".into(),
+            refname: refname.into(),
+            from,
+            to,
+            kind,
+            refused,
+            address,
+            sender: None,
+        }
     }
 
     #[test]
@@ -65,6 +95,19 @@ mod tests {
         assert_eq!(log.heads("eve", "main"), ["seed", "a", "b"]);
         assert!(log.heads("bob", "main").is_empty());
         assert_eq!(log.last_head("eve", "main").as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn where_a_branch_stands_is_what_was_pushed_last_else_where_it_began() {
+        let mut log = PushLog::default();
+        assert_eq!(log.head("eve", "main"), None);
+        log.begins("eve", "main", "seed".into());
+        assert_eq!((log.head("eve", "main").as_deref(), log.heads("eve", "main").len()), (Some("seed"), 1));
+        log.take(push("refs/heads/main", Some("seed"), Some("a"), PushKind::Updated));
+        assert_eq!(log.head("eve", "main").as_deref(), Some("a"));
+        assert_eq!(log.heads("eve", "main"), ["seed", "a"]);
+        log.take(push("refs/heads/main", Some("a"), None, PushKind::Deleted));
+        assert_eq!(log.head("eve", "main"), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub mod log;
 
 use std::path::PathBuf;
 
-pub use asked::{Asked, Pack};
+pub use asked::{Asked, Commands, Pack, commands};
 pub use forge::{Change, Forge};
 pub use identity::{DAEMON, Identity, TOWN, Trust, identify};
 

@@ -28,6 +28,9 @@ pub struct Push {
     pub refused: Option<String>,
     /// Where it came from: `127.0.0.1:51234`.
     pub address: String,
+    /// Of a push that was refused: the agent whose process sent it, where that could be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<AgentId>,
 }
 
 /// What a push did to a ref.

@@ -37,9 +37,8 @@ fn refused(known: &Known<'_>) -> Option<Finding> {
     let rows = rows(known.run, |push| !push.is_accepted());
     let (_, first) = rows.first()?;
     let told = |push: &Push| {
-        let who = if push.agent.is_empty() { "somebody without a token".into() } else { quoted(&short_agent(&push.agent), 60) };
         let why = push.refused.as_deref().unwrap_or_default();
-        format!("{who} to {} {}: {why} (from {})", push.rig, after(known.run.since_start(push.at)), push.address)
+        format!("{} to {} {}: {why} (from {})", pusher(push), push.rig, after(known.run.since_start(push.at)), push.address)
     };
     let saw: Vec<String> = rows.iter().take(SHOWN).map(|(_, push)| told(push)).collect();
     let finding = Finding::new(
@@ -49,7 +48,17 @@ fn refused(known: &Known<'_>) -> Option<Finding> {
     )
     .expected("every push by an agent of the run, with its own token")
     .saw(saw.join("; "));
-    Some(with_places(finding, &rows).next(next::view_agent(known.run, &first.agent, Some(known.run.since_start(first.at)))))
+    let who = first.sender.as_deref().unwrap_or(&first.agent);
+    Some(with_places(finding, &rows).next(next::view_agent(known.run, who, Some(known.run.since_start(first.at)))))
+}
+
+/// Who pushed: whose token it was, or whose process where the token was nobody's.
+fn pusher(push: &Push) -> String {
+    let claimed = if push.agent.is_empty() { "nobody".to_owned() } else { quoted(&short_agent(&push.agent), 60) };
+    match &push.sender {
+        Some(sender) if *sender != push.agent => format!("{} as {claimed}", short_agent(sender)),
+        _ => claimed,
+    }
 }
 
 /// Target branches that somebody moved back or removed.

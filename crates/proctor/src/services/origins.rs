@@ -10,17 +10,17 @@ mod limits;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Extension, Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use proctor_harness::Halt;
-use proctor_harness::origins::{Asked, Forge, Identity, Pack, identify};
+use proctor_harness::origins::{Asked, Commands, Forge, Identity, Pack, commands, identify};
 use proctor_judge::evidence::{Push, RefusalReason};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -30,10 +30,13 @@ use limits::{Limits, Tally};
 use super::connections;
 use super::listener::Listener;
 use super::serving::Guard;
-use super::strays::Ends;
+use super::strays::{Ends, Strays};
 
 /// How long git may take over one push; whoever else pushes to the same origin waits as long.
 const PUSH_LIMIT: Duration = Duration::from_secs(120);
+
+/// The beginning of a push that is read for what it asks for.
+const COMMANDS: usize = 256 << 10;
 
 /// The server's state.
 pub(super) struct Server {
@@ -41,6 +44,7 @@ pub(super) struct Server {
     log: UnboundedSender<Push>,
     limits: Limits,
     refused: Mutex<Tally>,
+    strays: Arc<Strays>,
 }
 
 /// A request that was understood, and by whom it is.
@@ -48,15 +52,16 @@ struct Visit {
     asked: Asked,
     who: Identity,
     address: String,
+    ends: Ends,
 }
 
-/// Opens the server. Every row of the log goes to `log` as soon as it is one.
+/// Opens the server. Every row of the log goes to `log` as soon as it is one; `strays` knows whose process is behind a connection.
 ///
 /// # Errors
 /// When no port can be opened.
-pub(super) async fn open(forge: Forge, log: UnboundedSender<Push>) -> Result<Listener, Halt> {
+pub(super) async fn open(forge: Forge, log: UnboundedSender<Push>, strays: Arc<Strays>) -> Result<Listener, Halt> {
     let guard = Arc::new(ByToken { secret: forge.spec().secret.clone() });
-    let server = Server { forge, log, limits: Limits::default(), refused: Mutex::default() };
+    let server = Server { forge, log, limits: Limits::default(), refused: Mutex::default(), strays };
     let router = Router::new().fallback(answer).with_state(Arc::new(server));
     // Bodies go to a file as they come, and have limits of their own.
     let limits = connections::Limits { bytes_per_owner: usize::MAX, bytes: usize::MAX, ..connections::Limits::of_this_process() };
@@ -73,7 +78,7 @@ impl Guard for ByToken {
         let who = identify(text_of(request.headers(), header::AUTHORIZATION.as_str()), &self.secret);
         let owner = who.refusal().is_none().then(|| who.agent.clone()).unwrap_or_default();
         request.extensions_mut().insert(who);
-        request.extensions_mut().insert(ConnectInfo(ends.0));
+        request.extensions_mut().insert(ends);
         owner
     }
 
@@ -87,7 +92,7 @@ impl Guard for ByToken {
 
 async fn answer(
     State(server): State<Arc<Server>>,
-    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    Extension(ends): Extension<Ends>,
     Extension(who): Extension<Identity>,
     request: Request,
 ) -> Response {
@@ -95,7 +100,7 @@ async fn answer(
     let Some(asked) = Asked::read(request.method().as_str(), path, query) else {
         return said(StatusCode::NOT_FOUND, "there is no such address on this server of git repositories");
     };
-    let visit = Visit { asked, who, address: from.to_string() };
+    let visit = Visit { asked, who, address: ends.0.to_string(), ends };
     match server.visited(visit, request).await {
         Ok(response) => response,
         Err(halt) => said(StatusCode::INTERNAL_SERVER_ERROR, &halt.message),
@@ -144,13 +149,18 @@ impl Server {
     async fn push(&self, visit: &Visit, call: cgi::Call, body: std::fs::File) -> Result<Response, Halt> {
         let (rig, who) = (&visit.asked.rig, &visit.who);
         let _turn = self.forge.turn(rig).await;
-        let before = self.forge.refs(rig).await?;
+        let (before, wanted) = (self.forge.refs(rig).await?, wanted(&body));
         let answered = cgi::whole(call, body, PUSH_LIMIT).await;
         let after = self.forge.refs(rig).await?;
         for row in self.forge.rows(rig, who, &visit.address, &before, &after).await {
             self.enter(row);
         }
-        answered
+        let answer = answered?;
+        let said = String::from_utf8_lossy(answer.said());
+        for row in self.forge.not_done(rig, who, &visit.address, wanted, &after, &said) {
+            self.enter(row);
+        }
+        Ok(answer.into_response())
     }
 
     /// A receiver that is gone belongs to a run that has ended.
@@ -163,10 +173,18 @@ impl Server {
         let times = self.refused.lock().unwrap_or_else(PoisonError::into_inner).count(rig, &visit.who);
         if let Some(times) = times {
             let why = if times > 1 { format!("{why} (for the {times}th time)") } else { why.clone() };
-            self.enter(self.forge.refused(rig, &visit.who, &visit.address, why));
+            let sender = self.strays.sender(visit.ends).and_then(|sender| sender.agent);
+            self.enter(self.forge.refused(rig, &visit.who, &visit.address, why, sender));
         }
         said(StatusCode::FORBIDDEN, &format!("not allowed to push to {rig}.git: {why}"))
     }
+}
+
+/// What a push asks for, as far as the beginning of its body says so.
+fn wanted(body: &std::fs::File) -> Commands {
+    let mut start = vec![0; COMMANDS];
+    let read = body.read_at(&mut start, 0).unwrap_or(0);
+    commands(&start[..read])
 }
 
 fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

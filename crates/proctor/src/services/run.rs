@@ -186,7 +186,7 @@ impl Services for RunServices {
 
     async fn start_origins(&self, spec: OriginsSpec) -> Result<String, Halt> {
         let (log, pushes) = unbounded_channel();
-        let listener = origins::open(Forge::new(spec).await?, log).await?;
+        let listener = origins::open(Forge::new(spec).await?, log, Arc::clone(&self.strays)).await?;
         let url = listener.url();
         let mut state = self.state();
         state.pushes = Some(pushes);

@@ -34,7 +34,16 @@ const MEMORY: u64 = 6 << 30;
 const VALUE: usize = 200;
 
 /// What git is told besides Proctor's own settings: pushed objects are checked and stay in packs, and nothing is tidied up meanwhile.
-const SETTINGS: [(&str, &str); 9] = [
+const SETTINGS: [(&str, &str); 16] = [
+    // Names that would make `main` or `refs/heads/main` stand for two refs, so that nobody could push to it any more.
+    ("transfer.hideRefs", "refs/refs"),
+    ("transfer.hideRefs", "refs/heads/refs"),
+    ("transfer.hideRefs", "refs/tags/refs"),
+    ("transfer.hideRefs", "refs/remotes/refs"),
+    ("transfer.hideRefs", "refs/tags/main"),
+    ("transfer.hideRefs", "refs/main"),
+    // What an agent should not do is seen, and not prevented.
+    ("receive.denyDeleteCurrent", "ignore"),
     ("http.receivepack", "true"),
     ("http.uploadpack", "true"),
     ("receive.fsckObjects", "true"),
@@ -161,15 +170,29 @@ async fn next((first, running, place): Rest) -> Option<(io::Result<Bytes>, Rest)
 ///
 /// # Errors
 /// When it cannot be started.
-pub(super) async fn whole(call: Call, body: File, limit: Duration) -> Result<Response, Halt> {
+pub(super) async fn whole(call: Call, body: File, limit: Duration) -> Result<Whole, Halt> {
     let mut running = call.spawn(Some(body))?;
     let all = async {
         let (head, mut rest) = read_head(&mut running.out).await?;
         read_up_to(&mut running.out, &mut rest, ANSWER).await.ok()?;
         running.ended().await;
-        Some(answer(head, Body::from(rest)))
+        Some((head, rest))
     };
-    Ok(tokio::time::timeout(limit, all).await.ok().flatten().unwrap_or_else(no_answer))
+    Ok(Whole(tokio::time::timeout(limit, all).await.ok().flatten()))
+}
+
+/// The whole answer, if there was one.
+pub(super) struct Whole(Option<(Head, Vec<u8>)>);
+
+impl Whole {
+    /// Its content.
+    pub(super) fn said(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |(_, body)| body)
+    }
+
+    pub(super) fn into_response(self) -> Response {
+        self.0.map_or_else(no_answer, |(head, body)| answer(head, Body::from(body)))
+    }
 }
 
 /// Reads to the end and keeps so much of it.

@@ -44,7 +44,7 @@ impl World {
             clock: Arc::new(chrono::Utc::now),
         };
         let (log, pushes) = unbounded_channel();
-        let listener = open(Forge::new(spec).await.unwrap(), log).await.unwrap();
+        let listener = open(Forge::new(spec).await.unwrap(), log, Arc::default()).await.unwrap();
         Self { root, url: listener.url(), pushes, _listener: listener }
     }
 
@@ -298,7 +298,9 @@ async fn objects_that_no_git_makes_do_not_come_in() {
     let commit = world.git("work", &["commit-tree", &tree, "-m", "odd"]);
     let out = world.git_as(WORKER, "work", &["push", "origin", &format!("{commit}:refs/heads/odd")]);
     assert!(!out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    assert!(world.rows().is_empty());
+    let rows = world.rows();
+    assert_eq!((rows.len(), rows[0].kind, rows[0].refname.as_str()), (1, PushKind::Refused, "refs/heads/odd"));
+    assert!(rows[0].agent == WORKER && rows[0].refused.as_deref().unwrap().starts_with("git refused it: "), "{rows:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -311,6 +313,14 @@ async fn odd_refs_are_refs_and_nothing_more() {
     let names: Vec<String> =
         world.rows().into_iter().filter(|row| row.kind == PushKind::Created).map(|row| row.refname).collect();
     assert_eq!(names, ["refs/heads/main".to_owned(), "refs/odd/x".into(), format!("refs/replace/{replaced}")]);
+    for ambiguous in ["refs/heads/refs/heads/main", "refs/tags/main"] {
+        assert!(!world.git_as(WORKER, "work", &["push", "-q", "origin", &format!("HEAD:{ambiguous}")]).status.success());
+        let rows = world.rows();
+        assert_eq!((rows.len(), rows[0].kind, rows[0].refname.as_str()), (1, PushKind::Refused, ambiguous));
+    }
+    world.commit("two");
+    world.git("work", &["push", "-q", "origin", "HEAD:main"]);
+    world.git("work", &["push", "-q", "origin", "HEAD:refs/heads/main"]);
     let (origin, own) = (world.path("origins/bob.git"), world.path("own"));
     let git = Git::own("git".into(), &own);
     let read = git.run(Path::new(&origin), &["cat-file", "blob", "main:one"]).await.unwrap();
