@@ -144,7 +144,7 @@ mod tests {
         fs::create_dir_all(own.join("shut/inner")).unwrap();
         fs::write(own.join("shut/inner/file"), "x").unwrap();
         for name in ["shut/inner", "shut", ""] {
-            fs::set_permissions(own.join(name), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(own.join(name), fs::Permissions::from_mode(0o0)).unwrap();
         }
         folder(&own).unwrap();
         assert!(!own.exists());

@@ -211,10 +211,13 @@ impl<S: Services> Run<S> {
     }
 }
 
+/// The runtime as whoever waits for it gets it.
+type Making = Shared<BoxFuture<'static, Result<Arc<Provided>, Halt>>>;
+
 /// The runtime of the deliverables, made beside phases 1 to 6 because making it the first time takes a while.
 #[derive(Clone)]
 pub(crate) struct RuntimeInTheMaking {
-    making: Option<Shared<BoxFuture<'static, Result<Arc<Provided>, Halt>>>>,
+    making: Option<Making>,
     task: Option<AbortHandle>,
 }
 

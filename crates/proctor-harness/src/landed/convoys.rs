@@ -92,7 +92,7 @@ mod tests {
     fn a_newer_convoy_of_the_same_title_takes_no_issue_away() {
         let mut convoys = Convoys::of("Letters");
         let first = convoy("hq-cv-1", 1, "open", &["no-1", "so-1"]);
-        assert_eq!(look(&mut convoys, &[first.clone()]).0, ["no-1", "so-1"]);
+        assert_eq!(look(&mut convoys, std::slice::from_ref(&first)).0, ["no-1", "so-1"]);
         let second = convoy("hq-cv-2", 9, "closed", &["no-1"]);
         let both = look(&mut convoys, &[second.clone(), first]);
         assert_eq!(both, (vec!["no-1".into(), "so-1".into()], false, "open".into()));

@@ -72,7 +72,8 @@ fn unread(known: &Known<'_>) -> Vec<Finding> {
     let optional = |file: &str| OPTIONAL.iter().any(|o| file.ends_with(o));
     let no_news = |file: &str| early || known.outcome == Outcome::Passed || optional(file);
     let told = |file: &str| known.run.seal.change(file).is_some();
-    let rows = known.run.unread.iter().filter(|(file, why)| !(why == "is not there" && no_news(file)) && !told(file));
+    let no_loss = |why: &str, file: &str| why == "is not there" && no_news(file);
+    let rows = known.run.unread.iter().filter(|(file, why)| !no_loss(why, file) && !told(file));
     rows.map(|(file, why)| {
         Finding::new(Level::Warning, "evidence.unread", format!("{file} {why}"))
             .expected("evidence that can be read whole")

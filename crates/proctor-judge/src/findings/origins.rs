@@ -23,7 +23,7 @@ pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
     findings
 }
 
-fn rows<'a>(run: &'a Run, wanted: impl Fn(&Push) -> bool) -> Vec<(Evidence, &'a Push)> {
+fn rows(run: &Run, wanted: impl Fn(&Push) -> bool) -> Vec<(Evidence, &Push)> {
     let place = |row: usize| at_path(format!("evidence/{}:{}", path::PUSHES, row + 1));
     run.pushes.rows.iter().enumerate().filter(|(_, push)| wanted(push)).map(|(row, push)| (place(row), push)).collect()
 }

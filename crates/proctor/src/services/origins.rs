@@ -76,7 +76,7 @@ struct ByToken {
 impl Guard for ByToken {
     fn admit(&self, request: &mut axum::http::Request<Body>, ends: Ends) -> String {
         let who = identify(text_of(request.headers(), header::AUTHORIZATION.as_str()), &self.secret);
-        let owner = who.refusal().is_none().then(|| who.agent.clone()).unwrap_or_default();
+        let owner = if who.refusal().is_none() { who.agent.clone() } else { String::new() };
         request.extensions_mut().insert(who);
         request.extensions_mut().insert(ends);
         owner
