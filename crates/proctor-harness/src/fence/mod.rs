@@ -1,6 +1,6 @@
 //! Which process gets which fence: policy. How a fence is enforced is the crate `proctor-fence`'s.
 //!
-//! Everything of a town runs inside one fence ([`town`]), in which `agent-launch` starts each agent inside another one ([`agent`]).
+//! Everything of a town runs inside one fence (`town`), in which `agent-launch` starts each agent inside another one ([`agent`]).
 
 pub mod agent;
 pub(crate) mod programs;
