@@ -31,6 +31,7 @@ mod report;
 mod run;
 mod sealing;
 mod telemetry;
+mod trees;
 mod verdict;
 mod wording;
 

@@ -171,6 +171,11 @@ impl Run {
         self.record.notes.contains_key("live_town")
     }
 
+    /// Whether the origins were reached by Proctor's server only.
+    pub(crate) fn has_served_origins(&self) -> bool {
+        self.record.notes.get("origins").is_some_and(|how| how.starts_with("http://"))
+    }
+
     /// Whether some request had no answer in any script, for no other reason than the script.
     pub(crate) fn script_failed(&self) -> bool {
         let blames = |exchange: &Exchange| !self.is_consequence(exchange) && !self.is_stray(exchange);

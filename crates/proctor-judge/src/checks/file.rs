@@ -8,6 +8,7 @@ use super::{Answer, Case, merged_as};
 use crate::evidence::{RigGit, path};
 use crate::next;
 use crate::plan::FileCheck;
+use crate::trees::is_what_was_merged;
 use crate::wording::{at_path, count, grouped, quoted};
 
 pub(super) fn answer(case: &Case<'_>, check: &FileCheck) -> Answer {
@@ -41,16 +42,25 @@ fn expected(check: &FileCheck) -> String {
 fn content(case: &Case<'_>, check: &FileCheck, git: &RigGit, expected: String) -> Answer {
     let listing = at_path(format!("evidence/{}", path::GIT_RIGS));
     let Some(file) = git.files.iter().find(|f| f.path == check.path) else {
-        return Answer::when(false, expected, format!("not there; {} has {}", git.target, listed(git))).at(listing);
+        let cut: String = git.cut.iter().map(|cut| format!("; {cut}")).collect();
+        return Answer::when(false, expected, format!("not there; {} has {}{cut}", git.target, listed(git))).at(listing);
     };
     if file.mode == "120000" || file.mode == "160000" {
         let what = if file.mode == "120000" { "a symbolic link" } else { "a submodule" };
         return Answer::when(false, expected, format!("{what}, not a regular file")).at(listing);
     }
+    if let Some(why) = &file.not_kept {
+        return Answer::when(false, expected, format!("it was not kept: {why}")).at(listing);
+    }
     let place = at_path(format!("evidence/{}/{}/tree/{}", path::GIT, check.rig, check.path));
     let Ok(bytes) = fs::read(case.run.tree_file(&check.rig, &check.path)) else {
         return Answer::unknown(expected, format!("{} cannot be read", place.at)).at(listing);
     };
+    if !is_what_was_merged(&bytes, file) {
+        return Answer::unknown(expected, format!("{} is not what was merged: its SHA-256 is another", place.at))
+            .at(place)
+            .at(listing);
+    }
     text(check, &String::from_utf8_lossy(&bytes), expected).at(place)
 }
 

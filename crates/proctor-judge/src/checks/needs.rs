@@ -23,7 +23,9 @@ fn files(kind: &CheckKind) -> &'static [&'static str] {
         CheckKind::EndState {} => {
             &[path::BEADS, path::CONVOYS, path::MERGE_REQUESTS, path::SESSIONS, path::AGENTS, path::DELIVERIES]
         }
-        CheckKind::OwnRepository {} => &[path::GIT_RIGS, path::SESSIONS, path::AGENTS, path::DELIVERIES, path::BEADS],
+        CheckKind::OwnRepository {} => {
+            &[path::PUSHES, path::GIT_RIGS, path::SESSIONS, path::AGENTS, path::DELIVERIES, path::BEADS]
+        }
         CheckKind::NoErrors(_) | CheckKind::Promql(_) | CheckKind::Logsql(_) => &[JOURNAL],
         CheckKind::Telemetry {} => &[JOURNAL, path::EXCHANGES, path::AGENTS, path::SESSIONS],
         CheckKind::Budget(_) => &[JOURNAL, path::EXCHANGES, path::SESSIONS, path::AGENTS],

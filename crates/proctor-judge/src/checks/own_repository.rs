@@ -9,28 +9,32 @@ use crate::wording::{after, at_path, count, quoted, short_agent, short_sha};
 
 /// Pushes that are told one by one.
 const SHOWN: usize = 8;
+/// What must be so where origins are served.
+const EXPECTED: &str = "every agent of a rig pushes to the origin of its own rig only";
 
 pub(super) fn answer(case: &Case<'_>) -> Answer {
     match case.run.pushes.when_known() {
         Some(pushes) => by_log(case, pushes),
+        None if case.run.has_served_origins() => {
+            Answer::unknown(EXPECTED, format!("evidence/{} is not there: git was not collected", path::PUSHES))
+        }
         None => by_authors(case),
     }
 }
 
 /// Whoever pushed to the origin of another rig, whatever the commits say of their authors.
 fn by_log(case: &Case<'_>, pushes: &[Push]) -> Answer {
-    let expected = "every agent of a rig pushes to the origin of its own rig only";
     let strangers = |push: &&Push| push.is_accepted() && home_of(&push.agent).is_some_and(|home| home != push.rig);
     let foreign: Vec<(usize, &Push)> = pushes.iter().enumerate().filter(|(_, push)| strangers(push)).collect();
     let log = format!("evidence/{}", path::PUSHES);
     let Some((_, first)) = foreign.first() else {
         let accepted = pushes.iter().filter(|push| push.is_accepted()).count();
-        return Answer::when(true, expected, format!("{accepted} changes of refs, none of them foreign")).at(at_path(log));
+        return Answer::when(true, EXPECTED, format!("{accepted} changes of refs, none of them foreign")).at(at_path(log));
     };
     let saw: Vec<String> = foreign.iter().take(SHOWN).map(|(_, push)| sentence(case, push)).collect();
     let more = foreign.len().saturating_sub(SHOWN);
     let rest = if more > 0 { format!("; and {more} more") } else { String::new() };
-    let answer = Answer::when(false, expected, saw.join("; ") + &rest);
+    let answer = Answer::when(false, EXPECTED, saw.join("; ") + &rest);
     let answer = foreign.iter().take(SHOWN).fold(answer, |answer, (row, _)| answer.at(at_path(format!("{log}:{}", row + 1))));
     answer.next(next::view_agent(case.run, &first.agent, Some(case.run.since_start(first.at))))
 }

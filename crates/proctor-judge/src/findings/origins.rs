@@ -19,8 +19,23 @@ pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = refused(known).into_iter().collect();
     findings.extend(taken_back(known));
     findings.extend(known.run.rigs.rows.iter().enumerate().filter_map(|(row, git)| not_kept(known, row + 1, git)));
+    findings.extend(changed(known));
     findings.extend(folders(known));
     findings
+}
+
+/// Collected files that are not what was merged.
+fn changed(known: &Known<'_>) -> Option<Finding> {
+    let changed = crate::trees::changed(known.run);
+    let (rig, file) = changed.first()?;
+    let title = format!("{file} of {rig} in the evidence is not what was merged");
+    let names: Vec<String> = changed.iter().take(SHOWN).map(|(rig, path)| format!("{rig} {}", quoted(path, 80))).collect();
+    let finding = Finding::new(Level::Problem, "origins.changed", title)
+        .expected("every file below evidence/git/<rig>/tree/ with the SHA-256 that was recorded when it was collected")
+        .saw(format!("{} of another SHA-256: {}", count(changed.len(), "file"), names.join(", ")));
+    let place = |(rig, file): &(&str, &str)| at_path(format!("evidence/{}/{rig}/tree/{file}", path::GIT));
+    let finding = changed.iter().take(SHOWN).map(place).fold(finding, Finding::at);
+    Some(finding.next(next::repeat(known.run)))
 }
 
 fn rows(run: &Run, wanted: impl Fn(&Push) -> bool) -> Vec<(Evidence, &Push)> {

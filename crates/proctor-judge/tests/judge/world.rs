@@ -10,6 +10,7 @@ use proctor_judge::summary::{CheckSummary, Finding, Summary};
 use proctor_judge::{Options, judge};
 use proctor_store::{Signal, Store};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// `s` seconds after the run began.
 pub(crate) fn t(s: f64) -> Time {
@@ -33,12 +34,16 @@ pub(crate) struct World {
     pub(crate) agents: Option<Vec<AgentRow>>,
     pub(crate) sessions: Option<Vec<Session>>,
     pub(crate) rigs: Option<Vec<RigGit>>,
+    pub(crate) pushes: Option<Vec<Push>>,
     pub(crate) deliveries: Option<Vec<Delivery>>,
     pub(crate) exchanges: Vec<Exchange>,
     pub(crate) exercises: Vec<ExerciseRecord>,
     pub(crate) files: BTreeMap<String, String>,
     pub(crate) requests: Option<Vec<Request>>,
 }
+
+/// The sum of a file that is taken when it is written.
+const UNSUMMED: &str = "sum";
 
 pub(crate) const RIGS: [&str; 2] = ["alice", "bob"];
 
@@ -70,6 +75,7 @@ impl World {
             agents: Some(everyone.iter().map(|a| agent(a)).collect()),
             sessions: Some(everyone.iter().map(|a| session(a)).collect()),
             rigs: Some(RIGS.iter().map(|r| rig_git(r)).collect()),
+            pushes: None,
             deliveries: Some(RIGS.iter().map(|r| delivery(r)).collect()),
             exchanges: everyone.iter().enumerate().map(|(n, a)| exchange(n as u64 + 1, a)).collect(),
             exercises: vec![exercise()],
@@ -107,7 +113,8 @@ impl World {
         self.merges.iter().for_each(|r| put(path::MERGE_REQUESTS, lines(r)));
         self.agents.iter().for_each(|r| put(path::AGENTS, lines(r)));
         self.sessions.iter().for_each(|r| put(path::SESSIONS, lines(r)));
-        self.rigs.iter().for_each(|r| put(path::GIT_RIGS, lines(r)));
+        self.rigs.iter().for_each(|r| put(path::GIT_RIGS, lines(&self.summed(r))));
+        self.pushes.iter().for_each(|r| put(path::PUSHES, lines(r)));
         self.deliveries.iter().for_each(|r| put(path::DELIVERIES, lines(r)));
         for record in &self.exercises {
             put(&format!("exercise/{}/record.json", record.name), serde_json::to_string(record).unwrap());
@@ -123,10 +130,33 @@ impl World {
         }
     }
 
+    /// The rigs with the sums of their files, where these are not given.
+    fn summed(&self, rigs: &[RigGit]) -> Vec<RigGit> {
+        let mut rigs = rigs.to_vec();
+        for git in &mut rigs {
+            for file in git.files.iter_mut().filter(|file| file.sha256 == UNSUMMED) {
+                let text = self.files.get(&format!("git/{}/tree/{}", git.rig, file.path));
+                let sum = Sha256::digest(text.map_or("", String::as_str));
+                file.sha256 = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+            }
+        }
+        rigs
+    }
+
     /// Judged by its own plan.
     pub(crate) fn judged(&self) -> Summary {
         let dir = self.write();
         judge(dir.path(), &Options::default()).unwrap().summary
+    }
+
+    /// Something was pushed to a served origin, six seconds after the run began.
+    pub(crate) fn push(&mut self, agent: &str, rig: &str, refname: &str, kind: PushKind) -> &mut Push {
+        let (from, to) = (Some("a".repeat(40)), Some("b".repeat(40)));
+        let (agent, rig, refname, address) = (agent.into(), rig.into(), refname.into(), "127.0.0.1:1".into());
+        let push = Push { at: t(6.0), agent, rig, refname, from, to, kind, refused: None, address, sender: None };
+        let pushes = self.pushes.get_or_insert_default();
+        pushes.push(push);
+        pushes.last_mut().unwrap()
     }
 
     pub(crate) fn bead(&mut self, rig: &str) -> &mut Bead {
@@ -367,7 +397,7 @@ fn rig_git(rig: &str) -> RigGit {
         path: path.into(),
         mode: "100644".into(),
         size: 400,
-        sha256: "0".repeat(64),
+        sha256: UNSUMMED.into(),
         link: None,
         not_kept: None,
     };
@@ -410,7 +440,7 @@ pub(crate) fn exchange(n: u64, agent: &str) -> Exchange {
         model: Some("proctor-script-1".into()),
         stream: true,
         turn: 0,
-        sha256: "0".repeat(64),
+        sha256: UNSUMMED.into(),
         status: 200,
         stop_reason: Some("end_turn".into()),
         matched: Some("mayor.toml turn 1 step 1".into()),
@@ -436,7 +466,7 @@ fn exercise() -> ExerciseRecord {
         cut: 0,
         started_at: t(6.1),
         duration_ms: 31.5,
-        files: vec![FileState { path: "message.enc".into(), size: 256, sha256: "0".repeat(64), changed: false }],
+        files: vec![FileState { path: "message.enc".into(), size: 256, sha256: UNSUMMED.into(), changed: false }],
         skipped: Skipped::default(),
         opened: Vec::new(),
         opened_lost: false,
