@@ -80,7 +80,9 @@ impl Keeper {
         let fence = fence.to_json().map_err(io::Error::other)?;
         let mut command = Command::new(launcher);
         command.arg("--keeper").arg(fence).env_clear().envs(env).process_group(0);
-        let child = command.stdin(Stdio::from(its)).stdout(Stdio::null()).spawn()?;
+        // The keeper of a town that is kept outlives this process: whoever reads this process's output must not wait for it.
+        // Why it fails it says on its line.
+        let child = command.stdin(Stdio::from(its)).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         // The command holds its own copy of the other end, which must be closed for this one to tell of its end.
         drop(command);
         let line = Arc::new(Heard::new(line)?);
