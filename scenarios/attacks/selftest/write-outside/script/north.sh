@@ -5,6 +5,8 @@ before() {
     attempt "a link" ln "$place/secret.txt" "$place/link"
     attempt "another name" mv "$place/secret.txt" "$place/other.txt"
     attempt "an end" sh -c 'echo x >>"$0/secret.txt"' "$place"
-    attempt "a removal" rm -rf "$place/secret.txt"
+    attempt "a removal" rm "$place/secret.txt"
   done
+  # The canaries are out of sight; what Proctor put beside the town is not.
+  attempt "another program" sh -c 'echo x >"$0/../bin/new"' "$GT_TOWN_ROOT"
 }
