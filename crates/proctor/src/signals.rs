@@ -53,6 +53,9 @@ pub(crate) fn watch_run(cancel: &Cancel, namespace: &Namespace) -> Result<(), Fa
     }
 }
 
+/// What is said when everything ends on the spot.
+const STOPPED: &str = "\nstopped; what was left is ended and removed by: proctor clean\n";
+
 /// The signals that end a run.
 const WATCHED: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
 
@@ -116,10 +119,13 @@ pub(crate) fn pass_on(mut line: ChildStdin, child: u32) -> Result<PassedOn, Fail
     thread("signals", move || {
         for _ in signals.forever() {
             let count = counted.0.fetch_add(1, Ordering::AcqRel) + 1;
-            // Whoever does not read any more has ended, or is ended below.
-            _ = line.write_all(b"!");
             if count >= AT_ONCE {
+                // The process inside has no time left to say it.
+                say(STOPPED);
                 linux::end(child, true);
+            } else {
+                // Whoever does not read any more has ended.
+                _ = line.write_all(b"!");
             }
         }
     })?;
@@ -152,7 +158,7 @@ fn received(cancel: &Cancel) {
 
 /// Ends without looking back; `proctor clean` finds what is left.
 fn exit() {
-    say("\nstopped; what was left is ended and removed by: proctor clean\n");
+    say(STOPPED);
     #[allow(clippy::exit, reason = "the person asked twice to stop at once")]
     std::process::exit(i32::from(code::cancelled()));
 }
