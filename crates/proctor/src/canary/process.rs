@@ -1,7 +1,7 @@
 //! A process of the operator's that has nothing to do with the run.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
@@ -13,13 +13,25 @@ pub(super) struct Bystander {
 }
 
 impl Bystander {
-    /// Starts it with the secret in its environment.
+    /// Starts it with the secret in its environment, and returns when it runs.
     pub(super) fn start(secret: String) -> io::Result<Self> {
         let mut command = Command::new("cat");
-        command.env("PROCTOR_CANARY", &secret).process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.env("PROCTOR_CANARY", &secret).process_group(0);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut bystander = Self { child: command.spawn()?, secret, settings: Vec::new() };
+        bystander.answers()?;
         bystander.settings = bystander.settings_now()?;
         Ok(bystander)
+    }
+
+    /// Waits until the program repeats a byte. The kernel reports the start of a program before
+    /// `/proc` shows its environment, so an attack could find nothing to read.
+    fn answers(&mut self) -> io::Result<()> {
+        if let (Some(input), Some(output)) = (&mut self.child.stdin, &mut self.child.stdout) {
+            input.write_all(b".")?;
+            output.read_exact(&mut [0])?;
+        }
+        Ok(())
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -86,6 +98,16 @@ mod tests {
     #[test]
     fn one_that_is_left_alone_is_not_broken() {
         assert_eq!(Bystander::start("s".to_owned()).unwrap().broken(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn its_secret_can_be_read_as_soon_as_it_was_started() {
+        for round in 0..50 {
+            let secret = format!("secret {round}");
+            let bystander = Bystander::start(secret.clone()).unwrap();
+            let environment = fs::read(format!("/proc/{}/environ", bystander.pid())).unwrap();
+            assert!(String::from_utf8_lossy(&environment).contains(&secret), "round {round}: {environment:?}");
+        }
     }
 
     #[test]
