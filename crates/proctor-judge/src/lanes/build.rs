@@ -13,9 +13,9 @@ use crate::evidence::{AgentId, AgentRow, Exchange, Mail, MergeRequest, Session, 
 /// Joins what was read into a picture.
 pub(crate) fn build(material: &Material) -> Lanes {
     let book = Book::of(material);
-    let whos: Vec<Who> = material.logs.iter().map(|row| book.who(row)).collect();
+    let owners: Vec<Who> = material.logs.iter().map(|row| book.who(row)).collect();
     let origin = origin(material);
-    let mut builder = Builder::new(material, &book, &whos, origin);
+    let mut builder = Builder::new(material, &book, &owners, origin);
     builder.add_logs();
     builder.add_exchanges();
     builder.add_mails();
@@ -34,7 +34,7 @@ fn origin(material: &Material) -> Time {
 
 struct Builder<'a> {
     material: &'a Material,
-    whos: &'a [Who],
+    owners: &'a [Who],
     origin: Time,
     lanes: Vec<Lane>,
     by_agent: HashMap<AgentId, Vec<usize>>,
@@ -47,12 +47,12 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(material: &'a Material, book: &Book, whos: &'a [Who], origin: Time) -> Builder<'a> {
+    fn new(material: &'a Material, book: &Book, owners: &'a [Who], origin: Time) -> Builder<'a> {
         let mut builder = Builder {
             material,
-            whos,
+            owners,
             origin,
-            lanes: lanes(material, book, whos, origin),
+            lanes: lanes(material, book, owners, origin),
             by_agent: HashMap::new(),
             by_run: HashMap::new(),
             queues: HashMap::new(),
@@ -92,8 +92,8 @@ impl<'a> Builder<'a> {
     }
 
     fn add_logs(&mut self) {
-        let (material, whos) = (self.material, self.whos);
-        let owner = |index: usize| match &whos[index] {
+        let (material, owners) = (self.material, self.owners);
+        let owner = |index: usize| match &owners[index] {
             Who::Agent(agent, _) => Some(agent.clone()),
             _ => None,
         };
@@ -123,7 +123,7 @@ impl<'a> Builder<'a> {
     fn add_log(&mut self, index: usize, row: &LogRow, exchange: Option<usize>) {
         let told = record::tell(row);
         let end = seconds(self.origin, Time::from_timestamp_nanos(row.time_ns));
-        let lane = self.lane_of(&self.whos[index], end, told.cost_usd);
+        let lane = self.lane_of(&self.owners[index], end, told.cost_usd);
         let (mut id, mut title) = (format!("e{}", row.seq), told.title);
         if let Some(exchange) = exchange.map(|place| &self.material.exchanges[place]) {
             id = format!("x{}", exchange.n);
@@ -410,7 +410,7 @@ fn empty_lane(kind: LaneKind) -> Lane {
     }
 }
 
-fn lanes(material: &Material, book: &Book, whos: &[Who], origin: Time) -> Vec<Lane> {
+fn lanes(material: &Material, book: &Book, owners: &[Who], origin: Time) -> Vec<Lane> {
     let mut lanes: Vec<Lane> = material
         .sessions
         .iter()
@@ -420,7 +420,7 @@ fn lanes(material: &Material, book: &Book, whos: &[Who], origin: Time) -> Vec<La
     let with_session: HashSet<&str> = material.sessions.iter().map(|row| row.agent.as_str()).collect();
     let mut others: Vec<&AgentId> = book.agents().filter(|agent| !with_session.contains(agent.as_str())).collect();
     others.sort();
-    lanes.extend(others.into_iter().map(|agent| agent_lane(agent, material, whos)));
+    lanes.extend(others.into_iter().map(|agent| agent_lane(agent, material, owners)));
     lanes.extend(queue_rigs(material).into_iter().map(queue_lane));
     lanes.sort_by(|a, b| order(a).cmp(&order(b)).then(a.start.total_cmp(&b.start)));
     lanes
@@ -459,9 +459,9 @@ fn agent_row<'a>(material: &'a Material, agent: &str) -> Option<&'a AgentRow> {
     material.agents.iter().find(|row| row.agent == agent)
 }
 
-fn agent_lane(agent: &AgentId, material: &Material, whos: &[Who]) -> Lane {
+fn agent_lane(agent: &AgentId, material: &Material, owners: &[Who]) -> Lane {
     let own = || {
-        let pairs = material.logs.iter().zip(whos);
+        let pairs = material.logs.iter().zip(owners);
         pairs.filter(|(_, who)| matches!(who, Who::Agent(owner, _) if owner == agent)).map(|(row, _)| row)
     };
     let learn = |key: &str| own().find_map(|row| row.field(key)).map(str::to_owned);

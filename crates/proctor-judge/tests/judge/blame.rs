@@ -160,7 +160,7 @@ fn a_signal_of_the_runs_own_is_told_and_ends_nothing() {
 }
 
 #[test]
-fn commands_in_anothers_name_are_told_by_the_process_that_gave_them() {
+fn commands_in_the_name_of_another_are_told_by_the_process_that_gave_them() {
     let mut world = World::passing();
     world.record.town = "gastown".into();
     let row = |claimed: Option<&str>| {

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_childs_child_stems_from_this_process() {
+    fn the_child_of_a_child_stems_from_this_process() {
         let mut child = Command::new("sh").args(["-c", "sleep 60 & echo $!; wait"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut text = String::new();
         let mut byte = [0];
