@@ -122,19 +122,24 @@ fn addresses(who: &str, summary: &Summary) -> Vec<String> {
 /// The line that tells of a case as it ends.
 pub(super) fn line(answer: &Answer, width: usize) -> String {
     let mark = if answer.is_right() { ' ' } else { '✗' };
-    let mut text =
-        format!("{mark} {:<width$}  {:<18}  {:>9}  {}\n", answer.name, answer.got, duration(answer.seconds), answer.title);
-    if !answer.is_right() {
-        text.push_str(&format!("    expected  {}\n", expected(&answer.expect)));
-        for wrong in &answer.wrong {
-            text.push_str(&format!("    saw       {wrong}\n"));
-        }
+    let text = format!("{mark} {:<width$}  {:<18}  {:>9}  {}\n", answer.name, answer.got, duration(answer.seconds), answer.title);
+    if answer.is_right() { text } else { text + &difference(answer) }
+}
+
+/// What must come of a case, what came, and where it lies.
+fn difference(answer: &Answer) -> String {
+    let mut text = format!("    expected  {}\n", expected(&answer.expect));
+    for wrong in &answer.wrong {
+        text.push_str(&format!("    saw       {wrong}\n"));
+    }
+    if !answer.folder.is_empty() {
         text.push_str(&format!("    evidence  {}\n", answer.folder));
     }
     text
 }
 
-/// The table of all cases, of attacks by their classes too, and how many came out as they must.
+/// The table of all cases, of attacks by their classes too, how many came out as they must, and last those that did not: whoever sees
+/// only the end of a log sees them.
 pub(super) fn conclusion(answers: &[Answer], not_played: &[NotPlayed]) -> String {
     let mut table = Table::new(&["", "case", "expected", "got", "time"]);
     for answer in answers {
@@ -152,7 +157,18 @@ pub(super) fn conclusion(answers: &[Answer], not_played: &[NotPlayed]) -> String
     for not in not_played {
         text.push_str(&format!("not played here: {}: {}\n", not.name, not.why));
     }
+    text.push_str(&not_as_they_must(answers));
     text
+}
+
+/// The cases that did not come out as they must, each with what was expected and what came; empty when all did.
+fn not_as_they_must(answers: &[Answer]) -> String {
+    let wrong: Vec<String> = answers
+        .iter()
+        .filter(|answer| !answer.is_right())
+        .map(|answer| format!("✗ {} ({}, {})\n{}", answer.name, answer.got, duration(answer.seconds), difference(answer)))
+        .collect();
+    if wrong.is_empty() { String::new() } else { format!("\n{} not as they must be:\n{}", wrong.len(), wrong.concat()) }
 }
 
 /// How many attacks of each class came to nothing; empty where there are no attacks.
@@ -182,4 +198,44 @@ pub(super) fn as_json(answer: &Answer) -> serde_json::Value {
         "seconds": answer.seconds,
         "folder": answer.folder,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(name: &str, wrong: &[&str]) -> Answer {
+        let expect = Expect {
+            outcome: "passed".into(),
+            finding: Some("requests.refused".into()),
+            also: Vec::new(),
+            only: false,
+            names: None,
+        };
+        Answer {
+            name: name.to_owned(),
+            title: "a worker does something".into(),
+            class: Some("fence".into()),
+            expect,
+            got: "failed".into(),
+            wrong: wrong.iter().map(|&wrong| wrong.to_owned()).collect(),
+            seconds: 1.5,
+            folder: format!("reports/{name}"),
+        }
+    }
+
+    #[test]
+    fn what_did_not_come_out_as_it_must_is_the_end_of_what_is_said() {
+        let many: Vec<Answer> = (0..100).map(|number| answer(&format!("case{number}"), &[])).collect();
+        let all: Vec<Answer> = many.into_iter().chain([answer("disk", &["the outcome is `failed`: x", "a canary"])]).collect();
+        let text = conclusion(&all, &[]);
+        let end = text.split("1 not as they must be:").last().unwrap_or_default();
+        for part in ["✗ disk (failed", "expected  passed · requests.refused", "saw       the outcome is `failed`: x", "a canary"]
+        {
+            assert!(end.contains(part), "{part} in {end}");
+        }
+        assert!(end.lines().count() < 10, "{end}");
+        let right = conclusion(&all[..100], &[]);
+        assert!(right.ends_with("100 of 100 as they must be\n"), "{right}");
+    }
 }
