@@ -24,7 +24,7 @@ use crate::short_file;
 
 pub use newcomers::Newcomers;
 pub use opens::Opens;
-pub use sockets::process_at;
+pub use sockets::{process_at, processes_at};
 
 /// Waits for changes in folders and files.
 pub struct Watcher {

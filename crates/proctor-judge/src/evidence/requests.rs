@@ -23,7 +23,7 @@ pub struct Sender {
 /// Requests to the run's listeners that count for nobody, or were refused: alike in listener, reason, address and sender.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RefusedRequests {
-    /// `gateway`, `telemetry listener`.
+    /// `gateway`, `telemetry listener`, `server of origins`.
     pub listener: String,
     /// Why.
     pub reason: RefusalReason,

@@ -1,5 +1,7 @@
 //! Whose requests to the gateway and to the telemetry listener are, and what becomes of those that are nobody's.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -24,16 +26,28 @@ impl Door {
     /// Counts a request whose address is only claimed.
     fn note(&self, addressed: &Addressed, request: &str, ends: Ends) {
         if let Some(claim) = &addressed.claim {
-            self.add(claim.why, Some(&claim.agent), claim.owner.as_deref(), request, ends);
+            let claimed = Some(claim.agent.as_str());
+            self.strays.add(&Stray { claimed, agent: claim.owner.as_deref(), ..self.stray(claim.why, request, ends) });
         }
     }
 
-    fn add(&self, reason: RefusalReason, claimed: Option<&str>, agent: Option<&str>, example: &str, ends: Ends) {
-        self.strays.add(&Stray { listener: self.listener, reason, claimed, agent, example, ends, at: chrono::Utc::now() });
+    /// Counts a request that names nobody.
+    fn note_nameless(&self, request: &str, ends: Ends) {
+        self.strays.add(&self.stray(RefusalReason::NoToken, request, ends));
     }
 
-    fn refused(&self, owner: &str, reason: RefusalReason, request: &str, ends: Ends) {
-        self.add(reason, None, Some(owner).filter(|owner| !owner.is_empty()), request, ends);
+    fn stray<'a>(&self, reason: RefusalReason, example: &'a str, ends: Ends) -> Stray<'a> {
+        let at = chrono::Utc::now();
+        Stray { listener: self.listener, reason, claimed: None, agent: None, sender: None, example, ends, at }
+    }
+
+    fn refused(&self, owner: &str, reason: RefusalReason, request: &str, ends: Ends, sender: Option<Sender>) {
+        let agent = Some(owner).filter(|owner| !owner.is_empty());
+        self.strays.add(&Stray { agent, sender, ..self.stray(reason, request, ends) });
+    }
+
+    fn senders(&self, theirs: &[SocketAddr], ours: SocketAddr) -> BTreeMap<SocketAddr, Sender> {
+        self.strays.senders(theirs, ours)
     }
 }
 
@@ -64,7 +78,7 @@ impl Guard for GatewayGuard {
         // Programs ask whether somebody is there, and name nobody.
         let is_question = request.method() == Method::HEAD || addressed.path == "/health";
         match (&addressed.claim, &addressed.agent) {
-            (None, None) if !is_question => self.0.add(RefusalReason::NoToken, None, None, &name(request), ends),
+            (None, None) if !is_question => self.0.note_nameless(&name(request), ends),
             _ if !is_question => self.0.note(&addressed, &name(request), ends),
             _ => {}
         }
@@ -75,8 +89,12 @@ impl Guard for GatewayGuard {
         agent
     }
 
-    fn refused(&self, owner: &str, reason: RefusalReason, request: &str, ends: Ends) {
-        self.0.refused(owner, reason, request, ends);
+    fn refused(&self, owner: &str, reason: RefusalReason, request: &str, ends: Ends, sender: Option<Sender>) {
+        self.0.refused(owner, reason, request, ends, sender);
+    }
+
+    fn senders(&self, theirs: &[SocketAddr], ours: SocketAddr) -> BTreeMap<SocketAddr, Sender> {
+        self.0.senders(theirs, ours)
     }
 
     fn refusal(&self, status: StatusCode, message: &str) -> Response<Body> {
@@ -101,14 +119,18 @@ impl Guard for TelemetryGuard {
         self.0.note(&addressed, &name(request), ends);
         let agent = addressed.agent.clone().unwrap_or_default();
         let (door, owner, request_name) = (Arc::clone(&self.0), agent.clone(), name(request));
-        let full = Full(Arc::new(move || door.refused(&owner, RefusalReason::TooMuch, &request_name, ends)));
+        let full = Full(Arc::new(move || door.refused(&owner, RefusalReason::TooMuch, &request_name, ends, None)));
         request.extensions_mut().insert(full);
         request.extensions_mut().insert(addressed);
         agent
     }
 
-    fn refused(&self, owner: &str, reason: RefusalReason, request: &str, ends: Ends) {
-        self.0.refused(owner, reason, request, ends);
+    fn refused(&self, owner: &str, reason: RefusalReason, request: &str, ends: Ends, sender: Option<Sender>) {
+        self.0.refused(owner, reason, request, ends, sender);
+    }
+
+    fn senders(&self, theirs: &[SocketAddr], ours: SocketAddr) -> BTreeMap<SocketAddr, Sender> {
+        self.0.senders(theirs, ours)
     }
 
     fn refusal(&self, status: StatusCode, message: &str) -> Response<Body> {

@@ -10,6 +10,8 @@ mod limits;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +23,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use proctor_harness::Halt;
 use proctor_harness::origins::{Asked, Commands, Forge, Identity, Pack, commands, identify};
-use proctor_judge::evidence::{Push, RefusalReason};
+use proctor_judge::evidence::{Push, RefusalReason, Sender};
 use tokio::sync::mpsc::UnboundedSender;
 
 use body::Taken;
@@ -30,7 +32,10 @@ use limits::{Limits, Tally};
 use super::connections;
 use super::listener::Listener;
 use super::serving::Guard;
-use super::strays::{Ends, Strays};
+use super::strays::{Ends, Stray, Strays};
+
+/// The server's name.
+const LISTENER: &str = "server of origins";
 
 /// How long git may take over one push; whoever else pushes to the same origin waits as long.
 const PUSH_LIMIT: Duration = Duration::from_secs(120);
@@ -60,17 +65,18 @@ struct Visit {
 /// # Errors
 /// When no port can be opened.
 pub(super) async fn open(forge: Forge, log: UnboundedSender<Push>, strays: Arc<Strays>) -> Result<Listener, Halt> {
-    let guard = Arc::new(ByToken { secret: forge.spec().secret.clone() });
+    let guard = Arc::new(ByToken { secret: forge.spec().secret.clone(), strays: Arc::clone(&strays) });
     let server = Server { forge, log, limits: Limits::default(), refused: Mutex::default(), strays };
     let router = Router::new().fallback(answer).with_state(Arc::new(server));
     // Bodies go to a file as they come, and have limits of their own.
     let limits = connections::Limits { bytes_per_owner: usize::MAX, bytes: usize::MAX, ..connections::Limits::of_this_process() };
-    Listener::guarded("server of origins", "", 0, router, guard, limits).await
+    Listener::guarded(LISTENER, "", 0, router, guard, limits).await
 }
 
 /// Tells whose a request is by its token, and where it comes from.
 struct ByToken {
     secret: String,
+    strays: Arc<Strays>,
 }
 
 impl Guard for ByToken {
@@ -82,8 +88,15 @@ impl Guard for ByToken {
         owner
     }
 
-    /// A request that was closed pushed nothing, and whoever sent it is told.
-    fn refused(&self, _owner: &str, _reason: RefusalReason, _request: &str, _ends: Ends) {}
+    fn refused(&self, owner: &str, reason: RefusalReason, request: &str, ends: Ends, sender: Option<Sender>) {
+        let agent = Some(owner).filter(|owner| !owner.is_empty());
+        let at = chrono::Utc::now();
+        self.strays.add(&Stray { listener: LISTENER, reason, claimed: None, agent, sender, example: request, ends, at });
+    }
+
+    fn senders(&self, theirs: &[SocketAddr], ours: SocketAddr) -> BTreeMap<SocketAddr, Sender> {
+        self.strays.senders(theirs, ours)
+    }
 
     fn refusal(&self, status: StatusCode, message: &str) -> Response {
         said(status, message)

@@ -1,5 +1,6 @@
 //! The loop behind a listener: accepts as long as it is open, whatever accepting fails with, and answers each connection within its limits.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -14,12 +15,12 @@ use futures::{FutureExt, StreamExt};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use proctor_judge::evidence::RefusalReason;
+use proctor_judge::evidence::{RefusalReason, Sender};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout_at};
 use tower::ServiceExt;
 
-use super::connections::{Connection, Connections, Held, Limits};
+use super::connections::{Closed, Connection, Connections, Held, Limits};
 use super::strays::Ends;
 
 /// How long a connection may take to send the head of a request, the wait for its next one included.
@@ -36,8 +37,12 @@ pub(crate) trait Guard: Send + Sync + 'static {
     /// Whose the request is, by its address; empty: nobody known. What the routes need to know goes into its extensions.
     fn admit(&self, request: &mut Request<Body>, ends: Ends) -> String;
 
-    /// Something of an owner's (empty: of nobody known) was refused or closed. `request` is its method and path, as far as it was read.
-    fn refused(&self, owner: &str, reason: RefusalReason, request: &str, ends: Ends);
+    /// Something of an owner's (empty: of nobody known) was refused or closed. `request` is its method and path, as far as it was read;
+    /// `sender` the process at the other end, where it is known already.
+    fn refused(&self, owner: &str, reason: RefusalReason, request: &str, ends: Ends, sender: Option<Sender>);
+
+    /// The processes at the other ends of connections to `ours`; who is gone is left out.
+    fn senders(&self, theirs: &[SocketAddr], ours: SocketAddr) -> BTreeMap<SocketAddr, Sender>;
 
     /// The answer to a request that is refused.
     fn refusal(&self, status: StatusCode, message: &str) -> Response<Body>;
@@ -52,7 +57,11 @@ impl Guard for Unguarded {
         String::new()
     }
 
-    fn refused(&self, _owner: &str, _reason: RefusalReason, _request: &str, _ends: Ends) {}
+    fn refused(&self, _owner: &str, _reason: RefusalReason, _request: &str, _ends: Ends, _sender: Option<Sender>) {}
+
+    fn senders(&self, _theirs: &[SocketAddr], _ours: SocketAddr) -> BTreeMap<SocketAddr, Sender> {
+        BTreeMap::new()
+    }
 
     fn refusal(&self, status: StatusCode, message: &str) -> Response<Body> {
         let mut answer = Response::new(Body::from(message.to_owned()));
@@ -95,8 +104,8 @@ pub(crate) async fn serve(
             }
             Err(error) if is_of_the_connection(&error) => {}
             Err(_) => {
-                if let Some(closed) = shared.connections.make_room() {
-                    shared.tell_closed(&closed);
+                if let Some(closed) = shared.connections.make_room(&shared.asker()) {
+                    shared.tell_closed(closed);
                 }
                 sleep(AFTER_FAILURE).await;
             }
@@ -112,15 +121,20 @@ fn is_of_the_connection(error: &io::Error) -> bool {
 
 impl Shared {
     fn take_in(&self, peer: SocketAddr) -> Connection {
-        let (connection, closed) = self.connections.open(peer);
+        let (connection, closed) = self.connections.open(peer, &self.asker());
         if let Some(closed) = closed {
-            self.tell_closed(&closed);
+            self.tell_closed(closed);
         }
         connection
     }
 
-    fn tell_closed(&self, closed: &super::connections::Closed) {
-        self.guard.refused(&closed.owner, RefusalReason::TooManyConnections, "", (closed.peer, self.address));
+    fn asker(&self) -> impl Fn(&[SocketAddr]) -> BTreeMap<SocketAddr, Sender> {
+        |theirs| self.guard.senders(theirs, self.address)
+    }
+
+    fn tell_closed(&self, closed: Closed) {
+        let ends = (closed.peer, self.address);
+        self.guard.refused(&closed.owner, RefusalReason::TooManyConnections, "", ends, closed.sender);
     }
 }
 
@@ -158,7 +172,7 @@ async fn answer(shared: &Arc<Shared>, connection: &Connection, peer: SocketAddr,
     let ends = (peer, shared.address);
     let owner = shared.guard.admit(&mut request, ends);
     if !connection.belongs_to(&owner) {
-        shared.guard.refused(&owner, RefusalReason::TooManyConnections, &name(&request), ends);
+        shared.guard.refused(&owner, RefusalReason::TooManyConnections, &name(&request), ends, None);
         let answer = shared.guard.refusal(StatusCode::TOO_MANY_REQUESTS, "proctor: too many open connections of one agent");
         return last(answer);
     }
@@ -184,7 +198,7 @@ fn metered(shared: Arc<Shared>, owner: String, held: Arc<Mutex<Held>>, ends: End
         let told = Arc::new((shared, owner, name));
         let refuse = move |reason| {
             let (shared, owner, name) = &*told;
-            shared.guard.refused(owner, reason, name, ends);
+            shared.guard.refused(owner, reason, name, ends, None);
             io::Error::other("proctor: the body takes too long or too much room")
         };
         Body::from_stream(futures::stream::try_unfold(start, move |(mut stream, held)| {
@@ -233,8 +247,12 @@ mod tests {
             request.uri().path().split('/').nth(1).unwrap_or_default().to_owned()
         }
 
-        fn refused(&self, owner: &str, reason: RefusalReason, _request: &str, _ends: Ends) {
+        fn refused(&self, owner: &str, reason: RefusalReason, _request: &str, _ends: Ends, _sender: Option<Sender>) {
             self.0.lock().unwrap().push((owner.to_owned(), reason));
+        }
+
+        fn senders(&self, _theirs: &[SocketAddr], _ours: SocketAddr) -> BTreeMap<SocketAddr, Sender> {
+            BTreeMap::new()
         }
 
         fn refusal(&self, status: StatusCode, message: &str) -> Response<Body> {

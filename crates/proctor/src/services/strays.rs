@@ -12,10 +12,12 @@ use proctor_judge::evidence::{RefusalReason, RefusedRequests, Sender, Time};
 
 /// Rows that are told apart; what comes beyond them is counted in one row for each listener and reason.
 const MOST_ROWS: usize = 200;
-/// Requests of one row that the sender is looked up for: a row holds what may come from several.
-const LOOKUPS_OF_A_ROW: u64 = 8;
-/// The least time between two lookups, which each look at every process.
+/// Lookups of the senders of alike requests that may follow each other closely; they may come from several.
+const FIRST_LOOKUPS: u32 = 8;
+/// The least time between two of those, which each look at every process.
 const BETWEEN_LOOKUPS: Duration = Duration::from_millis(20);
+/// The same of all further ones.
+const BETWEEN_LATER_LOOKUPS: Duration = Duration::from_millis(200);
 /// Longest example, in bytes.
 const LONGEST_EXAMPLE: usize = 200;
 
@@ -27,7 +29,17 @@ pub(crate) type Ends = (SocketAddr, SocketAddr);
 pub(crate) struct Strays {
     rows: Mutex<BTreeMap<Key, RefusedRequests>>,
     lives: OnceLock<Lives>,
-    looked: Mutex<Option<Instant>>,
+    looked: Mutex<BTreeMap<Kind, Looked>>,
+}
+
+/// What makes requests alike, whoever sent them.
+type Kind = (&'static str, RefusalReason, Option<String>);
+
+/// How often the sender of alike requests was looked up, and when last.
+#[derive(Debug)]
+struct Looked {
+    times: u32,
+    last: Instant,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +59,8 @@ pub(crate) struct Stray<'a> {
     pub(crate) claimed: Option<&'a str>,
     /// The agent that sent it, where the address tells.
     pub(crate) agent: Option<&'a str>,
+    /// The process that sent it, where it is known already.
+    pub(crate) sender: Option<Sender>,
     /// Method and path.
     pub(crate) example: &'a str,
     pub(crate) ends: Ends,
@@ -62,7 +76,8 @@ impl Strays {
 
     /// Counts one.
     pub(crate) fn add(&self, stray: &Stray<'_>) {
-        let sender = self.wants_sender(stray).then(|| self.sender(stray.ends)).flatten();
+        let look = || self.wants_sender(stray).then(|| self.sender(stray.ends)).flatten();
+        let sender = stray.sender.clone().or_else(look);
         let agent = stray.agent.map(str::to_owned).or_else(|| sender.as_ref().and_then(|sender| sender.agent.clone()));
         let key = Key { listener: stray.listener, reason: stray.reason, claimed: stray.claimed.map(str::to_owned), agent };
         let mut rows = self.rows();
@@ -92,22 +107,41 @@ impl Strays {
 
     /// The process at the other end of a connection, and the agent that it stems from.
     pub(crate) fn sender(&self, ends: Ends) -> Option<Sender> {
-        let pid = linux::process_at(v4(ends.0)?, v4(ends.1)?)?;
-        let unknown =
-            || Sender { pid, program: linux::process(pid).map(|found| found.name).unwrap_or_default(), ..Sender::default() };
-        Some(self.lives.get().map_or_else(unknown, |lives| lives.sender(pid)))
+        self.senders(&[ends.0], ends.1).remove(&ends.0)
     }
 
-    /// Whether it is worth a look at every process.
+    /// [`Strays::sender`] of many connections to `ours`, found with one look at every process.
+    pub(crate) fn senders(&self, theirs: &[SocketAddr], ours: SocketAddr) -> BTreeMap<SocketAddr, Sender> {
+        let Some(ours) = v4(ours) else { return BTreeMap::new() };
+        let theirs: Vec<SocketAddrV4> = theirs.iter().copied().filter_map(v4).collect();
+        let mut known: BTreeMap<u32, Sender> = BTreeMap::new();
+        let mut sender = |pid: u32| known.entry(pid).or_insert_with(|| self.process(pid)).clone();
+        let found = linux::processes_at(&theirs, ours);
+        found.into_iter().map(|(theirs, pid)| (SocketAddr::V4(theirs), sender(pid))).collect()
+    }
+
+    fn process(&self, pid: u32) -> Sender {
+        let unknown =
+            || Sender { pid, program: linux::process(pid).map(|found| found.name).unwrap_or_default(), ..Sender::default() };
+        self.lives.get().map_or_else(unknown, |lives| lives.sender(pid))
+    }
+
+    /// Whether it is worth a look at every process. The first of a kind always is, and some of those that follow, without end: whoever
+    /// sent the first ones must not hide the next sender.
     fn wants_sender(&self, stray: &Stray<'_>) -> bool {
-        let alike =
-            |key: &Key| key.listener == stray.listener && key.reason == stray.reason && key.claimed.as_deref() == stray.claimed;
-        let known: u64 = self.rows().iter().filter(|(key, _)| alike(key)).map(|(_, row)| row.count).sum();
+        let kind = (stray.listener, stray.reason, stray.claimed.map(str::to_owned));
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_time = looked.is_none_or(|at| at.elapsed() >= BETWEEN_LOOKUPS);
-        let wants = known == 0 || (known < LOOKUPS_OF_A_ROW && is_time);
+        let now = Instant::now();
+        let wants = match looked.get(&kind) {
+            None => looked.len() < MOST_ROWS,
+            Some(Looked { times, last }) => {
+                let between = if *times < FIRST_LOOKUPS { BETWEEN_LOOKUPS } else { BETWEEN_LATER_LOOKUPS };
+                now.duration_since(*last) >= between
+            }
+        };
         if wants {
-            *looked = Some(Instant::now());
+            let entry = looked.entry(kind).or_insert(Looked { times: 0, last: now });
+            *entry = Looked { times: entry.times + 1, last: now };
         }
         wants
     }
@@ -141,6 +175,7 @@ mod tests {
             reason: RefusalReason::NoToken,
             claimed: Some(claimed),
             agent: None,
+            sender: None,
             example: "POST /a/mayor/v1/messages",
             ends: (nowhere, nowhere),
             at: Time::UNIX_EPOCH,
