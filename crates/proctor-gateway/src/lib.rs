@@ -9,6 +9,7 @@ mod agent;
 mod answer;
 mod caller;
 mod conversation;
+mod dialogue;
 mod exchange;
 mod fault;
 mod gateway;
@@ -23,6 +24,7 @@ mod wire;
 
 pub use agent::Agent;
 pub use caller::{AskSender, Caller, Sender};
+pub use dialogue::{AnswerBytes, Dialogue, Part, PartKind, Said};
 pub use fault::{Fault, FaultError};
 pub use gateway::{Clock, Config, Gateway, GatewayError};
 pub use journal::{Exchange, JournalError, Written};

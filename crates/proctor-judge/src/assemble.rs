@@ -49,7 +49,9 @@ pub(crate) fn summary(dir: &Path, options: &Options) -> Result<Summary, JudgeErr
         findings,
     };
     count(&mut summary);
-    Ok(summary)
+    // Agents choose names, titles and outputs: whoever shows a text of the summary shows it as it is.
+    let spelled = crate::visible::every_text(&summary).map_err(|source| JudgeError::Encode { name: "summary.json", source })?;
+    Ok(spelled.unwrap_or(summary))
 }
 
 /// The plan of a run that stopped before its scenario was resolved: nothing is expected, so nothing is judged.

@@ -4,6 +4,7 @@
 //! `proctor judge RUN` gives the same bytes for the same run at any time and on any machine.
 
 pub mod compare;
+pub mod convoys;
 pub mod evidence;
 pub mod lanes;
 pub mod outcome;
@@ -33,6 +34,7 @@ mod sealing;
 mod telemetry;
 mod trees;
 mod verdict;
+mod visible;
 mod wording;
 
 use std::path::Path;
@@ -43,6 +45,7 @@ pub use opened::Opened;
 pub use outcome::Outcome;
 pub use summary::{Finding, Summary};
 pub use telemetry::{Claims, counted_for};
+pub use visible::{visible, visible_json, visible_line};
 
 /// What a person may ask of a judgement beyond what the run itself planned.
 #[derive(Clone, Debug, Default)]
@@ -106,7 +109,7 @@ pub fn open(run_dir: &Path, judgement: &Judgement, finding: &Finding) -> Result<
 pub fn bug_report(run_dir: &Path, judgement: &Judgement, finding: &Finding) -> Result<String, JudgeError> {
     let run = run::Run::read(run_dir)?;
     let opened = opened::of_finding(&run, &telemetry::Telemetry::open(&run), &judgement.summary, finding);
-    Ok(bug_report::render(&run, &judgement.summary, finding, &opened))
+    Ok(visible(&bug_report::render(&run, &judgement.summary, finding, &opened)).into_owned())
 }
 
 /// Puts the runs in two folders side by side, each judged by its own plan. Nothing is written.
@@ -114,5 +117,7 @@ pub fn bug_report(run_dir: &Path, judgement: &Judgement, finding: &Finding) -> R
 /// # Errors
 /// When `evidence/run.json` of one of them cannot be read.
 pub fn compare(first: &Path, second: &Path) -> Result<Comparison, JudgeError> {
-    Ok(Comparison::of(&compare::Material::read(first)?, &compare::Material::read(second)?))
+    let comparison = Comparison::of(&compare::Material::read(first)?, &compare::Material::read(second)?);
+    let spelled = visible::every_text(&comparison);
+    Ok(spelled.map_err(|source| JudgeError::Encode { name: "the comparison", source })?.unwrap_or(comparison))
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::visible::visible;
+
 /// A cell that begins with this is already Markdown.
 pub(crate) const RAW: &str = "\u{0}";
 
@@ -28,15 +30,14 @@ pub(crate) fn cell(text: &str) -> String {
 /// Text on one line that Markdown takes as it is.
 pub(crate) fn line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in crate::wording::without_ansi(text).chars() {
+    for c in visible(text).chars() {
         match c {
-            '\n' | '\r' => out.push(' '),
+            '\n' | '\t' => out.push(' '),
             '<' => out.push_str("&lt;"),
             '*' | '_' | '`' | '\\' | '[' | ']' => {
                 out.push('\\');
                 out.push(c);
             }
-            c if c.is_control() => {}
             c => out.push(c),
         }
     }
@@ -48,7 +49,7 @@ pub(crate) fn code(text: &str) -> String {
     let longest = longest_fence(text);
     let fence = "`".repeat(longest + 1);
     let pad = if longest > 0 { " " } else { "" };
-    format!("{fence}{pad}{}{pad}{fence}", text.replace('\n', " "))
+    format!("{fence}{pad}{}{pad}{fence}", visible(text).replace('\n', " "))
 }
 
 /// Lines of code or output as they are: no text inside ends the block.

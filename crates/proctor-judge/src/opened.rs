@@ -9,7 +9,8 @@ use crate::evidence::{Exchange, RigGit, StepRecord, path};
 use crate::run::Run;
 use crate::summary::{CheckSummary, Evidence, EvidenceKind, Finding, Summary};
 use crate::telemetry::Telemetry;
-use crate::wording::{after, count, grouped, short_agent, short_sha, without_ansi};
+use crate::visible::{visible, visible_line};
+use crate::wording::{after, count, grouped, milliseconds, short_agent, short_sha, without_colours};
 
 /// Characters of one piece that are shown.
 const SHOWN: usize = 6000;
@@ -28,7 +29,7 @@ const COMMITS: usize = 20;
 pub struct Opened {
     /// Where it stands, or what it is.
     pub title: String,
-    /// Its text, without control sequences.
+    /// Its text, without colours; every other control sequence is spelled.
     pub text: String,
     /// Characters that are not shown.
     pub cut: usize,
@@ -36,10 +37,14 @@ pub struct Opened {
 
 impl Opened {
     fn new(title: impl Into<String>, text: &str) -> Self {
-        let text = without_ansi(text);
+        let text = without_colours(text);
         let all = text.chars().count();
-        let shown: String = text.chars().take(SHOWN).filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
-        Self { title: title.into(), text: shown, cut: all.saturating_sub(SHOWN) }
+        let shown: String = text.chars().take(SHOWN).collect();
+        Self {
+            title: visible_line(&title.into()).into_owned(),
+            text: visible(&shown).into_owned(),
+            cut: all.saturating_sub(SHOWN),
+        }
     }
 }
 
@@ -117,7 +122,7 @@ fn of_step(step: &StepRecord) -> Opened {
         }
     }
     let end = step.exit.map_or_else(|| step.ended.clone().unwrap_or_default(), |code| format!("exit {code}"));
-    text += &format!("--- {end}, {:.0} ms", step.duration_ms);
+    text += &format!("--- {end}, {}", milliseconds(step.duration_ms));
     if !step.opened.is_empty() {
         let files: BTreeSet<&str> = step.opened.iter().map(String::as_str).collect();
         text += &format!("\n--- opened {}", files.into_iter().collect::<Vec<_>>().join(", "));

@@ -523,14 +523,12 @@ fn cut(text: &str, chars: usize) -> String {
 
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for char in text.chars() {
+    for char in crate::visible::visible_line(text).chars() {
         match char {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            // Control characters are not allowed in XML.
-            char if char.is_control() => out.push(' '),
             char => out.push(char),
         }
     }

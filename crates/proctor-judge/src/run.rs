@@ -209,25 +209,28 @@ impl Run {
         self.rigs.rows.iter().find(|r| r.rig == rig)
     }
 
-    /// The convoys whose landing ends the run, oldest first: those with the planned title, else those whose title holds it. In a town that
-    /// was there before, those of the run alone.
+    /// The convoys whose landing ends the run, oldest first (see [`crate::convoys`]).
     pub(crate) fn convoys_of_the_run(&self) -> Vec<&Convoy> {
-        let Some(title) = self.plan.as_ref().map(|plan| plan.convoy.to_lowercase()) else { return Vec::new() };
-        let is_new = |c: &&Convoy| !self.is_live() || c.created_at >= self.record.started_at;
-        let fitting = |fits: &dyn Fn(&str) -> bool| {
-            let mut found: Vec<&Convoy> =
-                self.convoys.rows.iter().filter(|c| fits(&c.title.to_lowercase())).filter(is_new).collect();
-            found.sort_by_key(|c| c.created_at);
-            found
-        };
-        let exact = fitting(&|own| own == title);
-        if exact.is_empty() { fitting(&|own| own.contains(&title)) } else { exact }
+        let title = self.plan.as_ref().map(|plan| plan.convoy.as_str());
+        title.map_or_else(Vec::new, |title| crate::convoys::of_title(&self.convoys.rows, title, self.live_since()))
     }
 
-    /// The one of them that tells most: the first that is not closed, else the newest.
+    /// The one of them that tells most.
     pub(crate) fn convoy(&self) -> Option<&Convoy> {
-        let found = self.convoys_of_the_run();
-        found.iter().find(|c| c.status != "closed").or(found.last()).copied()
+        crate::convoys::telling(&self.convoys_of_the_run())
+    }
+
+    /// That there is no convoy of the planned title, and which ones are there in its place.
+    pub(crate) fn no_convoy(&self) -> String {
+        let title = self.plan.as_ref().map_or("", |plan| plan.convoy.as_str());
+        let others = crate::convoys::named(&self.convoys.rows, title, self.live_since());
+        let instead = if others.is_empty() { String::new() } else { format!("; there is {others}") };
+        format!("there is no convoy {}{instead}", crate::wording::quoted(title, 80))
+    }
+
+    /// When the run began, in a town that was there before it.
+    fn live_since(&self) -> Option<crate::evidence::Time> {
+        self.is_live().then_some(self.record.started_at)
     }
 
     /// The issues that the run is about: what its convoys track, else every work item of the plan's rigs.

@@ -9,6 +9,7 @@ pub use finding::{finding, findings};
 use crate::outcome::Outcome;
 use crate::sealing::in_words;
 use crate::summary::{ClauseSummary, EvidenceKind, Finding, Level, Summary};
+use crate::visible::{visible, visible_line};
 use crate::wording::{after, count, dollars, duration, grouped, short_count};
 
 /// How the text is dressed.
@@ -33,7 +34,7 @@ pub fn render(summary: &Summary, report: &str, style: Style, width: usize) -> St
     problems(&mut page, summary);
     warnings(&mut page, summary);
     page.line("");
-    page.line(&format!("  report  {report}"));
+    page.line(&format!("  report  {}", visible_line(report)));
     page.line(&format!("  look    proctor view {}", summary.run.id));
     page.line(&format!("  sealed  {}", in_words(&summary.seal)));
     if summary.outcome != Outcome::Passed {
@@ -66,8 +67,9 @@ impl Page {
     }
 
     fn dressed(&self, text: &str, dress: Dress) -> String {
+        let text = visible(text);
         if !self.style.ansi {
-            return text.to_owned();
+            return text.into_owned();
         }
         let code = match dress {
             Dress::Good => "1;32",
@@ -92,7 +94,7 @@ impl Page {
     /// `label   text` on one line, whatever its length: it is meant to be pasted.
     fn pasted(&mut self, label: &str, text: &str) {
         let head = self.dressed(&format!("    {label:<10} "), Dress::Faint);
-        self.line(&format!("{head}{text}"));
+        self.line(&format!("{head}{}", visible_line(text)));
     }
 }
 
@@ -141,7 +143,8 @@ fn landed(page: &mut Page, summary: &Summary) {
     page.line(&head);
     for clause in clauses {
         let since = clause.true_after_s.map_or_else(|| "–".to_owned(), after);
-        let row = format!("  {:<title$}{:<now$}{since:<13}{}", clause.title, clause.now, clause.source);
+        let told = visible_line(&clause.now);
+        let row = format!("  {:<title$}{told:<now$}{since:<13}{}", clause.title, clause.source);
         let row = if clause.value == Some(true) { row } else { page.dressed(&row, Dress::Strong) };
         page.line(&row);
     }
@@ -223,8 +226,12 @@ fn warnings(page: &mut Page, summary: &Summary) {
     }
 }
 
-/// Breaks text between words; a word longer than a line stays whole.
+/// Breaks text between words and at its own line breaks; a word longer than a line stays whole.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
+    text.split('\n').flat_map(|line| wrapped_line(&visible_line(line), width)).collect()
+}
+
+fn wrapped_line(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let current = lines.last().map_or(0, |l| l.chars().count());
@@ -253,5 +260,6 @@ mod tests {
             ["evidence/exercise/bob.signature_bit/", "is long"]
         );
         assert_eq!(wrapped("", 10), [""]);
+        assert_eq!(wrapped("one\n✗ two three\u{1b}[2J", 20), ["one", "✗ two three\\x1b[2J"]);
     }
 }

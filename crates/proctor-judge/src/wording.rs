@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::evidence::Time;
 use crate::summary::{Evidence, EvidenceKind};
+use crate::visible::visible_line;
 
 /// Seconds from `from` to `to`, to the microsecond.
 pub(crate) fn seconds(from: Time, to: Time) -> f64 {
@@ -18,8 +19,9 @@ pub(crate) fn round(value: f64) -> f64 {
 /// `0.04 s`, `7.7 s`, `12 min 5 s`, `1 h 2 min`.
 pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
-        s if s < 1.0 => format!("{s:.2} s"),
-        s if s < 60.0 => format!("{s:.1} s"),
+        s if s < 0.995 => format!("{:.2} s", positive_zero(s)),
+        s if s < 59.95 => format!("{s:.1} s"),
+        s if s < 60.0 => "1 min 0 s".into(),
         s if s < 3600.0 => format!("{} min {} s", (s / 60.0).floor(), (s % 60.0).floor()),
         s => format!("{} h {} min", (s / 3600.0).floor(), (s % 3600.0 / 60.0).floor()),
     }
@@ -27,7 +29,17 @@ pub(crate) fn duration(seconds: f64) -> String {
 
 /// `+12.31 s`: a moment after the run began.
 pub(crate) fn after(seconds: f64) -> String {
-    format!("{seconds:+.2} s")
+    format!("{:+.2} s", positive_zero((seconds * 100.0).round() / 100.0))
+}
+
+/// `31 ms`.
+pub(crate) fn milliseconds(value: f64) -> String {
+    format!("{:.0} ms", positive_zero(value.round()))
+}
+
+/// The sum of no numbers is a negative zero, which nobody wants to read.
+fn positive_zero(value: f64) -> f64 {
+    if value == 0.0 { 0.0 } else { value }
 }
 
 /// `1 204`, with thin grouping by thousands.
@@ -47,7 +59,7 @@ pub(crate) fn grouped(value: u64) -> String {
 pub(crate) fn short_count(value: u64) -> String {
     match value {
         0..10_000 => grouped(value),
-        10_000..1_000_000 => format!("{} k", value / 1000),
+        10_000..999_500 => format!("{} k", (value + 500) / 1000),
         _ => format!("{:.1} M", value as f64 / 1e6),
     }
 }
@@ -98,6 +110,26 @@ pub(crate) fn without_ansi(text: &str) -> String {
     out
 }
 
+/// The text without the sequences that only colour it (SGR). Any other sequence stays, to be spelled.
+pub(crate) fn without_colours(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("\u{1b}[") {
+        let inside = &rest[at + 2..];
+        let end =
+            inside.find(|c: char| !(c.is_ascii_digit() || matches!(c, ';' | ':'))).filter(|end| inside[*end..].starts_with('m'));
+        out.push_str(&rest[..at]);
+        match end {
+            Some(end) => rest = &inside[end + 1..],
+            None => {
+                out.push_str("\u{1b}[");
+                rest = inside;
+            }
+        }
+    }
+    out + rest
+}
+
 /// Skips an operating system command: it ends with BEL or with `ESC \`.
 fn skip_osc(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     while let Some(c) = chars.next() {
@@ -111,23 +143,12 @@ fn skip_osc(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     }
 }
 
-/// The text in quotation marks on one line, control characters spelled, the middle left out (and counted) beyond `limit` characters.
+/// The text in quotation marks on one line, what acts spelled, the end left out (and counted) beyond `limit` characters.
 pub(crate) fn quoted(text: &str, limit: usize) -> String {
-    let plain = without_ansi(text);
-    let plain = plain.trim();
+    let plain = text.trim();
     let total = plain.chars().count();
-    let mut out = String::from("\"");
-    for c in plain.chars().take(limit) {
-        match c {
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
+    let shown: String = plain.chars().take(limit).collect();
+    let mut out = format!("\"{}\"", visible_line(&shown));
     if total > limit {
         let _ = write!(out, " … {} more characters", grouped((total - limit) as u64));
     }
@@ -167,16 +188,31 @@ mod tests {
     }
 
     #[test]
+    fn colours_vanish_and_what_moves_or_clears_stays() {
+        assert_eq!(without_colours("\u{1b}[1;31mMeet\u{1b}[m me\u{1b}[38:5:1m!"), "Meet me!");
+        for text in ["\u{1b}[2J", "\u{1b}]0;t\u{7}", "\u{1b}[", "\u{1b}[31", "\u{1b}(B", "\u{1b}[?1049h"] {
+            assert_eq!(without_colours(text), text);
+        }
+    }
+
+    #[test]
     fn quoting_keeps_one_line_and_counts_what_it_leaves_out() {
-        assert_eq!(quoted("a\nb\u{1b}[0m", 10), "\"a\\nb\"");
+        assert_eq!(quoted("a\nb\u{1b}[0m", 10), "\"a\\nb\\x1b[0m\"");
         assert_eq!(quoted("abcdef", 4), "\"abcd\" … 2 more characters");
     }
 
     #[test]
     fn figures_read_well() {
         assert_eq!(grouped(1_234_567), "1\u{a0}234\u{a0}567");
-        assert_eq!(short_count(112_400), "112 k");
+        for (value, expected) in [(112_400, "112 k"), (53_631, "54 k"), (10_499, "10 k"), (999_499, "999 k"), (999_500, "1.0 M")]
+        {
+            assert_eq!(short_count(value), expected);
+        }
         assert_eq!(duration(0.041), "0.04 s");
+        assert_eq!((duration(0.999), duration(59.97), duration(-0.0)), ("1.0 s".into(), "1 min 0 s".into(), "0.00 s".into()));
+        let none: f64 = [].iter().sum();
+        assert_eq!((milliseconds(none), milliseconds(-0.2), milliseconds(31.5)), ("0 ms".into(), "0 ms".into(), "32 ms".into()));
+        assert_eq!((after(none), after(-0.001), after(-0.02)), ("+0.00 s".into(), "+0.00 s".into(), "-0.02 s".into()));
         assert_eq!(duration(725.0), "12 min 5 s");
         assert_eq!(count(2, "query"), "2 queries");
         assert_eq!(count(1, "convoy"), "1 convoy");

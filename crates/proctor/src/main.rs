@@ -39,7 +39,7 @@ fn proctor() -> ExitCode {
     ExitCode::from(match outcome {
         Ok(Ok(code)) => code,
         Ok(Err(failure)) => {
-            eprintln!("{failure}");
+            terminal::complain(&failure.to_string());
             failure.code
         }
         Err(_) => {

@@ -109,7 +109,7 @@ pub(crate) async fn play(choice: Choice, display: Arc<Mutex<RunDisplay>>, cancel
     display.lock().unwrap_or_else(PoisonError::into_inner).finish();
     let judgement = judgement?;
     if let Some(trouble) = link.and_then(|link| link.trouble()) {
-        eprintln!("warning: {trouble}");
+        crate::terminal::complain(&format!("warning: {trouble}"));
     }
     Ok(Played { judgement, report: end.report, kept: end.kept, id })
 }

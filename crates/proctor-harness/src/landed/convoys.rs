@@ -1,15 +1,12 @@
 //! The convoys that a run is about: all of its title that were made since it began. What they track must land, and a later one of the
 //! same title takes nothing away: whoever makes it may not be the one who was asked.
 
-use chrono::TimeDelta;
+use proctor_judge::convoys::{named, of_title, telling};
 use proctor_judge::evidence::{Convoy, Time};
 use proctor_judge::plan::Clause;
 
 use super::signs::Reading;
 use crate::town::Snapshot;
-
-/// How much earlier than the run a convoy's time may lie: towns write whole seconds.
-const SLACK: TimeDelta = TimeDelta::seconds(2);
 
 /// See the file's head.
 #[derive(Debug)]
@@ -47,27 +44,30 @@ impl Convoys {
         let is_covered = |id: &String| found.iter().any(|convoy| convoy.status == "closed" && convoy.tracked.contains(id));
         let closes = found.iter().any(|convoy| convoy.status == "closed");
         let value = closes && self.required.iter().all(is_covered);
-        let now = match found.iter().find(|convoy| convoy.status != "closed").or(found.first()) {
+        let now = match telling(&found) {
             None => "no convoy".to_owned(),
             Some(_) if value => "yes".to_owned(),
             Some(convoy) if convoy.status == "closed" => "closed without all of its issues".to_owned(),
             Some(convoy) => convoy.status.clone(),
         };
         let each: Vec<String> = found.iter().map(|convoy| format!("{} {}", convoy.id, convoy.status)).collect();
-        Reading { clause, value, now, source: "bead store", detail: each.join(", ") }
+        let detail = match found.is_empty() {
+            true => named(&state.convoys, &self.title, self.since),
+            false => each.join(", "),
+        };
+        Reading { clause, value, now, source: "bead store", detail }
     }
 
     /// Those of the title, oldest first.
     fn found<'a>(&self, state: &'a Snapshot) -> Vec<&'a Convoy> {
-        let is_new = |convoy: &&Convoy| self.since.is_none_or(|since| convoy.created_at >= since - SLACK);
-        let mut found: Vec<&Convoy> = state.convoys.iter().filter(|convoy| convoy.title == self.title).filter(is_new).collect();
-        found.sort_by_key(|convoy| convoy.created_at);
-        found
+        of_title(&state.convoys, &self.title, self.since)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     fn convoy(id: &str, at_s: i64, status: &str, tracked: &[&str]) -> Convoy {
@@ -114,5 +114,22 @@ mod tests {
         convoys.since(Time::UNIX_EPOCH + TimeDelta::seconds(100));
         let old = convoy("hq-cv-0", 1, "closed", &["no-0"]);
         assert_eq!(look(&mut convoys, &[old]).2, "no convoy");
+    }
+
+    #[test]
+    fn which_convoy_is_meant_the_judge_s_rule_says() {
+        for (title, value, now, detail) in [
+            ("letters", true, "yes", "hq-cv-1 closed"),
+            ("LETTERS ", true, "yes", "hq-cv-1 closed"),
+            ("Letters, all of them", true, "yes", "hq-cv-1 closed"),
+            ("Lettres", false, "no convoy", "hq-cv-1 \"Lettres\" (closed)"),
+        ] {
+            let made = Convoy { title: title.into(), ..convoy("hq-cv-1", 1, "closed", &["no-1"]) };
+            let state = Snapshot { convoys: vec![made], ..Snapshot::default() };
+            let mut convoys = Convoys::of("Letters");
+            assert_eq!(convoys.required(&state).len(), usize::from(value), "{title}");
+            let reading = convoys.closed(Clause::ConvoyClosed, &state);
+            assert_eq!((reading.value, reading.now.as_str(), reading.detail.as_str()), (value, now, detail), "{title}");
+        }
     }
 }

@@ -124,7 +124,8 @@ pub(crate) fn judge(case: &Case<'_>, checks: &[Check]) -> Vec<Judged> {
 /// A check that does not hold then is `unknown`: what it looks for might have come.
 pub(crate) fn incomplete(run: &Run) -> Option<String> {
     let early = run.record.stopped.as_ref().filter(|s| s.kind != StopKind::Timeout);
-    if let Some(stopped) = early.filter(|s| s.phase < 7) {
+    // What was lost while collecting is a loss of that one thing; any other end of phase 7 leaves undone what comes after it.
+    if let Some(stopped) = early.filter(|s| s.phase < 7 || s.kind != StopKind::Lost) {
         return Some(format!("the run stopped in phase {}: {}", stopped.phase, stopped.message));
     }
     let collected = run.record.phases.iter().any(|p| p.number == 7 && p.ended_at.is_some());

@@ -137,7 +137,7 @@ fn disorder(case: &Case<'_>) -> Vec<String> {
     let run = case.run;
     let mut wrong = Vec::new();
     match run.convoy() {
-        None => wrong.push(format!("there is no convoy {}", quoted(&case.plan.convoy, 120))),
+        None => wrong.push(run.no_convoy()),
         Some(convoy) if convoy.status != "closed" => wrong.push(format!("the convoy {} is {}", convoy.id, convoy.status)),
         Some(_) => {}
     }

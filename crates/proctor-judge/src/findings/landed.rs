@@ -12,6 +12,7 @@ use crate::wording::{after, at_path, count, duration, quoted, short_agent, short
 pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
     let mut findings = causes(known);
     findings.extend(second_convoy(known));
+    findings.extend(other_title(known));
     // Where script or provider are to blame, not landing is a consequence.
     if known.outcome != Outcome::NotLanded {
         findings.iter_mut().for_each(|f| f.level = f.level.max(Level::Warning));
@@ -392,7 +393,7 @@ fn never_slung(known: &Known<'_>, fates: &[Fate<'_>]) -> Finding {
     let run = known.run;
     let made = match (run.convoy(), fates.len()) {
         (_, 0) => "no issue was made".into(),
-        (None, n) => format!("{} made, no convoy", count(n, "issue")),
+        (None, n) => format!("{} made; {}", count(n, "issue"), run.no_convoy()),
         (Some(convoy), n) => format!("convoy {} with {}", convoy.id, count(n, "issue")),
     };
     let moment = last_exchange(run, "mayor").map(|e| run.since_start(e.at));
@@ -414,11 +415,11 @@ fn convoy_open(known: &Known<'_>) -> Option<Finding> {
     {
         return None;
     }
-    let title = run.plan.as_ref().map_or_else(String::new, |p| quoted(&p.convoy, 80));
     let (headline, saw) = match run.convoy() {
-        None => (format!("there is no convoy {title}"), "none of that title".to_owned()),
+        None if run.convoys.rows.is_empty() => (run.no_convoy(), "no convoy at all".to_owned()),
+        None => (run.no_convoy(), "none of that title".to_owned()),
         Some(c) => (
-            format!("convoy {} {title} was not closed although every issue it tracks is done", c.id),
+            format!("convoy {} {} was not closed although every issue it tracks is done", c.id, quoted(&c.title, 80)),
             format!("it is {}", c.status),
         ),
     };
@@ -448,6 +449,30 @@ fn second_convoy(known: &Known<'_>) -> Option<Finding> {
         )
         .expected("one convoy of that title; what it tracks only grows")
         .saw(format!("{} tracks {}; {} tracks {}", first.id, first.tracked.join(", "), lacking.id, lacking.tracked.join(", ")))
+        .at(self::row(path::CONVOYS, row))
+        .next(next::view(run)),
+    )
+}
+
+/// The convoy that was meant is called a little differently.
+fn other_title(known: &Known<'_>) -> Option<Finding> {
+    let run = known.run;
+    let title = run.plan.as_ref()?.convoy.as_str();
+    let convoy = run.convoy().filter(|convoy| convoy.title != title)?;
+    let row = run.convoys.rows.iter().position(|c| c.id == convoy.id);
+    Some(
+        Finding::new(
+            Level::Note,
+            "landed.convoy_title",
+            format!("the convoy is called {}, not {}", quoted(&convoy.title, 80), quoted(title, 80)),
+        )
+        .expected(format!("a convoy of the title {}", quoted(title, 80)))
+        .saw(format!(
+            "{} {}, which is {}; it counts as the one that was meant",
+            convoy.id,
+            quoted(&convoy.title, 80),
+            convoy.status
+        ))
         .at(self::row(path::CONVOYS, row))
         .next(next::view(run)),
     )

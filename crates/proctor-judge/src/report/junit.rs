@@ -1,8 +1,12 @@
 //! `junit.xml`: the checks and landed clauses as test cases, for CI systems.
+//!
+//! A failure is said only where the outcome says something about the system under test. What does not hold in a run that was
+//! cancelled, or that machine, provider or harness ended, is skipped, and the run itself is an error.
 
 use std::fmt::Write as _;
 
 use crate::summary::{CheckStatus, CheckSummary, ClauseSummary, Summary};
+use crate::visible::visible;
 
 /// The whole file.
 pub(super) fn render(summary: &Summary) -> String {
@@ -42,6 +46,7 @@ fn run(summary: &Summary) -> String {
 fn clause(summary: &Summary, clause: &ClauseSummary) -> String {
     let inside = match clause.value {
         Some(true) => String::new(),
+        Some(false) if !summary.outcome.is_product() => untold(summary, &clause.now),
         Some(false) => format!("<failure type=\"landed\" message=\"{}: {}\"/>", escaped(&clause.title), escaped(&clause.now)),
         None => "<skipped message=\"not seen\"/>".into(),
     };
@@ -62,6 +67,7 @@ fn check(summary: &Summary, check: &CheckSummary) -> String {
     };
     let inside = match check.status {
         CheckStatus::Passed => String::new(),
+        CheckStatus::Failed if !summary.outcome.is_product() => untold(summary, &check.saw),
         CheckStatus::Failed => text("failure"),
         CheckStatus::Unknown => {
             let on = check.depends_on.as_ref().map_or_else(String::new, |cause| format!("depends on {cause}: "));
@@ -71,23 +77,26 @@ fn check(summary: &Summary, check: &CheckSummary) -> String {
     case(summary, &check.kind, &format!("{}: {}", check.id, check.title), &inside)
 }
 
+/// Something that does not hold in a run that says nothing about the system under test.
+fn untold(summary: &Summary, saw: &str) -> String {
+    format!("<skipped message=\"{}: {}\"/>", summary.outcome.word(), escaped(saw))
+}
+
 fn case(summary: &Summary, group: &str, name: &str, inside: &str) -> String {
     let class = format!("{}.{group}", summary.run.scenario);
     format!("<testcase classname=\"{}\" name=\"{}\" time=\"0\">{inside}</testcase>\n", escaped(&class), escaped(name))
 }
 
-/// XML 1.0 text: markup escaped, line breaks kept in attributes, characters that XML does not know left out.
+/// XML 1.0 text: markup escaped, line breaks kept in attributes, what XML does not know or nobody can see spelled.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in crate::wording::without_ansi(text).chars() {
+    for c in visible(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\n' => out.push_str("&#10;"),
-            '\t' => out.push('\t'),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
             c => out.push(c),
         }
     }
@@ -99,7 +108,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_xml_does_not_know_is_left_out() {
-        assert_eq!(escaped("a<b & \"c\"\u{1b}[1m\u{0}\n"), "a&lt;b &amp; &quot;c&quot;&#10;");
+    fn what_xml_does_not_know_is_spelled() {
+        let text = "a<b & \"c\"\u{1b}[1m\u{0}\n\u{fffe}\u{202e}";
+        assert_eq!(escaped(text), "a&lt;b &amp; &quot;c&quot;\\x1b[1m\\x00&#10;\\u{fffe}\\u{202e}");
     }
 }

@@ -7,7 +7,7 @@ use crate::run::Run;
 use crate::summary::{
     AgentSummary, CheckStatus, CheckSummary, EvidenceKind, Finding, Level, QueryAnswer, Summary, TelemetryStatus,
 };
-use crate::wording::{after, dollars, duration, grouped, short_agent, short_sha};
+use crate::wording::{after, dollars, duration, grouped, milliseconds, short_agent, short_sha};
 
 /// Name, title and phase of the numbered files, in order.
 const FILES: [(&str, &str, u8); 8] = [
@@ -141,7 +141,7 @@ fn delivered(summary: &Summary) -> String {
 fn exercises(summary: &Summary) -> String {
     let rows = summary.exercises.iter().map(|exercise| {
         let steps: Vec<String> =
-            exercise.steps.iter().map(|s| format!("{}: {} ({:.0} ms)", s.name, s.ended, s.duration_ms)).collect();
+            exercise.steps.iter().map(|s| format!("{}: {} ({})", s.name, s.ended, milliseconds(s.duration_ms))).collect();
         let result = exercise.not_done.as_ref().map_or_else(|| steps.join("; "), |why| format!("not done: {why}"));
         vec![exercise.name.clone(), exercise.title.clone(), result]
     });

@@ -12,6 +12,7 @@ use crate::error::JudgeError;
 use crate::run::Run;
 use crate::summary::Summary;
 use crate::telemetry::Telemetry;
+use crate::visible::{visible, visible_json};
 
 /// Writes every report into `dir`, `summary.json` first: it must be there even if the disk is full a moment later.
 pub(crate) fn write(dir: &Path, summary: &Summary) -> Result<(), JudgeError> {
@@ -26,14 +27,15 @@ pub(crate) fn write(dir: &Path, summary: &Summary) -> Result<(), JudgeError> {
 
 fn json(summary: &Summary) -> Result<String, JudgeError> {
     let text = serde_json::to_string_pretty(summary).map_err(|source| JudgeError::Encode { name: "summary.json", source })?;
-    Ok(text + "\n")
+    Ok(visible_json(&text).into_owned() + "\n")
 }
 
-/// Replaces a file as a whole: a reader sees the old text or the new one.
+/// Replaces a file as a whole: a reader sees the old text or the new one. Nothing in any report acts in place of being seen,
+/// wherever it came from.
 fn put(dir: &Path, name: &str, text: &str) -> Result<(), JudgeError> {
     let path = dir.join(name);
     let draft = dir.join(format!(".{name}.new"));
-    let done = fs::write(&draft, text).and_then(|()| fs::rename(&draft, &path));
+    let done = fs::write(&draft, visible(text).as_ref()).and_then(|()| fs::rename(&draft, &path));
     if done.is_err() {
         // The error that matters is the first one; a draft that cannot be removed either is of no use to report.
         let _ = fs::remove_file(&draft);

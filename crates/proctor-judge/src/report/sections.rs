@@ -7,7 +7,7 @@ use crate::run::Run;
 use crate::summary::{
     AgentSummary, CheckStatus, EvidenceKind, ExerciseSummary, QueryAnswer, RigSummary, Summary, TelemetryStatus, UsageSource,
 };
-use crate::wording::{dollars, duration, grouped, short_agent, short_sha};
+use crate::wording::{count, dollars, duration, grouped, milliseconds, short_agent, short_sha};
 
 pub(super) fn delivered(summary: &Summary) -> Markup {
     html! {
@@ -30,8 +30,8 @@ fn rig_card(rig: &RigSummary) -> Markup {
                     }
                 }
             }
-            details { summary { (rig.files.len()) " files" } ul { @for file in &rig.files { li { code { (file.path) } " " span class="soft" { (grouped(file.size)) " bytes" } } } } }
-            details { summary { (rig.commits.len()) " commits" } ul {
+            details { summary { (count(rig.files.len(), "file")) } ul { @for file in &rig.files { li { code { (file.path) } " " span class="soft" { (grouped(file.size)) " bytes" } } } } }
+            details { summary { (count(rig.commits.len(), "commit")) } ul {
                 @for commit in &rig.commits { li { code { (short_sha(&commit.sha)) } " " (commit.subject) " · " span class="soft" { (short_agent(&commit.author)) } } }
             } }
         }
@@ -61,7 +61,7 @@ fn exercise_row(summary: &Summary, exercise: &ExerciseSummary) -> Markup {
                 @if let Some(why) = &exercise.not_done { span class="odd" { "not done: " (why) } }
                 @for (index, step) in exercise.steps.iter().enumerate() { @if index > 0 { ", " } span title=(step.command) { (step.name) " " span class="soft" { (step.ended) } } }
             }
-            td class="n" { (format!("{time:.0} ms")) }
+            td class="n" { @if exercise.steps.is_empty() { "–" } @else { (milliseconds(time)) } }
             td { @for check in mine { (mark(check.status)) " " } }
         }
     }

@@ -19,13 +19,6 @@ export function run(stamp) {
   return ask('run', {}, { cache: 'no-store', headers: stamp ? { 'If-None-Match': `"${stamp}"` } : {} });
 }
 
-/** A file of the run's folder as text. */
-export async function file(path) {
-  const response = await fetch(`/files/${path.split('/').map(encodeURIComponent).join('/')}`);
-  if (!response.ok) throw new Refused(`${path}: ${response.status} ${response.statusText}`);
-  return response.text();
-}
-
 /** Runs questions so that only the newest one's answer counts. */
 export class Latest {
   constructor() {

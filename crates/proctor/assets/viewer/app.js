@@ -3,7 +3,7 @@
 import { ask, run } from './api.js';
 import { Detail } from './detail.js';
 import { Filters } from './filters.js';
-import { count, length, some } from './format.js';
+import { count, length, say, some, visible } from './format.js';
 import { listen, split } from './keys.js';
 import { List } from './list.js';
 import { Minimap } from './minimap.js';
@@ -92,16 +92,16 @@ class App {
 
   header() {
     const { run: facts, verdict, changed_ms: changed } = this.run;
-    byId('title').textContent = facts?.title ?? 'Run';
-    document.title = `${facts?.title ?? 'Run'} ${facts?.id ?? ''} · Proctor`;
+    say(byId('title'), facts?.title ?? 'Run');
+    document.title = visible(`${facts?.title ?? 'Run'} ${facts?.id ?? ''} · Proctor`);
     const badge = byId('verdict');
     const word = verdict?.outcome ?? (this.live() ? 'in_progress' : '');
     badge.hidden = !word;
     badge.className = `verdict ${word}`;
-    badge.textContent = word.replace(/_/g, ' ').toUpperCase();
+    say(badge, word.replace(/_/g, ' ').toUpperCase());
     const age = Math.max(0, Math.round((Date.now() - changed) / 1000));
     const parts = [facts && `run ${facts.id}`, facts && `${facts.town} town`, facts?.models, length(this.picture.end - this.picture.start), this.live() && `last change ${length(age)} ago`];
-    byId('facts').textContent = parts.filter(Boolean).join(' · ');
+    say(byId('facts'), parts.filter(Boolean).join(' · '));
     byId('report').hidden = !verdict;
   }
 
@@ -117,7 +117,7 @@ class App {
     const nobody = Object.values(tally.unattributed).reduce((sum, share) => sum + share.count, 0);
     if (nobody) parts.push(`${some(nobody, 'record')} of nobody`);
     if (tally.unreadable.length) parts.push(`${some(tally.unreadable.length, 'line or file', 'lines or files')} unreadable`);
-    byId('summary').textContent = parts.join(' · ');
+    say(byId('summary'), parts.join(' · '));
   }
 
   async changed(now, before) {
@@ -150,7 +150,7 @@ class App {
 
   problem(error) {
     const text = byId('problem');
-    text.textContent = error.message === 'Failed to fetch' ? 'The viewer\'s server does not answer. Is `proctor view` still running?' : error.message;
+    say(text, error.message === 'Failed to fetch' ? 'The viewer\'s server does not answer. Is `proctor view` still running?' : error.message);
     text.hidden = false;
   }
 

@@ -1,6 +1,7 @@
 // The panel: all of the selected event, or of a lane, or of the run.
 
-import { ask, file, Latest } from './api.js';
+import { ask, Latest } from './api.js';
+import { conversation } from './conversation.js';
 import { KINDS, count, dot, el, length, moment, money, some, tokens } from './format.js';
 
 const CODE = new Set(['model_call', 'tool_call', 'bd', 'merge']);
@@ -30,7 +31,12 @@ export class Detail {
     const detail = await this.latest.of(() => ask(`event/${encodeURIComponent(id)}`).catch((error) => ({ error })));
     if (!detail) return;
     if (detail.error) return this.put(el('h2', {}, 'Not in this run'), el('p', {}, detail.error.message));
-    this.put(this.bar(detail), ...this.heading(detail), ...detail.sections.map(section), this.links(detail), conversation(detail.body), evidence(detail.evidence));
+    const told = detail.body ? conversation(id) : null;
+    // Where the gateway kept all of a call, what its journal has of it is the beginning of that.
+    const brief = detail.sections.filter(({ title }) => told && (title === 'Asked' || title === 'Answered'));
+    const sections = detail.sections.filter((part) => !brief.includes(part)).map(section);
+    if (brief.length) sections.push(el('details', { class: 'fold' }, el('summary', {}, 'As the journal has it'), ...brief.map(section)));
+    this.put(this.bar(detail), ...this.heading(detail), told, ...sections, this.links(detail), evidence(detail.evidence));
     this.panel.dataset.shows = id;
   }
 
@@ -154,49 +160,4 @@ function evidence(places) {
   if (!places.length) return null;
   const item = (place) => el('li', {}, el('a', { href: `/files/${place}`, target: '_blank', rel: 'noopener' }, place));
   return el('div', {}, el('h3', {}, 'Evidence'), el('ul', { class: 'links' }, ...places.map(item)));
-}
-
-/** The whole request and answer, fetched when it is opened. */
-function conversation(path) {
-  if (!path) return null;
-  const fold = el('details', { class: 'fold' }, el('summary', {}, 'Whole request and answer'));
-  fold.addEventListener('toggle', async () => {
-    if (!fold.open || fold.dataset.loaded) return;
-    fold.dataset.loaded = 'yes';
-    try {
-      fold.append(...messages(await file(path)));
-    } catch (error) {
-      fold.append(el('p', {}, error.message));
-    }
-  });
-  return fold;
-}
-
-function messages(text) {
-  let whole;
-  try {
-    whole = JSON.parse(text);
-  } catch {
-    return [el('pre', { tabindex: '0' }, text)];
-  }
-  const request = whole.request ?? whole;
-  if (!Array.isArray(request.messages)) return [el('pre', { tabindex: '0' }, JSON.stringify(whole, null, 2))];
-  const shown = request.messages.map((message) => one(message.role, message.content));
-  if (request.system) shown.unshift(one('system', request.system));
-  const answer = whole.answer ?? whole.response;
-  if (answer) shown.push(one('assistant', answer.content ?? answer));
-  return shown;
-}
-
-function one(role, content) {
-  const blocks = Array.isArray(content) ? content : [content];
-  return el('div', { class: `message ${role}` }, el('b', {}, role), ...blocks.map((block) => el('pre', { tabindex: '0' }, plain(block))));
-}
-
-function plain(block) {
-  if (typeof block === 'string') return block;
-  if (block.type === 'text') return block.text;
-  if (block.type === 'tool_use') return `${block.name}: ${block.input?.command ?? JSON.stringify(block.input, null, 2)}`;
-  if (block.type === 'tool_result') return Array.isArray(block.content) ? block.content.map(plain).join('\n') : String(block.content ?? '');
-  return JSON.stringify(block, null, 2);
 }

@@ -19,8 +19,8 @@ export const KINDS = {
 /** A length of time with its unit. */
 export function length(seconds) {
   const size = Math.abs(seconds);
-  if (size < 1e-9) return '0 s';
-  if (size < 0.001) return `${trim(seconds * 1e6, 0)} µs`;
+  if (size < 5e-7) return '0 s';
+  if (size < 0.0009995) return `${trim(seconds * 1e6, 0)} µs`;
   if (size < 0.9995) return `${trim(seconds * 1e3, size < 0.01 ? 2 : size < 0.1 ? 1 : 0)} ms`;
   if (size < 99.995) return `${trim(seconds, 2)} s`;
   const whole = Math.round(seconds);
@@ -30,7 +30,7 @@ export function length(seconds) {
 
 /** A moment of the run, in seconds since its start. */
 export function moment(seconds) {
-  return `${seconds < 0 ? '−' : '+'}${Math.abs(seconds).toFixed(3)} s`;
+  return `${seconds <= -0.0005 ? '−' : '+'}${Math.abs(seconds).toFixed(3)} s`;
 }
 
 /** A label on the time axis whose ticks are `step` seconds apart. */
@@ -59,7 +59,7 @@ export function count(value) {
 export function tokens(value) {
   if (value === undefined || value === null) return '';
   if (value < 1000) return String(value);
-  return value < 1e6 ? `${trim(value / 1e3, 1)} k` : `${trim(value / 1e6, 1)} M`;
+  return value < 999950 ? `${trim(value / 1e3, 1)} k` : `${trim(value / 1e6, 1)} M`;
 }
 
 /** US dollars; small amounts keep their digits. */
@@ -81,15 +81,37 @@ function pad(value) {
   return String(value).padStart(2, '0');
 }
 
+// What acts instead of being seen: control characters, bidirectional controls, characters of no width (proctor_judge::visible).
+const ACTS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff]|[\u{e0000}-\u{e0fff}]/gu;
+
+/** A text whose characters can all be seen: agents choose names and outputs. Line breaks and tabs stay. */
+export function visible(text) {
+  return String(text).replace(/\r\n/g, '\n').replace(ACTS, (character) => {
+    if (character === '\r') return '\\r';
+    const code = character.codePointAt(0).toString(16);
+    return code.length < 3 ? `\\x${code.padStart(2, '0')}` : `\\u{${code}}`;
+  });
+}
+
 /** Makes an element: `el('p', { class: 'x' }, 'text', child)`. Text is never read as HTML. */
 export function el(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
-    else if (value !== undefined && value !== null && value !== false) element.setAttribute(key, value === true ? '' : value);
+    else if (value !== undefined && value !== null && value !== false) element.setAttribute(key, value === true ? '' : shown(key, value));
   }
-  element.append(...children.filter((child) => child !== undefined && child !== null));
+  element.append(...children.filter((child) => child !== undefined && child !== null).map((child) => (child instanceof Node ? child : visible(child))));
   return element;
+}
+
+/** Puts a text in place of what an element holds. */
+export function say(element, text) {
+  element.replaceChildren(visible(text));
+}
+
+// Attributes that people read; any other one is a name of the page's own or an address.
+function shown(key, value) {
+  return key === 'title' || key === 'aria-label' ? visible(value) : value;
 }
 
 /** A small square in the colour of a kind. */

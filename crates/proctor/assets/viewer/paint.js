@@ -1,6 +1,6 @@
 // Drawing on canvases: lanes with their events, arrows between them, phases, landed clauses and the time axis.
 
-import { KINDS, length, tick, tickStep } from './format.js';
+import { KINDS, length, tick, tickStep, visible } from './format.js';
 
 /** Height of a lane in CSS pixels. */
 export const LANE = 42;
@@ -84,7 +84,7 @@ function caption(context, event, x, width, y, color) {
   context.clip();
   context.fillStyle = color(event.error ? '--on-bad' : ON[event.kind] ?? '--bg');
   context.textAlign = 'left';
-  context.fillText(event.title, Math.max(x, 0) + 4, y);
+  context.fillText(visible(event.title), Math.max(x, 0) + 4, y);
   context.restore();
 }
 
@@ -185,7 +185,7 @@ function fitting(context, texts, x, y, room, ink) {
   if (!text) return;
   context.fillStyle = ink;
   context.textAlign = 'left';
-  context.fillText(text, x, y);
+  context.fillText(visible(text), x, y);
 }
 
 /** Rows for flags so that their texts do not touch: from the right, each into the first row that is free. */
@@ -217,7 +217,7 @@ export function flags(context, placed, top, row, height, color) {
     context.arc(flag.x, y, 3.5, 0, 7);
     context.fill();
     context.textAlign = flag.left ? 'right' : 'left';
-    context.fillText(flag.text, flag.x + (flag.left ? -7 : 7), y + 0.5);
+    context.fillText(visible(flag.text), flag.x + (flag.left ? -7 : 7), y + 0.5);
   }
 }
 

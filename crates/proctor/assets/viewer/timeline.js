@@ -1,7 +1,7 @@
 // The lanes: what is in view, drawn on a canvas; wheel and drag; what lies under the pointer.
 
 import { Latest, ask } from './api.js';
-import { KINDS, el, length, moment, money, some, tokens } from './format.js';
+import { KINDS, el, length, moment, money, some, tokens, visible } from './format.js';
 import * as paint from './paint.js';
 
 /** More events than this in view are drawn as density. */
@@ -398,7 +398,7 @@ export class Timeline {
 
   tip(pointer, title, text) {
     const tip = byId('tip');
-    tip.replaceChildren(title ? el('b', {}, title) : '', text);
+    tip.replaceChildren(title ? el('b', {}, title) : '', visible(text));
     tip.hidden = false;
     const box = tip.getBoundingClientRect();
     tip.style.left = `${Math.max(4, Math.min(pointer.clientX + 12, innerWidth - box.width - 6))}px`;

@@ -48,13 +48,13 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     for one in &left {
         terminal::print(&describe(one, args.dry_run));
         if let Some(failure) = remove(one, args.dry_run) {
-            eprintln!("{failure}");
+            terminal::complain(&failure.to_string());
             answer = code::NO;
         }
     }
     for stray in &strays {
         if let Err(failure) = settle(stray, args) {
-            eprintln!("{failure}");
+            terminal::complain(&failure.to_string());
             answer = code::NO;
         }
     }

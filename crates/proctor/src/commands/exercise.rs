@@ -7,6 +7,7 @@ use proctor_harness::cycle::Cancel;
 use proctor_harness::exercise::{self, Again};
 use proctor_harness::scenario::Scenario;
 use proctor_judge::evidence::{ExerciseRecord, RunRecord, StepRecord};
+use proctor_judge::visible_line;
 
 use super::RunArg;
 use super::fence::FenceChoice;
@@ -103,10 +104,10 @@ fn show_step(step: &StepRecord) -> String {
         (None, Some(ended)) => ended.clone(),
         (None, None) => "did not end".to_owned(),
     };
-    let mut text = format!("\n{}: {}\n", step.name, step.command.join(" "));
+    let mut text = format!("\n{}: {}\n", step.name, visible_line(&step.command.join(" ")));
     for (name, stream) in [("out", &step.stdout), ("err", &step.stderr)] {
         for line in stream.lines() {
-            text.push_str(&format!("  {name} | {line}\n"));
+            text.push_str(&format!("  {name} | {}\n", visible_line(line)));
         }
     }
     text.push_str(&format!("  {ended} after {:.0} ms\n", step.duration_ms));

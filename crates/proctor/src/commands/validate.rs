@@ -34,9 +34,9 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     } else if found.is_empty() {
         terminal::print(&format!("{} has no problem\n", args.scenario));
     } else {
-        eprintln!("{}", problems::draw(&files, found.iter()));
+        terminal::complain(&problems::draw(&files, found.iter()));
         let noun = if found.len() == 1 { "problem" } else { "problems" };
-        eprintln!("{} {noun}", found.len());
+        terminal::complain(&format!("{} {noun}", found.len()));
     }
     Ok(if found.is_empty() { code::OK } else { code::USAGE })
 }

@@ -1,6 +1,7 @@
 //! What the machine has, one line a thing: ✓ as needed, ! worth knowing, ✗ missing; below it what to do.
 
 use proctor_harness::doctor::{Line, State};
+use proctor_judge::visible_line;
 
 use super::Screen;
 
@@ -16,9 +17,9 @@ pub(crate) fn render(lines: &[Line], screen: Screen) -> String {
             group = line.group;
         }
         let sign = sign(line.state, screen.colour);
-        text.push_str(&format!("  {sign} {:<widest$}  {}\n", line.what, line.found));
+        text.push_str(&format!("  {sign} {:<widest$}  {}\n", visible_line(&line.what), visible_line(&line.found)));
         if !line.advice.is_empty() {
-            text.push_str(&format!("    {:<widest$}  → {}\n", "", line.advice));
+            text.push_str(&format!("    {:<widest$}  → {}\n", "", visible_line(&line.advice)));
         }
     }
     text

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use proctor_harness::cycle::{AgentLive, ClauseLive, Totals};
+use proctor_judge::visible_line;
 
 use super::Screen;
 
@@ -78,17 +79,15 @@ impl Live {
     /// The town grows.
     pub(crate) fn totals(&mut self, totals: &Totals) {
         let line = self.totals.get_or_insert_with(|| text_line(&self.area, None));
-        line.set_message(format!(
-            "{} agents · {} beads · {} mails · {} events",
-            totals.agents, totals.beads, totals.mail, totals.events
-        ));
+        let parts = [(totals.agents, "agent"), (totals.beads, "bead"), (totals.mail, "mail"), (totals.events, "event")];
+        line.set_message(parts.map(|(number, one)| count(number, one)).join(" · "));
     }
 
     fn show_phase(&self) {
         if let Some(line) = &self.phase {
             let parts = [&self.doing, &self.clauses];
             let shown: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
-            line.set_message(shown.join(" · "));
+            line.set_message(visible_line(&shown.join(" · ")).into_owned());
         }
     }
 
@@ -118,7 +117,7 @@ fn agent_lines(agents: &[AgentLive], width: usize) -> Vec<String> {
         return agents.iter().map(|agent| agent_line(agent, width)).collect();
     }
     let names: Vec<String> = waiting.iter().map(|agent| agent.agent.replacen("/polecats/", "/", 1)).collect();
-    let waiting: String = format!("{} wait: {}", waiting.len(), names.join(", ")).chars().take(width).collect();
+    let waiting = cut(&format!("{} wait: {}", waiting.len(), names.join(", ")), width);
     busy.into_iter().map(|agent| agent_line(agent, width)).chain([waiting]).collect()
 }
 
@@ -147,23 +146,37 @@ fn clause(clause: &ClauseLive) -> String {
 
 /// Address, what it does, and its figures at the right edge.
 fn agent_line(agent: &AgentLive, width: usize) -> String {
-    let who = agent.agent.replacen("/polecats/", "/", 1);
-    let figures = format!("{} turns  {} tokens  ${:.2}", agent.turns, short_count(agent.tokens), agent.cost_usd);
+    let who = visible_line(&agent.agent).replacen("/polecats/", "/", 1);
+    let figures = format!("{}  {} tokens  ${:.2}", count(agent.turns, "turn"), short_count(agent.tokens), agent.cost_usd);
     let what = match agent.doing.as_str() {
         "" => agent.state.as_str(),
         doing => doing,
     };
-    let room = width.saturating_sub(18 + 2 + figures.chars().count() + 2);
-    let what: String = what.chars().map(|c| if c.is_control() { ' ' } else { c }).take(room).collect();
+    let room = width.saturating_sub(who.chars().count().max(18) + 2 + figures.chars().count() + 2);
+    let what = cut(what, room);
     format!("{who:<18}  {what:<room$}  {figures}")
+}
+
+/// A text on one line, in at most `room` columns; one that is longer ends in `…`.
+fn cut(text: &str, room: usize) -> String {
+    let plain = visible_line(text.trim());
+    match plain.chars().count() <= room {
+        true => plain.into_owned(),
+        false => plain.chars().take(room.saturating_sub(1)).chain("…".chars().take(room)).collect(),
+    }
+}
+
+/// One thing or many.
+fn count(number: u64, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A count in at most five characters: `999`, `12 k`, `3.4 M`.
 fn short_count(count: u64) -> String {
     match count {
         0..1_000 => count.to_string(),
-        1_000..1_000_000 => format!("{} k", count / 1_000),
-        _ => format!("{}.{} M", count / 1_000_000, count / 100_000 % 10),
+        1_000..999_500 => format!("{} k", (count + 500) / 1_000),
+        _ => format!("{:.1} M", count as f64 / 1e6),
     }
 }
 
@@ -185,7 +198,8 @@ mod tests {
         };
         let line = agent_line(&agent, 90);
         assert_eq!(line.chars().count(), 90, "{line}");
-        assert!(!line.contains('\n') && line.starts_with("alice/furiosa"), "{line}");
+        assert!(!line.contains('\n') && line.starts_with("alice/furiosa       cat <<EOF\\nxxx"), "{line}");
+        assert!(line.contains("xxx…  12 turns"), "what is cut says so: {line}");
         assert!(line.ends_with("12 turns  33 k tokens  $0.00"), "{line}");
     }
 
@@ -214,6 +228,16 @@ mod tests {
         assert_eq!(lines.len(), 5, "{lines:#?}");
         assert!(lines[0].starts_with("mayor") && lines[4].starts_with("6 wait: alice/refinery, "), "{lines:#?}");
         assert!(lines.iter().all(|line| line.chars().count() <= 90));
+        let narrow = agent_lines(&agents, 40);
+        assert!(narrow[4].ends_with('…') && narrow[4].chars().count() == 40, "{narrow:#?}");
+    }
+
+    #[test]
+    fn what_an_agent_chose_does_nothing_to_the_screen() {
+        let text = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}evil\r";
+        assert_eq!(cut(text, 80), "\\x1b[2J\\x1b]0;owned\\x07\\u{202e}evil");
+        assert_eq!((cut("abcdef", 4), cut("abcd", 4), cut("ab", 0)), ("abc…".into(), "abcd".into(), String::new()));
+        assert_eq!((count(1, "bead"), count(2, "bead")), ("1 bead".into(), "2 beads".into()));
     }
 
     #[test]
@@ -231,6 +255,6 @@ mod tests {
     #[test]
     fn counts_stay_short() {
         let shown = [999, 1_000, 999_999, 3_450_000].map(short_count);
-        assert_eq!(shown, ["999", "1 k", "999 k", "3.4 M"]);
+        assert_eq!(shown, ["999", "1 k", "1.0 M", "3.5 M"]);
     }
 }

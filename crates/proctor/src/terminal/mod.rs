@@ -14,6 +14,7 @@ pub(crate) mod live;
 pub(crate) mod phases;
 pub(crate) mod problems;
 pub(crate) mod table;
+pub(crate) mod text;
 
 /// Columns of text that is not written to a terminal: CI logs wrap badly, so that lines stay short of most of them.
 const PLAIN_WIDTH: usize = 100;
@@ -81,14 +82,26 @@ pub(crate) fn verdict(summary: &Summary, report: &Path, json: bool) -> Result<()
 /// Prints a value as JSON for people and programs alike: indented, one final newline.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::harness(format!("cannot encode JSON: {error}")))?;
-    print(&format!("{text}\n"));
+    // Escapes of JSON's own: what reads it gets the very text.
+    print(&format!("{}\n", proctor_judge::visible_json(&text)));
     Ok(())
 }
 
 /// Writes to standard output. A reader that went away (`| head`) is no error worth a message.
+///
+/// Colours of Proctor's own are the only sequences that come through, and only where colours are shown: whatever an agent put
+/// into a name or an output is seen and does nothing, on a terminal and in a file.
 pub(crate) fn print(text: &str) {
+    let text = text::harmless(text, Screen::of_stdout().colour);
     let mut out = std::io::stdout().lock();
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
+/// Writes lines to standard error, as [`print`] does to standard output.
+pub(crate) fn complain(text: &str) {
+    let text = text::harmless(text, Screen::of_stderr().colour);
+    let mut out = std::io::stderr().lock();
+    drop(out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush()));
 }
 
 /// The path as a person would type it from the current directory.

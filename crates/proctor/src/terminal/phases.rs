@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use proctor_harness::cycle::{Happening, Progress};
 use proctor_judge::evidence::{Phase, Time};
+use proctor_judge::{visible, visible_line};
 
 use super::happenings::sentence;
 use super::live::Live;
@@ -107,7 +108,7 @@ impl RunDisplay {
         self.live(|live| live.doing(text));
         if matches!(self.mode, Mode::Plain) && self.said.elapsed() >= SAY_AGAIN {
             self.said = Instant::now();
-            self.line(&format!("      {text}"));
+            self.line(&format!("      {}", visible_line(text)));
         }
     }
 
@@ -124,7 +125,7 @@ impl RunDisplay {
         }
         let began = self.phase_began.unwrap_or(happening.at);
         let after = (happening.at - began).as_seconds_f64().max(0.0);
-        self.line(&format!("      +{after:.2} s  {sentence}"));
+        self.line(&format!("      +{after:.2} s  {}", visible_line(&sentence)));
     }
 
     fn is_repeated(&mut self, happening: &Happening, sentence: &str) -> bool {
@@ -155,7 +156,7 @@ fn row(phase: &Phase, seconds: Option<f64>, screen: Screen) -> String {
     let width = screen.width.min(ROW_WIDTH);
     let detail_width = width.saturating_sub(HEAD_WIDTH + TIME_WIDTH).max(16);
     let mark = if phase.ok { ' ' } else { '✗' };
-    let mut lines = wrap(&phase.detail, detail_width).into_iter();
+    let mut lines = wrap(&visible(&phase.detail), detail_width).into_iter();
     let first = lines.next().unwrap_or_default();
     let pad = detail_width.saturating_sub(first.chars().count());
     let time = seconds.map_or_else(|| "–".to_owned(), duration);

@@ -12,9 +12,9 @@ impl Table {
         Self { rows: vec![names.iter().map(|name| (*name).to_owned()).collect()] }
     }
 
-    /// Adds a row.
+    /// Adds a row. A cell stays on its line.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        self.rows.push(cells.iter().map(|cell| proctor_judge::visible_line(cell).into_owned()).collect());
     }
 
     /// The text, one line a row, without trailing blanks.

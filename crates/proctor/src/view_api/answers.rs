@@ -11,6 +11,7 @@ use proctor_judge::lanes::{Lanes, Link, Window};
 use proctor_judge::picture::{Options, timeline_svg};
 use serde_json::{Value, json};
 
+use super::conversation;
 use super::parameters::Asked;
 use super::run::{Loaded, Run};
 
@@ -171,6 +172,19 @@ pub(crate) async fn event(State(run): State<Arc<Run>>, Path(name): Path<String>)
             "event": detail.event, "sections": detail.sections, "links": links, "previous": detail.previous,
             "next": detail.next, "body": detail.body, "evidence": detail.evidence,
         }))
+    })
+    .await
+}
+
+/// The whole request and answer of a model call, as a conversation.
+pub(crate) async fn conversation(State(run): State<Arc<Run>>, Path(name): Path<String>) -> Answer {
+    let dir = run.dir.clone();
+    answer(run, move |loaded| {
+        let id = name.strip_suffix(".json").unwrap_or(&name);
+        let detail = loaded.lanes.detail(&loaded.material, id);
+        let detail = detail.ok_or_else(|| Refusal::not_found(format!("no event `{id}` in this run")))?;
+        let body = detail.body.ok_or_else(|| Refusal::not_found(format!("the gateway kept no request of `{id}`")))?;
+        ok(conversation::read(&dir, &body).map_err(Refusal::not_found)?)
     })
     .await
 }

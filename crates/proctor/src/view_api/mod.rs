@@ -4,6 +4,7 @@
 //! text, the report in a sandbox, and a request whose `Host` is not this machine is refused, so that no web site can read a run.
 
 mod answers;
+mod conversation;
 mod files;
 mod page;
 mod parameters;
@@ -41,6 +42,7 @@ pub(crate) fn router(run_dir: PathBuf) -> Router {
         .route("/api/rank.json", get(answers::rank))
         .route("/api/near.json", get(answers::near))
         .route("/api/event/{name}", get(answers::event))
+        .route("/api/conversation/{name}", get(answers::conversation))
         .route("/picture.svg", get(answers::picture))
         .route("/files/{*path}", get(files::file))
         .with_state(run)

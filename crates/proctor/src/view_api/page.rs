@@ -14,6 +14,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("viewer.css", STYLE, include_str!("../../assets/viewer/viewer.css")),
     ("app.js", SCRIPT, include_str!("../../assets/viewer/app.js")),
     ("api.js", SCRIPT, include_str!("../../assets/viewer/api.js")),
+    ("conversation.js", SCRIPT, include_str!("../../assets/viewer/conversation.js")),
     ("detail.js", SCRIPT, include_str!("../../assets/viewer/detail.js")),
     ("filters.js", SCRIPT, include_str!("../../assets/viewer/filters.js")),
     ("format.js", SCRIPT, include_str!("../../assets/viewer/format.js")),

@@ -8,6 +8,7 @@
 )]
 
 mod browser;
+mod conversations;
 mod town;
 
 // The edge is a program, not a library; the viewer's HTTP side is complete in itself.

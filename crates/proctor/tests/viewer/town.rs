@@ -11,6 +11,10 @@ use serde_json::{Value, json};
 pub(crate) const WORKERS: [(&str, &str, &str, f64); 3] =
     [("alice", "furiosa", "al-k3x", 1.3), ("bob", "nux", "bo-tjb", 1.75), ("eve", "rust", "ev-41k", 2.2)];
 
+/// What an agent could write to harm whoever looks at it.
+pub(crate) const HOSTILE: &str =
+    "<script>alert(1)</script><img src=x onerror=alert(2)>\u{1b}[2J\u{202e}txt.exe\u{200b}\u{9b}31m </pre></div>";
+
 /// A moment of the run, `seconds` after its start.
 pub(crate) fn at(seconds: f64) -> DateTime<Utc> {
     let start: DateTime<Utc> = DateTime::from_timestamp(1_795_342_502, 0).unwrap_or_default();
@@ -37,6 +41,8 @@ struct Town {
     mail: Vec<Value>,
     merges: Vec<Value>,
     logs: Vec<(String, Vec<Value>)>,
+    /// Whole requests and answers: name below the gateway's folder, and content.
+    bodies: Vec<(String, String)>,
 }
 
 impl Town {
@@ -59,11 +65,12 @@ impl Town {
     fn call(&mut self, agent: &str, start: f64, seconds: f64, asked: &str, answered: &str) {
         let n = self.exchanges.len() + 1;
         let input = 1800 + 340 * n as u64;
+        let body = self.bodies(n, asked, answered);
         self.exchange(
             agent,
             start,
             seconds,
-            json!({ "asked": asked, "answered": answered, "input_tokens": input, "output_tokens": 42 + n }),
+            json!({ "asked": asked, "answered": answered, "input_tokens": input, "output_tokens": 42 + n, "body": body }),
         );
         self.log(
             agent,
@@ -72,6 +79,33 @@ impl Town {
             json!({ "model": "proctor-script-1", "input_tokens": input, "output_tokens": 42 + n, "duration_ms": (seconds + 0.004) * 1e3,
                     "cost_usd": input as f64 * 3e-6, "request_id": format!("req_{n}") }),
         );
+    }
+
+    /// What the gateway keeps of a call: every second answer came as a stream.
+    fn bodies(&mut self, n: usize, asked: &str, answered: &str) -> String {
+        let folder = format!("bodies/{n:06}");
+        let request = json!({
+            "model": "proctor-script-1", "system": "You live in a town.", "tools": [{ "name": "Bash" }],
+            "messages": [
+                { "role": "user", "content": "Begin." },
+                { "role": "assistant", "content": [{ "type": "tool_use", "id": "t1", "name": "Bash", "input": { "command": "ls" } }] },
+                { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "t1", "content": asked }] },
+            ],
+        });
+        self.bodies.push((format!("{folder}/request.json"), request.to_string()));
+        let (name, answer) = if n.is_multiple_of(2) {
+            let events = [
+                json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } }),
+                json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": answered } }),
+                json!({ "type": "message_stop" }),
+            ];
+            ("answer.sse", events.iter().map(|event| format!("event: x\ndata: {event}\n\n")).collect())
+        } else {
+            let content = json!([{ "type": "text", "text": answered }]);
+            ("answer.json", json!({ "role": "assistant", "content": content, "stop_reason": "end_turn" }).to_string())
+        };
+        self.bodies.push((format!("{folder}/{name}"), answer));
+        folder
     }
 
     fn exchange(&mut self, agent: &str, start: f64, seconds: f64, more: Value) {
@@ -214,6 +248,9 @@ impl Town {
             "claude_code.api_request",
             json!({ "model": "someone-else", "cost_usd": 0.0123, "duration_ms": 80, "output_tokens": 4 }),
         );
+        self.call("eve/polecats/rust", 4.6, 0.05, HOSTILE, "\u{1b}]0;owned\u{7}I obey.");
+        // What a journal that was tampered with could name.
+        self.exchange("eve/polecats/rust", 4.7, 0.01, json!({ "body": "../../.." }));
         self.log(
             "alice/polecats/furiosa",
             2.9,
@@ -225,6 +262,7 @@ impl Town {
     fn save(&self, dir: &Path) {
         let evidence = dir.join("evidence");
         lines(&evidence, "gateway/exchanges.ndjson", &self.exchanges);
+        self.bodies.iter().for_each(|(name, text)| put(&evidence.join("gateway"), name, text));
         lines(&evidence, "town/sessions.ndjson", &self.sessions);
         lines(&evidence, "town/mail.ndjson", &self.mail);
         lines(&evidence, "town/merge_requests.ndjson", &self.merges);
