@@ -93,6 +93,9 @@ pub enum IngestError {
     /// The body could not be unpacked.
     #[error("the body is not gzip: {0}")]
     Gzip(io::Error),
+    /// The connection ended before the body did.
+    #[error("the body ended too early")]
+    CutOff,
     /// The body, unpacked, is larger than the store takes.
     #[error("the body is larger than {limit} bytes unpacked")]
     TooLarge {
@@ -119,7 +122,7 @@ impl IngestError {
         match self {
             Self::ContentType(_) | Self::ContentEncoding(_) => 415,
             Self::TooLarge { .. } => 413,
-            Self::Gzip(_) | Self::Malformed { .. } => 400,
+            Self::Gzip(_) | Self::CutOff | Self::Malformed { .. } => 400,
             Self::Store(_) => 503,
         }
     }
@@ -131,6 +134,7 @@ impl IngestError {
             Self::ContentType(_) => "content type",
             Self::ContentEncoding(_) => "content encoding",
             Self::Gzip(_) => "gzip",
+            Self::CutOff => "cut off",
             Self::TooLarge { .. } => "too large",
             Self::Malformed { .. } => "malformed",
             Self::Store(_) => "store",

@@ -48,6 +48,9 @@ pub(crate) struct Entry {
     /// The agent whose address it came by without holding its token.
     #[prost(string, optional, tag = "8")]
     pub(crate) claimed: Option<String>,
+    /// What the sender was told when it was refused.
+    #[prost(string, optional, tag = "9")]
+    pub(crate) why: Option<String>,
 }
 
 /// The journal of a store that takes in.

@@ -94,12 +94,24 @@ pub struct Attributes(Vec<(Arc<str>, Value)>);
 impl Attributes {
     /// From pairs in any order.
     #[must_use]
-    pub fn new(mut pairs: Vec<(Arc<str>, Value)>) -> Self {
+    pub fn new(pairs: Vec<(Arc<str>, Value)>) -> Self {
+        Self::unified(pairs).0
+    }
+
+    /// The same, and a name that was given twice with different values.
+    pub(crate) fn unified(mut pairs: Vec<(Arc<str>, Value)>) -> (Self, Option<Arc<str>>) {
+        let mut twice = None;
         pairs.reverse();
         pairs.sort_by(|a, b| a.0.cmp(&b.0));
-        pairs.dedup_by(|later, kept| later.0 == kept.0);
+        pairs.dedup_by(|earlier, kept| {
+            let is_same_name = earlier.0 == kept.0;
+            if is_same_name && earlier.1 != kept.1 {
+                twice = Some(Arc::clone(&kept.0));
+            }
+            is_same_name
+        });
         pairs.shrink_to_fit();
-        Self(pairs)
+        (Self(pairs), twice)
     }
 
     /// The value of that name.
@@ -165,8 +177,30 @@ pub struct Origin {
     pub agent: Option<Arc<str>>,
     /// Column `proctor.agent.contradicted`: who the row says it is, or by whose address it came without the token, when that is not `agent`.
     pub contradicted: Option<Arc<str>>,
+    /// Whether its time lies far outside the run, by Proctor's own clock.
+    pub far_off: Option<FarOff>,
     /// The store's sequence number of the row, from 1, over all kinds of row.
     pub seq: u64,
+}
+
+/// How a row's time lies outside the run: its sender's clock is wrong, or it counts in another unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FarOff {
+    /// Later than the row came, by more than a minute.
+    Ahead,
+    /// Earlier than the run's first telemetry, by more than ten minutes.
+    Behind,
+}
+
+impl FarOff {
+    /// `ahead`, `behind`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ahead => "ahead",
+            Self::Behind => "behind",
+        }
+    }
 }
 
 impl Origin {
@@ -202,6 +236,10 @@ pub struct LogRecord {
     pub agent: Option<Arc<str>>,
     /// See [`Origin::contradicted`].
     pub contradicted: Option<Arc<str>>,
+    /// See [`Origin::far_off`].
+    pub far_off: Option<FarOff>,
+    /// When it came, by Proctor's clock.
+    pub received: Time,
     /// Trace id in lower-case hex, empty when absent.
     pub trace_id: String,
     /// Span id in lower-case hex, empty when absent.
@@ -211,6 +249,12 @@ pub struct LogRecord {
 }
 
 impl LogRecord {
+    /// Where it belongs in the run's time: when it happened, or, where that lies far outside the run, when it came.
+    #[must_use]
+    pub fn placed(&self) -> Time {
+        if self.far_off.is_some() { self.received } else { self.time }
+    }
+
     /// The attribute of that name, of the record or else of its resource, as text.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<String> {
@@ -366,6 +410,8 @@ pub struct MetricPoint {
     pub start: Option<Time>,
     /// The moment of the value; the time of receipt when the sender gave none.
     pub time: Time,
+    /// Whether the sender gave one.
+    pub is_dated: bool,
     /// The value.
     pub value: PointValue,
     /// Attributes of the point.

@@ -35,6 +35,7 @@ pub(crate) fn write_logs(dir: &Path, rows: &[Arc<LogRecord>]) -> Result<(Segment
         ("scope_version", texts(rows, |row| Some(row.scope.version.clone()))),
         ("proctor.agent", texts(rows, |row| row.agent.as_deref().map(str::to_owned))),
         ("proctor.agent.contradicted", texts(rows, |row| row.contradicted.as_deref().map(str::to_owned))),
+        ("proctor.far_off", texts(rows, |row| row.far_off.map(|how| how.name().to_owned()))),
         ("trace_id", texts(rows, |row| Some(row.trace_id.clone()))),
         ("span_id", texts(rows, |row| Some(row.span_id.clone()))),
         ("attributes", texts(rows, |row| Some(row.attributes.to_json().to_string()))),
@@ -104,6 +105,7 @@ fn origins<T>(rows: &[Arc<T>], origin: impl Fn(&T) -> &Origin) -> Vec<Column> {
         ("scope_version", texts(rows, |row| Some(origin(row).scope.version.clone()))),
         ("proctor.agent", texts(rows, |row| origin(row).agent.as_deref().map(str::to_owned))),
         ("proctor.agent.contradicted", texts(rows, |row| origin(row).contradicted.as_deref().map(str::to_owned))),
+        ("proctor.far_off", texts(rows, |row| origin(row).far_off.map(|how| how.name().to_owned()))),
         ("resource", texts(rows, |row| Some(origin(row).resource.to_json().to_string()))),
         ("seq", uints(rows, |row| origin(row).seq)),
     ]

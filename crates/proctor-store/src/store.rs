@@ -8,10 +8,11 @@ use std::time::Duration;
 use crate::changes::{Changes, lock};
 use crate::error::{IngestError, QueryError, StoreError};
 use crate::journal::{self, Entry};
+use crate::losses::{Loss, Sender};
 use crate::manifest::{self, Manifest};
-use crate::otlp::{self, Intake, Names, Request, Rows};
+use crate::otlp::{self, Decoded, Intake, Names, Rows};
 use crate::record::{Labels, LogRecord, MetricPoint, Span, Time, TimeRange};
-use crate::table::{self, Table};
+use crate::table::{self, Arrived, Table};
 use crate::written::Written;
 use crate::{logsql, promql, segment};
 
@@ -114,6 +115,14 @@ pub struct Ingested {
     pub contradicted: u64,
     /// Bytes of its body, unpacked.
     pub bytes: u64,
+    /// How many could not be read, and are not stored.
+    pub rejected: u64,
+    /// How many are stored with something replaced or left out.
+    pub repaired: u64,
+    /// How many came before, and count once.
+    pub repeated: u64,
+    /// How many of the stored bear a time far outside the run.
+    pub far_off: u64,
 }
 
 /// Counts over the store's life, kept in the journal.
@@ -135,6 +144,14 @@ pub struct Stats {
     pub contradicted: u64,
     /// Attributes, events and links that senders say they dropped before sending.
     pub dropped_by_senders: u64,
+    /// Records that could not be read, of requests that were stored.
+    pub records_rejected: u64,
+    /// Records stored with something replaced or left out.
+    pub repaired: u64,
+    /// Records that came again, and count once.
+    pub repeated: u64,
+    /// Records that bear a time far outside the run.
+    pub far_off: u64,
     /// Bytes at the journal's end that are no whole frame: a write that a crash cut short, never acknowledged.
     pub torn_bytes: u64,
 }
@@ -225,45 +242,65 @@ impl Store {
             body: body.to_vec(),
             refused: None,
             claimed: address.claimed().map(str::to_owned),
+            why: None,
         };
         let decoded = otlp::decode(signal, body, content_type, content_encoding, self.max_body_bytes);
-        let taken = decoded.and_then(|(request, bytes)| Ok(Ingested { bytes, ..self.take(request, &entry)? }));
+        let taken = decoded.and_then(|decoded| Ok(Ingested { bytes: decoded.bytes, ..self.take(decoded, &entry)? }));
         if let Err(error) = &taken {
-            self.refuse(entry, error.reason());
+            self.refuse(entry, error);
         }
         taken
     }
 
-    fn take(&self, request: Request, entry: &Entry) -> Result<Ingested, StoreError> {
-        let rows = self.rows(request, entry);
+    fn take(&self, decoded: Decoded, entry: &Entry) -> Result<Ingested, StoreError> {
+        let rows = self.rows(decoded, entry);
         let mut writer = lock(self.writer.as_ref().ok_or(StoreError::ReadOnly)?);
         writer.append(entry)?;
         // The journal's lock is held until the rows are numbered: their order is the journal's.
         let (added, seq) = {
             let mut table = self.write_table();
-            (table.add(rows, entry.body.len() as u64), table.seq)
+            (table.add(arrived(rows, entry)), table.seq)
         };
         drop(writer);
         self.changes.announce(seq);
         Ok(added)
     }
 
-    fn rows(&self, request: Request, entry: &Entry) -> Rows {
+    fn rows(&self, decoded: Decoded, entry: &Entry) -> Rows {
         let address = match &entry.claimed {
             Some(claimed) => Address::Claimed(claimed),
             None => entry.agent.as_deref().into(),
         };
-        Intake::new(&mut lock(&self.names), address, entry.received()).rows(request)
+        Intake::new(&mut lock(&self.names), address, entry.received()).rows(decoded)
     }
 
     /// Counts a refusal and notes it in the journal, without the body. A journal that cannot be written does not matter here:
     /// the sender is told of the first error.
-    fn refuse(&self, entry: Entry, reason: &'static str) {
-        self.write_table().refuse(reason);
+    fn refuse(&self, entry: Entry, error: &IngestError) {
+        let note = Entry { body: Vec::new(), refused: Some(error.reason().to_owned()), why: Some(error.to_string()), ..entry };
+        self.count_refused(&note);
         if let Some(writer) = &self.writer {
-            let note = Entry { body: Vec::new(), refused: Some(reason.to_owned()), ..entry };
             let _ = lock(writer).append(&note);
         }
+    }
+
+    fn count_refused(&self, note: &Entry) {
+        let reason = note.refused.as_deref().unwrap_or("unreadable in the journal");
+        let why = note.why.as_deref().unwrap_or_default();
+        self.write_table().refuse(reason, &sender(note), why, note.received());
+    }
+
+    /// Counts a request that was refused before the store saw it; `why` says it to people. Nothing else of it is kept.
+    pub fn note_refused<'a>(&self, signal: Signal, why: IngestError, address: impl Into<Address<'a>>, received_at: Time) {
+        let address = address.into();
+        let entry = Entry {
+            signal: signal.code(),
+            received_at: Entry::stamp(received_at),
+            agent: address.agent().map(str::to_owned),
+            claimed: address.claimed().map(str::to_owned),
+            ..Entry::default()
+        };
+        self.refuse(entry, &why);
     }
 
     /// Takes in what the journal holds, which was decoded once before.
@@ -273,11 +310,11 @@ impl Store {
             .filter(|_| entry.refused.is_none())
             .and_then(|signal| otlp::decode(signal, &entry.body, kind, encoding, self.max_body_bytes).ok());
         match decoded {
-            Some((request, _)) => {
-                let rows = self.rows(request, entry);
-                self.write_table().add(rows, entry.body.len() as u64);
+            Some(decoded) => {
+                let rows = self.rows(decoded, entry);
+                self.write_table().add(arrived(rows, entry));
             }
-            None => self.write_table().refuse(entry.refused.as_deref().unwrap_or("unreadable in the journal")),
+            None => self.count_refused(entry),
         }
     }
 
@@ -334,6 +371,18 @@ impl Store {
         self.read_table().stats.clone()
     }
 
+    /// What was sent and is not in the store, or not as it was sent: by kind, then by sender.
+    #[must_use]
+    pub fn losses(&self) -> Vec<Loss> {
+        self.read_table().losses()
+    }
+
+    /// When the newest request came: the run's own clock, whatever times records bear. Absent when none came.
+    #[must_use]
+    pub fn clock(&self) -> Option<Time> {
+        self.read_table().clock()
+    }
+
     /// Log records in `range`, by time, then in the order of arrival.
     #[must_use]
     pub fn logs(&self, range: TimeRange) -> Vec<Arc<LogRecord>> {
@@ -359,13 +408,14 @@ impl Store {
     }
 
     /// Answers a LogsQL query over the records in `range`. `limit` keeps the newest rows of a query whose rows are in order
-    /// of time, the first rows of others. `_time:5m` counts back from the range's end, or else from the newest record.
+    /// of time, the first rows of others. `_time:5m` counts back from the range's end, or else from [`Store::clock`].
     ///
     /// # Errors
     /// When the query cannot be understood.
     pub fn logsql(&self, query: &str, range: TimeRange, limit: Option<usize>) -> Result<logsql::Answer, QueryError> {
         let parsed = logsql::parse(query)?;
-        logsql::run(&parsed, &self.logs(range), range.end, limit)
+        let now = range.end.or_else(|| self.clock());
+        logsql::run(&parsed, &self.logs(range), now, limit)
     }
 
     /// Answers a PromQL query at one moment.
@@ -440,4 +490,17 @@ impl Store {
     fn write_table(&self) -> RwLockWriteGuard<'_, Table> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whom a journal entry is from.
+fn sender(entry: &Entry) -> Sender {
+    Sender {
+        agent: entry.agent.clone().filter(|agent| !agent.is_empty()),
+        claimed: entry.claimed.clone(),
+        signal: Signal::of_code(entry.signal).unwrap_or(Signal::Logs),
+    }
+}
+
+fn arrived(rows: Rows, entry: &Entry) -> Arrived {
+    Arrived { rows, from: sender(entry), at: entry.received(), body_bytes: entry.body.len() as u64 }
 }

@@ -9,7 +9,7 @@ use std::fmt::Write;
 
 use super::Row;
 use super::time::written;
-use crate::record::{Attributes, LogRecord, Value};
+use crate::record::{Attributes, FarOff, LogRecord, Value};
 
 /// Something that has fields by name; an absent one is empty.
 pub(super) trait Fields {
@@ -62,6 +62,7 @@ impl Named for LogRecord {
             "span_id" => Cow::Borrowed(&self.span_id),
             "event_name" => Cow::Borrowed(&self.event_name),
             "scope.name" => Cow::Borrowed(&self.scope.name),
+            "proctor.far_off" => Cow::Borrowed(self.far_off.map(FarOff::name).unwrap_or_default()),
             "scope.version" => Cow::Borrowed(&self.scope.version),
             _ => return None,
         })
@@ -70,7 +71,7 @@ impl Named for LogRecord {
 
 /// The whole row of a record, empty values left out.
 pub(super) fn row(record: &LogRecord) -> Row {
-    const STORE: [&str; 11] = [
+    const STORE: [&str; 12] = [
         "_time",
         "_msg",
         "_stream",
@@ -82,6 +83,7 @@ pub(super) fn row(record: &LogRecord) -> Row {
         "scope.name",
         "proctor.agent",
         "proctor.agent.contradicted",
+        "proctor.far_off",
     ];
     let given = record.resource.iter().chain(record.attributes.iter());
     let mut row: Row = given.map(|(name, value)| (name.to_owned(), value.to_string())).collect();

@@ -19,8 +19,7 @@ pub(crate) fn run(
     now: Option<Time>,
     limit: Option<usize>,
 ) -> Result<Answer, QueryError> {
-    let newest = records.last().map(|record| record.time);
-    let context = Context { now: now.or(newest).map_or(0, time_to_nanos) };
+    let context = Context { now: now.map_or(0, time_to_nanos) };
     let mut kept: Vec<&Arc<LogRecord>> = records
         .iter()
         .filter(|record| context.passes(&query.filter, record.as_ref(), Some(time_to_nanos(record.time))))

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use base64::Engine;
 
-use super::Request;
 use super::message as wire;
+use super::notes::Notes;
+use super::{Decoded, Request};
 use crate::identity;
 use crate::record::{
     Attributes, Exponential, Histogram, LogRecord, Metric, MetricKind, MetricPoint, Origin, PointValue, Scope, Span, SpanEvent,
@@ -86,6 +87,8 @@ pub(crate) struct Rows {
     pub(crate) spans: Vec<Span>,
     /// Attributes, events and links that the sender says it dropped.
     pub(crate) dropped: u64,
+    /// What could not be taken as it came.
+    pub(crate) notes: Notes,
 }
 
 /// Turns one request into rows.
@@ -105,8 +108,9 @@ impl<'a> Intake<'a> {
         Self { names, agent, claimed, received, rows: Rows::default() }
     }
 
-    pub(crate) fn rows(mut self, request: Request) -> Rows {
-        match request {
+    pub(crate) fn rows(mut self, decoded: Decoded) -> Rows {
+        self.rows.notes = decoded.notes;
+        match decoded.request {
             Request::Logs(request) => request.resource_logs.into_iter().for_each(|group| self.logs(group)),
             Request::Metrics(request) => request.resource_metrics.into_iter().for_each(|group| self.metrics(group)),
             Request::Traces(request) => request.resource_spans.into_iter().for_each(|group| self.spans(group)),
@@ -142,6 +146,8 @@ impl<'a> Intake<'a> {
             scope: origin.scope,
             agent: origin.agent,
             contradicted: origin.contradicted,
+            far_off: None,
+            received: self.received,
             trace_id: hex(&record.trace_id),
             span_id: hex(&record.span_id),
             seq: 0,
@@ -159,6 +165,9 @@ impl<'a> Intake<'a> {
     }
 
     fn metric(&mut self, metric: wire::Metric, resource: &Arc<Attributes>, scope: &Arc<Scope>) {
+        if metric.name.is_empty() {
+            self.rows.notes.spoil("a metric without a name", "");
+        }
         let about = |kind, temporality| {
             Arc::new(Metric {
                 name: metric.name.clone(),
@@ -178,7 +187,7 @@ impl<'a> Intake<'a> {
         }
         if let Some(histogram) = metric.histogram {
             let about = about(MetricKind::Histogram, histogram.aggregation_temporality);
-            raw.extend(histogram.data_points.into_iter().map(|point| explicit(&about, point)));
+            raw.extend(histogram.data_points.into_iter().map(|point| explicit(&about, point, &mut self.rows.notes)));
         }
         if let Some(histogram) = metric.exponential_histogram {
             let about = about(MetricKind::ExponentialHistogram, histogram.aggregation_temporality);
@@ -200,6 +209,7 @@ impl<'a> Intake<'a> {
             metric: raw.metric,
             start: (raw.start != 0).then(|| time_from_nanos(raw.start)),
             time: self.or_received(raw.time),
+            is_dated: raw.time != 0,
             value: if raw.flags & NO_RECORDED_VALUE == 0 { raw.value } else { PointValue::NoValue },
             attributes,
             origin,
@@ -266,28 +276,49 @@ impl<'a> Intake<'a> {
     fn origin(&mut self, attributes: &Attributes, resource: &Arc<Attributes>, scope: &Arc<Scope>) -> Origin {
         let claimed = self.agent.as_deref().and_then(|agent| identity::contradiction(agent, attributes, resource));
         let contradicted = self.claimed.clone().or_else(|| claimed.map(|text| self.names.name(&text)));
-        Origin { resource: Arc::clone(resource), scope: Arc::clone(scope), agent: self.agent.clone(), contradicted, seq: 0 }
+        Origin {
+            resource: Arc::clone(resource),
+            scope: Arc::clone(scope),
+            agent: self.agent.clone(),
+            contradicted,
+            far_off: None,
+            seq: 0,
+        }
+    }
+
+    fn nameless(&mut self) -> String {
+        self.rows.notes.spoil("an attribute without a name", "");
+        NAMELESS.to_owned()
     }
 
     fn attributes(&mut self, pairs: Vec<wire::KeyValue>) -> Attributes {
         let mut flat = Vec::with_capacity(pairs.len());
         for pair in pairs {
-            self.flatten(&pair.key, pair.value.unwrap_or_default(), &mut flat);
+            self.flatten(pair.key, pair.value.unwrap_or_default(), &mut flat);
         }
-        Attributes::new(flat)
+        let (attributes, twice) = Attributes::unified(flat);
+        if let Some(name) = twice {
+            self.rows.notes.spoil("an attribute that is given twice, of which the last counts", &*name);
+        }
+        attributes
     }
 
-    fn flatten(&mut self, name: &str, value: wire::AnyValue, flat: &mut Vec<(Arc<str>, Value)>) {
+    fn flatten(&mut self, name: String, value: wire::AnyValue, flat: &mut Vec<(Arc<str>, Value)>) {
+        let name = if name.is_empty() { self.nameless() } else { name };
         match value.kvlist_value {
             Some(list) if !list.values.is_empty() => {
                 for pair in list.values {
-                    self.flatten(&format!("{name}.{}", pair.key), pair.value.unwrap_or_default(), flat);
+                    let key = if pair.key.is_empty() { self.nameless() } else { pair.key };
+                    self.flatten(format!("{name}.{key}"), pair.value.unwrap_or_default(), flat);
                 }
             }
-            kvlist_value => flat.push((self.names.name(name), scalar(wire::AnyValue { kvlist_value, ..value }))),
+            kvlist_value => flat.push((self.names.name(&name), scalar(wire::AnyValue { kvlist_value, ..value }))),
         }
     }
 }
+
+/// What stands for the name of an attribute that has none.
+const NAMELESS: &str = "(empty)";
 
 /// A metric point before its attributes are taken in.
 struct RawPoint {
@@ -315,8 +346,8 @@ fn number(metric: &Arc<Metric>, point: wire::NumberPoint) -> RawPoint {
     }
 }
 
-fn explicit(metric: &Arc<Metric>, point: wire::HistogramPoint) -> RawPoint {
-    let value = Histogram {
+fn explicit(metric: &Arc<Metric>, point: wire::HistogramPoint, notes: &mut Notes) -> RawPoint {
+    let mut value = Histogram {
         count: point.count,
         sum: point.sum,
         min: point.min,
@@ -324,6 +355,10 @@ fn explicit(metric: &Arc<Metric>, point: wire::HistogramPoint) -> RawPoint {
         bounds: point.explicit_bounds,
         counts: point.bucket_counts,
     };
+    if !has_sound_buckets(&value) {
+        notes.spoil("a histogram whose buckets contradict each other, kept without them", &*metric.name);
+        (value.bounds, value.counts) = (Vec::new(), Vec::new());
+    }
     RawPoint {
         metric: Arc::clone(metric),
         start: point.start_time_unix_nano,
@@ -332,6 +367,12 @@ fn explicit(metric: &Arc<Metric>, point: wire::HistogramPoint) -> RawPoint {
         value: PointValue::Histogram(value),
         attributes: point.attributes,
     }
+}
+
+/// One count more than bounds, which rise; or no counts at all.
+fn has_sound_buckets(histogram: &Histogram) -> bool {
+    let is_rising = histogram.bounds.is_sorted_by(|low, high| low < high) && !histogram.bounds.iter().any(|bound| bound.is_nan());
+    is_rising && (histogram.counts.is_empty() || histogram.counts.len() == histogram.bounds.len() + 1)
 }
 
 fn exponential(metric: &Arc<Metric>, point: wire::ExponentialPoint) -> RawPoint {

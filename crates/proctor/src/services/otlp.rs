@@ -1,18 +1,18 @@
 //! The OTLP receiver: every path that Gas Town, Claude Code and OTLP exporters send to, plain and per agent.
 //!
-//! A request is answered after the store has it. Success and refusal are encoded as the OTLP/HTTP specification asks: in
-//! the encoding of the request, a refusal as `google.rpc.Status`.
+//! A request is answered after the store has it. Success, partial success and refusal are encoded as the OTLP/HTTP specification
+//! asks: in the encoding of the request, a refusal as `google.rpc.Status`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Router};
-use proctor_store::{Address, IngestError, Signal, Store};
+use proctor_store::{Address, IngestError, Ingested, Signal, Store};
 use tokio::sync::Semaphore;
 
 use super::address::Addressed;
@@ -127,7 +127,8 @@ async fn receive(receiver: Receiver, signal: Signal, by: (Addressed, Full), head
         return refusal(encoding, StatusCode::TOO_MANY_REQUESTS, FULL);
     }
     let Ok(body) = read(body).await else {
-        return refusal(encoding, StatusCode::BAD_REQUEST, "the body ended too early");
+        receiver.store.note_refused(signal, IngestError::CutOff, address(&by), chrono::Utc::now());
+        return refused(encoding, &IngestError::CutOff);
     };
     let text = |name: HeaderName| Some(headers.get(name)?.to_str().ok()?.to_owned());
     let content_type = text(header::CONTENT_TYPE);
@@ -136,12 +137,8 @@ async fn receive(receiver: Receiver, signal: Signal, by: (Addressed, Full), head
     let store = Arc::clone(&receiver.store);
     let is_claim = by.claim.is_some();
     let take = move || {
-        let address = match &by.claim {
-            Some(claim) => Address::Claimed(&claim.agent),
-            None => by.agent.as_deref().into(),
-        };
         let now = chrono::Utc::now();
-        store.ingest(signal, &body.bytes, content_type.as_deref(), content_encoding.as_deref(), address, now)
+        store.ingest(signal, &body.bytes, content_type.as_deref(), content_encoding.as_deref(), address(&by), now)
     };
     let taken = if at_once {
         Ok(take())
@@ -155,10 +152,18 @@ async fn receive(receiver: Receiver, signal: Signal, by: (Addressed, Full), head
     match taken {
         Ok(Ok(taken)) => {
             receiver.add(&agent, taken.bytes);
-            if is_claim { refusal(encoding, StatusCode::UNAUTHORIZED, NO_TOKEN) } else { success(encoding) }
+            if is_claim { refusal(encoding, StatusCode::UNAUTHORIZED, NO_TOKEN) } else { success(encoding, signal, &taken) }
         }
         Ok(Err(error)) => refused(encoding, &error),
         Err(_) => refusal(encoding, StatusCode::SERVICE_UNAVAILABLE, "the store failed"),
+    }
+}
+
+/// Whose address a request came by.
+fn address(by: &Addressed) -> Address<'_> {
+    match &by.claim {
+        Some(claim) => Address::Claimed(&claim.agent),
+        None => by.agent.as_deref().into(),
     }
 }
 
@@ -196,8 +201,10 @@ pub(super) enum Encoding {
 impl Encoding {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let content_type = headers.get(header::CONTENT_TYPE);
-        let is_json = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
-        if is_json { Self::Json } else { Self::Protobuf }
+        const JSON: &[u8] = b"application/json";
+        let begins =
+            |value: &HeaderValue| value.as_bytes().get(..JSON.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(JSON));
+        if content_type.is_some_and(begins) { Self::Json } else { Self::Protobuf }
     }
 
     fn content_type(self) -> &'static str {
@@ -208,13 +215,48 @@ impl Encoding {
     }
 }
 
-/// An empty response message: everything was taken.
-fn success(encoding: Encoding) -> Response {
-    let body = match encoding {
-        Encoding::Protobuf => "",
-        Encoding::Json => "{}",
+/// The response message: empty when everything was taken as it came, else with OTLP's partial success. A partial success that rejected
+/// nothing is a warning.
+fn success(encoding: Encoding, signal: Signal, taken: &Ingested) -> Response {
+    let body = match (encoding, shortfall(taken)) {
+        (Encoding::Protobuf, None) => Vec::new(),
+        (Encoding::Json, None) => b"{}".to_vec(),
+        (Encoding::Protobuf, Some(message)) => protobuf_shortfall(taken.rejected, &message),
+        (Encoding::Json, Some(message)) => {
+            let what = match signal {
+                Signal::Logs => "rejectedLogRecords",
+                Signal::Metrics => "rejectedDataPoints",
+                Signal::Traces => "rejectedSpans",
+            };
+            // Protobuf's JSON writes 64-bit numbers as texts.
+            let partial = serde_json::json!({ what: taken.rejected.to_string(), "errorMessage": message });
+            serde_json::json!({ "partialSuccess": partial }).to_string().into_bytes()
+        }
     };
     ([(header::CONTENT_TYPE, encoding.content_type())], body).into_response()
+}
+
+/// What the sender should know of a request that was stored, if anything.
+fn shortfall(taken: &Ingested) -> Option<String> {
+    let parts = [
+        (taken.rejected, "could not be read and are not stored"),
+        (taken.repaired, "are stored with something replaced or left out"),
+    ];
+    let told: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    (!told.is_empty()).then(|| format!("proctor: of the records {}", told.join(", ")))
+}
+
+/// `partial_success` (field 1) of any of the three response messages: how many were rejected (1) and why (2).
+fn protobuf_shortfall(rejected: u64, message: &str) -> Vec<u8> {
+    let mut partial = Vec::new();
+    if rejected > 0 {
+        partial.push(0x08);
+        push_varint(&mut partial, rejected);
+    }
+    push_bytes(&mut partial, 0x12, message.as_bytes());
+    let mut body = Vec::new();
+    push_bytes(&mut body, 0x0a, &partial);
+    body
 }
 
 fn refused(encoding: Encoding, error: &IngestError) -> Response {
@@ -234,15 +276,24 @@ pub(super) fn refusal(encoding: Encoding, status: StatusCode, message: &str) -> 
 
 /// `google.rpc.Status` with its second field, `message`, which is all that OTLP asks for.
 fn status_message(message: &str) -> Vec<u8> {
-    let mut body = vec![0x12];
-    let mut length = message.len();
-    while length >= 0x80 {
-        body.push(u8::try_from(length & 0x7f).unwrap_or_default() | 0x80);
-        length >>= 7;
-    }
-    body.push(u8::try_from(length).unwrap_or_default());
-    body.extend_from_slice(message.as_bytes());
+    let mut body = Vec::new();
+    push_bytes(&mut body, 0x12, message.as_bytes());
     body
+}
+
+/// A field with its key and its length.
+fn push_bytes(to: &mut Vec<u8>, key: u8, bytes: &[u8]) {
+    to.push(key);
+    push_varint(to, bytes.len() as u64);
+    to.extend_from_slice(bytes);
+}
+
+fn push_varint(to: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        to.push(u8::try_from(number & 0x7f).unwrap_or_default() | 0x80);
+        number >>= 7;
+    }
+    to.push(u8::try_from(number).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -425,6 +476,39 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 415") && answer.contains("\u{12}"), "{answer}");
         assert_eq!(receiver.store.stats().rejected.values().sum::<u64>(), 2);
         assert!(receiver.agents().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_taken_is_answered_with_a_partial_success() {
+        let receiver = Listening::start().await;
+        let bad = |path: &str, body: &str| {
+            let headers = format!("content-type: Application/JSON\r\ncontent-length: {}\r\n", body.len());
+            (path.to_owned(), headers, body.to_owned())
+        };
+        let logs = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"a\ud800"}},7]}]}]}"#;
+        let points = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[7,8]}}]}]}]}"#;
+        let spans = r#"{"resourceSpans":[{"scopeSpans":[{"spans":[7]}]}]}"#;
+        for ((path, headers, body), told) in [
+            (bad("/v1/logs", logs), r#""rejectedLogRecords":"1""#),
+            (bad("/v1/metrics", points), r#""rejectedDataPoints":"2""#),
+            (bad("/v1/traces", spans), r#""rejectedSpans":"1""#),
+        ] {
+            let answer = receiver.send(&path, &headers, body.as_bytes()).await;
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(r#"{"partialSuccess":{"#), "{answer}");
+            assert!(answer.contains(told) && answer.contains(r#""errorMessage":"proctor: "#), "{answer}");
+        }
+        // A record that is 7: field 2 of a resource's scope with one byte that is no field.
+        let protobuf = b"\x0a\x05\x12\x03\x12\x01\x07";
+        let headers = format!("content-type: application/x-protobuf\r\ncontent-length: {}\r\n", protobuf.len());
+        let answer = receiver.send("/v1/logs", &headers, protobuf).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\u{12}") && answer.contains("\u{8}\u{1}"), "{answer:?}");
+        assert!(receiver.store.losses().len() >= 4);
+    }
+
+    #[test]
+    fn a_partial_success_in_protobuf_has_its_two_fields() {
+        assert_eq!(protobuf_shortfall(300, "no"), [0x0a, 7, 0x08, 0xac, 0x02, 0x12, 2, b'n', b'o']);
+        assert_eq!(protobuf_shortfall(0, "no"), [0x0a, 4, 0x12, 2, b'n', b'o']);
     }
 
     #[test]
