@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use crate::filter::{self, Filter};
 use crate::namespaces::{self, Ids};
 use crate::paths::{self, Own};
-use crate::support::Missing;
+use crate::support::{self, Missing};
 use crate::{Fence, FenceError, Mode, capabilities, limits, sys};
 
 /// A process that is inside.
@@ -55,10 +55,16 @@ fn restrict(fence: &Fence, own: &Own) -> Result<Filter, FenceError> {
         capabilities::drop_all()?;
         if sys::landlock_abi().is_ok() {
             paths::restrict(fence, own)?;
+        } else {
+            paths::are_there(fence)?;
         }
     } else {
         // A filter that only observes needs it.
         capabilities::no_new_ones()?;
     }
-    filter::install(fence)
+    let mut filter = filter::install(fence)?;
+    if fence.mode == Mode::On {
+        filter.missing.extend(support::lacking_of_landlock());
+    }
+    Ok(filter)
 }

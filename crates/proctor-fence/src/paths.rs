@@ -61,6 +61,11 @@ pub(crate) fn restrict(fence: &Fence, own: &Own) -> Result<(), FenceError> {
     rules.restrict_self().map_err(failed).map(drop)
 }
 
+/// Whether all that must exist does, where nothing opens it.
+pub(crate) fn are_there(fence: &Fence) -> Result<(), FenceError> {
+    fence.write.iter().try_for_each(|path| path.metadata().map(drop).map_err(|error| unopened("write", path, &error)))
+}
+
 /// Datagrams are either limited to nothing or not at all.
 fn network(fence: &Fence) -> landlock::BitFlags<AccessNet> {
     if fence.udp { AccessNet::BindTcp | AccessNet::ConnectTcp } else { AccessNet::from_all(NEWEST) }

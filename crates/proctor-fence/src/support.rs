@@ -61,7 +61,8 @@ const NO_TRUNCATE: &str = "Agents can empty files of this user that they cannot 
 const NO_NETWORK: &str = "Agents can connect to every TCP port.";
 const NO_DEVICES: &str = "Agents can control devices that they can open.";
 const NO_SCOPES: &str = "Agents can signal every process of this user and connect to abstract sockets.";
-pub(crate) const NO_SECCOMP: &str = "Agents can trace processes, change their limits and priorities and send datagrams.";
+pub(crate) const NO_SECCOMP: &str =
+    "Agents can trace processes, change their limits and priorities, send datagrams and connect past the list of ports.";
 pub(crate) const NO_OBSERVATION: &str = "What is refused is not recorded.";
 pub(crate) const NO_PROCESSES: &str = "Programs see the processes outside, and what outlives them may go on.";
 pub(crate) const NO_NAMESPACES: &str =
@@ -75,17 +76,24 @@ const LANDLOCK: [(u32, &str, &str); 4] = [
     (6, "landlock-scopes", NO_SCOPES),
 ];
 
+/// What this kernel has not of Landlock.
+pub(crate) fn lacking_of_landlock() -> Vec<Missing> {
+    let version = sys::landlock_abi();
+    let none = version.as_ref().err().map(|error| Missing::new("landlock", error.to_string(), NO_FILES));
+    let (version, had) = match version {
+        Ok(version) => (version, format!("version {version} of Landlock")),
+        Err(_) => (0, "no Landlock".to_owned()),
+    };
+    let newer = LANDLOCK.iter().filter(|(since, ..)| version < *since);
+    let newer =
+        newer.map(|(since, what, open)| Missing::new(what, format!("the kernel has {had}, version {since} is needed"), open));
+    none.into_iter().chain(newer).collect()
+}
+
 /// Tries what this kernel offers. It takes a few milliseconds: keep the answer.
 pub fn support() -> Support {
-    let mut missing = Vec::new();
-    let landlock = sys::landlock_abi().unwrap_or_else(|error| {
-        missing.push(Missing::new("landlock", error.to_string(), NO_FILES));
-        0
-    });
-    for (since, what, open) in LANDLOCK.iter().filter(|(since, ..)| landlock < *since) {
-        let why = format!("the kernel has version {landlock} of Landlock, version {since} is needed");
-        missing.push(Missing::new(what, why, open));
-    }
+    let mut missing = lacking_of_landlock();
+    let landlock = sys::landlock_abi().unwrap_or_default();
     let seccomp = sys::knows_action(libc::SECCOMP_RET_ERRNO);
     if !seccomp {
         missing.push(Missing::new("seccomp", "the kernel filters no system calls", NO_SECCOMP));

@@ -16,6 +16,8 @@ pub(crate) enum Touch {
     Execute { folder: Option<usize>, path: usize },
     /// Changes the entry.
     Change { folder: Option<usize>, path: usize },
+    /// Cuts the file.
+    Truncate { path: usize },
     /// Changes what is said about the file: mode, owner, times, attributes. No Landlock refuses that.
     Describe { folder: Option<usize>, path: usize },
     /// Changes two entries.
@@ -51,7 +53,7 @@ const CALLS: &[(c_long, Touch)] = &[
     (libc::SYS_symlinkat, Touch::Change { folder: Some(1), path: 2 }),
     (libc::SYS_mkdirat, Touch::Change { folder: Some(0), path: 1 }),
     (libc::SYS_mknodat, Touch::Change { folder: Some(0), path: 1 }),
-    (libc::SYS_truncate, Touch::Change { folder: None, path: 0 }),
+    (libc::SYS_truncate, Touch::Truncate { path: 0 }),
     (libc::SYS_fchmodat, Touch::Describe { folder: Some(0), path: 1 }),
     (libc::SYS_fchownat, Touch::Describe { folder: Some(0), path: 1 }),
     (libc::SYS_utimensat, Touch::Describe { folder: Some(0), path: 1 }),

@@ -113,6 +113,14 @@ impl<'a> Caller<'a> {
         opened(&plain).unwrap_or(plain)
     }
 
+    /// Whether a path is what `/proc` says of the caller's own process. Where a fence lists nothing of `/proc`, since it would show
+    /// others, a runtime that asks for its own limits is refused, too: that tells nothing of the program.
+    pub(crate) fn is_about_itself(&self, path: &Path) -> bool {
+        let mut parts = path.strip_prefix("/proc").into_iter().flatten();
+        let named = parts.next().and_then(|part| part.to_str()?.parse::<u32>().ok());
+        named.is_some_and(|named| named == self.pid || Path::new(&format!("/proc/{named}/task/{}", self.pid)).exists())
+    }
+
     /// Where a path leads to, links followed; for what does not exist, where it would be. Absent when its folder does not exist.
     pub(crate) fn resolved(&self, path: &Path) -> Option<PathBuf> {
         if let Some(found) = self.existing(path) {

@@ -1,6 +1,6 @@
 //! What is refused, seen from outside: the parent is asked about calls before the kernel does them, and writes down those that
 //! the fence does not allow. Landlock, not this, refuses what touches files and ports: what a thread has in its memory can
-//! change after it was read. Only modes, owners, times and attributes are refused here, for want of anything better.
+//! change after it was read. Only what this kernel's Landlock knows nothing of is refused here, for want of anything better.
 
 pub(crate) mod calls;
 mod memory;
@@ -19,6 +19,13 @@ use memory::{Address, Caller, Memories};
 use record::Record;
 
 pub use record::{Refusal, Tried};
+
+/// Since which version Landlock refuses what touches files, cuts them, goes to TCP ports, signals, and connects to a socket's file.
+const FILES: u32 = 1;
+const TRUNCATES: u32 = 3;
+const PORTS: u32 = 4;
+const SCOPES: u32 = 6;
+const SOCKETS: u32 = 9;
 
 /// The process that went inside.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +47,8 @@ pub(crate) struct Observer {
     connect: Vec<u16>,
     bind: Vec<u16>,
     scoped: bool,
+    /// The version of Landlock; 0: there is none.
+    landlock: u32,
     processes: Processes,
     record: Record,
     memories: Memories,
@@ -74,6 +83,7 @@ impl Observer {
             connect: fence.connect.clone(),
             bind: fence.bind.clone(),
             scoped: fence.signals == crate::Signals::Inside,
+            landlock: sys::landlock_abi().unwrap_or_default(),
             processes: Processes { most: fence.limits.processes, estimate: 0 },
             record: Record::new(fence.refusals.as_deref(), fence.agent.clone(), clock),
             memories: Memories::default(),
@@ -101,12 +111,26 @@ impl Observer {
                 }
                 self.memories = memories;
                 let Some((what, target)) = refused else { return Reply::Continue };
+                let reply = self.reply(touch, what, &target);
                 self.note(asked, what, target);
-                // Nothing else may refuse this: inside a town's fence an agent's has no mounts of its own.
-                let alone = self.enforces && matches!(touch, Touch::Describe { .. });
-                if alone { Reply::Refuse(libc::EPERM) } else { Reply::Continue }
+                reply
             }
         }
+    }
+
+    /// The kernel refuses what its Landlock knows, and nothing can get past that. Mounts may refuse more, but inside a town's fence
+    /// an agent's has none of its own.
+    fn reply(&self, touch: Touch, what: Tried, target: &str) -> Reply {
+        let since = match (touch, what) {
+            (Touch::Describe { .. }, _) => return if self.enforces { Reply::Refuse(libc::EPERM) } else { Reply::Continue },
+            (Touch::Truncate { .. }, _) => TRUNCATES,
+            (Touch::Connect, _) if target.starts_with('/') => SOCKETS,
+            (Touch::Connect, _) | (Touch::Bind, Tried::Bind) => PORTS,
+            (Touch::Signal, _) => SCOPES,
+            _ => FILES,
+        };
+        let errno = if matches!(touch, Touch::Signal) { libc::EPERM } else { libc::EACCES };
+        if self.enforces && self.landlock < since { Reply::Refuse(errno) } else { Reply::Continue }
     }
 
     fn note(&mut self, asked: &Asked, what: Tried, target: String) {
@@ -156,6 +180,7 @@ impl Observer {
             Touch::Change { folder, path: at } | Touch::Describe { folder, path: at } => {
                 self.changed(&caller, &path(folder, at)?)
             }
+            Touch::Truncate { path: at } => self.changed(&caller, &path(None, at)?),
             Touch::Move { from, to } => {
                 let first = self.changed(&caller, &path(from.0, from.1)?);
                 first.or_else(|| self.changed(&caller, &path(to.0, to.1)?))
@@ -168,7 +193,7 @@ impl Observer {
     }
 
     fn read(&self, caller: &Caller<'_>, path: &Path) -> Option<(Tried, String)> {
-        if lies_in(path, &self.readable) && !lies_in(path, &self.private) {
+        if (lies_in(path, &self.readable) && !lies_in(path, &self.private)) || caller.is_about_itself(path) {
             return None;
         }
         // Hidden files are not there inside, but whoever names one that is there outside wants that one.

@@ -23,6 +23,7 @@ mod looking;
 mod mini;
 mod passing;
 mod phases;
+mod poorer;
 mod runtime;
 mod sandbox;
 mod sealing;

@@ -161,10 +161,10 @@ fn a_fence_in_a_fence_allows_what_both_allow() {
         let launcher = place.launcher.to_str().unwrap();
         let output = place.run(who, &outer, launcher, &[&inner.to_json().unwrap(), "--", "sh", "-c", &script]);
         assert!(one.join("x").exists() && !two.join("x").exists() && !place.other.join("x").exists(), "{}", said(&output));
-        let refused = std::fs::read_to_string(one.join("refusals")).unwrap();
+        let refused = std::fs::read_to_string(one.join("refusals")).unwrap_or_default();
         assert_eq!(refused.contains("two/x"), has("observation"), "{refused}");
         for file in ["x", "refusals"] {
-            std::fs::remove_file(one.join(file)).unwrap();
+            _ = std::fs::remove_file(one.join(file));
         }
     }
 }

@@ -7,5 +7,6 @@ mod inside;
 mod keeper;
 mod parent;
 mod place;
+mod poorer;
 mod probes;
 mod refusals;

@@ -78,7 +78,7 @@ impl Place {
     pub(crate) fn fenced(&self, who: Who, fence: &Fence, program: &str, args: &[&str]) -> Command {
         let mut command = who.command(&self.launcher);
         command.arg(fence.to_json().unwrap()).arg("--").arg(program).args(args);
-        command.current_dir(&self.mine).env("HOME", &self.mine).env_remove("PYTHONPATH");
+        command.current_dir(&self.mine).env("HOME", &self.mine).env("TMPDIR", &self.mine).env_remove("PYTHONPATH");
         command
     }
 
