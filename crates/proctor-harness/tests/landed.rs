@@ -231,26 +231,8 @@ async fn a_rewound_main_has_lost_what_had_landed_and_names_the_head() {
     assert_eq!(rig.files.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), ["README"]);
 }
 
-#[tokio::test]
-async fn where_origins_are_served_the_log_of_pushes_says_what_was_and_the_town_is_not_read() {
-    let world = World::new();
-    let seed = world.clone_git(&["rev-parse", "HEAD"]);
-    let commit = world.commit("bob.py", "print(1)\n");
-    let mut landed = Landed::new(
-        Git::own("git".into(), &world.path("tmp")),
-        &world.path("origins"),
-        History::Log(PushLog::default()),
-        "Tales",
-        &CLAUSES,
-    );
-    let inside = world.path("clone/.git");
-    let mut state = state(&commit);
-    state.merge_requests[0].commit = None;
-    // The branch is in the town's own repository, and was never pushed.
-    world.clone_git(&["branch", "polecat/x"]);
-    let look = landed.look(&state, |_| Some(inside.clone()), Time::UNIX_EPOCH).await.unwrap();
-    assert_eq!((look.landed, look.deliveries[0].submitted.as_deref()), (false, None));
-    let push = |refname: &str, from: Option<&str>, to: Option<&str>, kind| Push {
+fn push(refname: &str, from: Option<&str>, to: Option<&str>, kind: PushKind) -> Push {
+    Push {
         at: Time::UNIX_EPOCH,
         agent: "bob/polecats/x".into(),
         rig: "bob".into(),
@@ -261,7 +243,100 @@ async fn where_origins_are_served_the_log_of_pushes_says_what_was_and_the_town_i
         refused: None,
         address: String::new(),
         sender: None,
-    };
+    }
+}
+
+/// The state of a town whose worker merges by itself: there is no merge request.
+fn merging_directly() -> Snapshot {
+    let mut state = state("");
+    state.merge_requests.clear();
+    state.sessions = serde_json::from_value(
+        json!([{"session": "bo-x", "run_id": "r", "agent": "bob/polecats/x", "role": "polecat", "rig": "bob",
+        "pid": 7, "command": [], "started_at": "1970-01-01T00:00:00Z", "ended_at": null, "exit": null, "issue": "bo-1",
+        "branch": "polecat/x", "transcript": null, "leftovers": []}]),
+    )
+    .unwrap();
+    state
+}
+
+impl World {
+    fn served(&self) -> Landed {
+        let git = Git::own("git".into(), &self.path("tmp"));
+        Landed::new(git, &self.path("origins"), History::Log(PushLog::default()), "Tales", &CLAUSES)
+    }
+}
+
+#[tokio::test]
+async fn what_a_worker_pushed_to_main_by_itself_is_its_delivery() {
+    for keeps_its_branch in [true, false] {
+        let world = World::new();
+        let seed = world.clone_git(&["rev-parse", "HEAD"]);
+        let commit = world.commit("bob.py", "print(1)\n");
+        let (mut landed, state, inside) = (world.served(), merging_directly(), world.path("clone/.git"));
+        if keeps_its_branch {
+            world.clone_git(&["branch", "polecat/x"]);
+        }
+        landed.pushed(push("refs/heads/main", None, Some(&seed), PushKind::Created));
+        let look = landed.look(&state, |_| Some(inside.clone()), Time::UNIX_EPOCH).await.unwrap();
+        assert!(!look.landed, "nothing was pushed yet");
+        world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+        landed.pushed(push("refs/heads/main", Some(&seed), Some(&commit), PushKind::Updated));
+        let look = landed.look(&state, |_| Some(inside.clone()), Time::UNIX_EPOCH).await.unwrap();
+        assert!(look.landed, "{:?}", look.readings);
+        assert_eq!((look.deliveries[0].merged_as.as_ref(), look.deliveries[0].own_commits), (Some(&commit), 1));
+    }
+}
+
+#[tokio::test]
+async fn another_push_of_a_workers_is_not_the_work_on_its_branch() {
+    let world = World::new();
+    let seed = world.clone_git(&["rev-parse", "HEAD"]);
+    let rival = world.commit("rival", "somebody else's\n");
+    world.clone_git(&["push", "-q", "origin", "HEAD:main"]);
+    let work = world.commit("bob.py", "print(1)\n");
+    world.clone_git(&["branch", "polecat/x"]);
+    let mut landed = world.served();
+    landed.pushed(push("refs/heads/main", None, Some(&seed), PushKind::Created));
+    landed.pushed(push("refs/heads/main", Some(&seed), Some(&rival), PushKind::Updated));
+    let inside = world.path("clone/.git");
+    let look = landed.look(&merging_directly(), |_| Some(inside.clone()), Time::UNIX_EPOCH).await.unwrap();
+    assert_eq!((look.landed, look.deliveries[0].submitted.as_ref()), (false, Some(&work)));
+}
+
+#[tokio::test]
+async fn what_is_no_name_of_a_commit_never_reaches_git() {
+    let world = World::new();
+    let victim = world.path("victim");
+    std::fs::write(&victim, "kept").unwrap();
+    let option = format!("--output={}", victim.display());
+    world.look(&state(&option)).await;
+    let log = world.path("origins/bob.git/logs/refs/heads/main");
+    std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+    std::fs::write(&log, format!("{option} {option} x <x> 0 +0\tpush\n")).unwrap();
+    let commit = world.commit("bob.py", "print(1)\n");
+    world.look(&state(&commit)).await;
+    // As the head of the worker's branch.
+    let inside = world.path("clone/.git/refs/heads/polecat");
+    std::fs::create_dir_all(&inside).unwrap();
+    std::fs::write(inside.join("x"), format!("{option}\n")).unwrap();
+    world.look(&merging_directly()).await;
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "kept");
+}
+
+#[tokio::test]
+async fn where_origins_are_served_the_log_of_pushes_says_what_was_and_the_town_is_not_read() {
+    let world = World::new();
+    let seed = world.clone_git(&["rev-parse", "HEAD"]);
+    let commit = world.commit("bob.py", "print(1)\n");
+    let mut landed = world.served();
+    let inside = world.path("clone/.git");
+    let mut state = state(&commit);
+    state.merge_requests[0].commit = None;
+    // The branch is in the town's own repository, and was never pushed.
+    world.clone_git(&["branch", "polecat/x"]);
+    let look = landed.look(&state, |_| Some(inside.clone()), Time::UNIX_EPOCH).await.unwrap();
+    assert!(!look.landed);
+    assert_eq!((look.deliveries[0].submitted.as_ref(), look.deliveries[0].own_commits), (Some(&commit), 0), "no object is read");
     landed.pushed(push("refs/heads/polecat/x", None, Some(&commit), PushKind::Created));
     landed.pushed(push("refs/heads/main", Some(&seed), Some(&commit), PushKind::Updated));
     landed.pushed(push("refs/heads/polecat/x", Some(&commit), None, PushKind::Deleted));

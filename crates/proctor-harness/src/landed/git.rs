@@ -13,7 +13,7 @@ use walkdir::WalkDir;
 use super::materialize::materialize;
 use crate::halt::Halt;
 use crate::process::Program;
-use crate::short_file;
+use crate::untrusted;
 
 /// How long one git command may take.
 const GIT_LIMIT: Duration = Duration::from_secs(30);
@@ -244,20 +244,33 @@ fn lend(program: &mut Program, objects: Option<&Path>) {
     }
 }
 
-/// The head of a branch of a bare repository, read from its files: cheap enough for every look.
+/// The head of a branch of a bare repository, read from its files: cheap enough for every look. Agents may have made these files.
 pub fn head(repository: &Path, branch: &str) -> Option<String> {
     let name = format!("refs/heads/{branch}");
-    if let Some(text) = short_file::read::<128>(&repository.join(&name)) {
-        return Some(text.trim().to_owned()).filter(|sha| sha.len() >= 40);
+    if let Ok(bytes) = untrusted::read(repository, Path::new(&name)) {
+        return Some(String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|sha| is_name(sha));
     }
-    let packed = fs::read_to_string(repository.join("packed-refs")).ok()?;
-    packed.lines().find_map(|line| line.split_once(' ').filter(|(_, refname)| *refname == name)).map(|(sha, _)| sha.to_owned())
+    let packed = untrusted::read(repository, Path::new("packed-refs")).ok()?;
+    String::from_utf8_lossy(&packed)
+        .lines()
+        .find_map(|line| line.split_once(' ').filter(|(_, refname)| *refname == name))
+        .map(|(sha, _)| sha.to_owned())
+}
+
+/// The shortest part of an object's name that git takes for it, and the longest name.
+const NAME_LENGTHS: std::ops::RangeInclusive<usize> = 4..=64;
+
+/// Whether a text names an object, whole or by its beginning. Git takes a text that begins with a dash for one of its options, and some of
+/// these write files: nothing that an agent wrote becomes an argument otherwise.
+pub(super) fn is_name(text: &str) -> bool {
+    NAME_LENGTHS.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Every head that a branch ever had by its reflog, oldest first, each once.
 pub fn heads(repository: &Path, branch: &str) -> Vec<String> {
-    let log = fs::read_to_string(repository.join("logs/refs/heads").join(branch)).unwrap_or_default();
+    let log = untrusted::read(repository, &Path::new("logs/refs/heads").join(branch)).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
     let both = log.lines().flat_map(|line| line.split(' ').take(2).map(str::to_owned).collect::<Vec<_>>());
     let mut seen = BTreeSet::new();
-    both.filter(|sha| sha.chars().any(|c| c != '0') && seen.insert(sha.clone())).collect()
+    both.filter(|sha| is_name(sha) && sha.chars().any(|c| c != '0') && seen.insert(sha.clone())).collect()
 }

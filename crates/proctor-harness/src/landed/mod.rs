@@ -147,9 +147,11 @@ impl Landed {
         self.log.since(clause)
     }
 
-    /// The origin of a rig.
+    /// The origin of a rig. The town says what its rigs are called, and its agents can change what it says: a name that would lead
+    /// elsewhere has none.
     pub fn origin(&self, rig: &str) -> PathBuf {
-        self.origins.join(format!("{rig}.git"))
+        let plain = rig.replace('/', "+");
+        self.origins.join(format!("{plain}.git"))
     }
 
     /// Reads all clauses from one state of the town. `merge_repository` gives a rig's repository inside the town.
@@ -214,9 +216,7 @@ impl Landed {
     ) -> Result<(Vec<Delivery>, Vec<bool>), Halt> {
         let (mut deliveries, mut merged_somewhere) = (Vec::new(), Vec::new());
         for issue in tracked {
-            // Agents can write to the town's own repositories: nothing is read there that the origin must have.
-            let is_folder = matches!(self.history, History::Reflogs);
-            let inside = issue.rig.as_deref().filter(|_| is_folder).and_then(&merge_repository);
+            let inside = issue.rig.as_deref().and_then(&merge_repository);
             let (delivery, merged) = self.delivery(state, issue, inside.as_deref()).await?;
             deliveries.push(delivery);
             merged_somewhere.push(merged);
@@ -246,6 +246,8 @@ impl Landed {
             conflicts: Vec::new(),
         };
         let Some(commit) = commit else { return Ok((delivery, false)) };
+        // Agents can write to the town's own repositories: no object is read there that the origin must have.
+        let inside = inside.filter(|_| matches!(self.history, History::Reflogs));
         let (on_origin, on_own) = (self.head(&rig), inside.and_then(|inside| git::head(inside, TARGET)));
         let pushed = self.standing(&rig, inside, &commit, on_origin.as_deref()).await?;
         delivery.own_commits = pushed.own_commits;
@@ -289,17 +291,23 @@ impl Landed {
         let worker =
             request.map(|mr| mr.worker.clone()).or_else(|| session.map(|s| s.agent.clone())).or_else(|| issue.assignee.clone());
         let branch = request.map(|mr| mr.branch.clone()).or_else(|| session.and_then(|s| s.branch.clone()));
-        let mut commit = request.and_then(|mr| mr.commit.clone());
+        let mut commit = request.and_then(|mr| mr.commit.clone()).filter(|commit| git::is_name(commit));
         if let (None, Some(branch)) = (&commit, &branch) {
             commit = self.branch_head(&issue.id, branch, rig, inside);
+        }
+        if let (None, Some(session), History::Log(log)) = (&commit, session, &self.history) {
+            commit = log.pushed_by(rig, TARGET, &session.agent, session.started_at);
         }
         (worker, branch, commit)
     }
 
-    /// The head of a worker's branch. Towns delete branches after merging, so the last head seen is remembered.
+    /// The head of a worker's branch. Who merges by himself never pushes it: then the town's repository says which commit it is, as a
+    /// merge request would, and the origin must have that. Towns delete branches after merging, so the last head seen is remembered.
     fn branch_head(&mut self, issue: &str, branch: &str, rig: &str, inside: Option<&Path>) -> Option<String> {
-        if let History::Log(log) = &self.history {
-            return log.last_head(rig, branch);
+        if let History::Log(log) = &self.history
+            && let Some(head) = log.last_head(rig, branch)
+        {
+            return Some(head);
         }
         let origin = self.origin(rig);
         for place in inside.into_iter().chain([origin.as_path()]) {

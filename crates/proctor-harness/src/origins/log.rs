@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use proctor_judge::evidence::Push;
+use proctor_judge::evidence::{Push, Time};
 
 /// All that was pushed so far, in the order in which it happened.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +51,11 @@ impl PushLog {
         self.began(rig, branch).into_iter().chain(both).filter(|head| seen.insert(*head)).cloned().collect()
     }
 
+    /// The head that an agent gave to a branch last, since then.
+    pub fn pushed_by(&self, rig: &str, branch: &str, agent: &str, since: Time) -> Option<String> {
+        self.of(rig, branch).rfind(|push| push.agent == agent && push.at >= since)?.to.clone()
+    }
+
     /// The last head that a branch had, whether it is still there or not: towns delete branches after merging.
     pub fn last_head(&self, rig: &str, branch: &str) -> Option<String> {
         self.of(rig, branch).next_back().and_then(|push| push.to.clone().or_else(|| push.from.clone()))
@@ -60,7 +65,7 @@ impl PushLog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proctor_judge::evidence::{PushKind, Time};
+    use proctor_judge::evidence::PushKind;
 
     fn push(refname: &str, from: Option<&str>, to: Option<&str>, kind: PushKind) -> Push {
         let (from, to) = (from.map(str::to_owned), to.map(str::to_owned));
@@ -108,6 +113,21 @@ mod tests {
         assert_eq!(log.heads("eve", "main"), ["seed", "a"]);
         log.take(push("refs/heads/main", Some("a"), None, PushKind::Deleted));
         assert_eq!(log.head("eve", "main"), None);
+    }
+
+    #[test]
+    fn what_an_agent_pushed_is_its_own_and_since_then() {
+        let mut log = PushLog::default();
+        let at = |seconds| Time::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds);
+        for (seconds, agent, to) in [(1, "eve/polecats/nux", "a"), (2, "eve/polecats/nux", "b"), (3, "mayor", "c")] {
+            let row = push("refs/heads/main", None, Some(to), PushKind::Updated);
+            log.take(Push { at: at(seconds), agent: agent.into(), ..row });
+        }
+        log.take(Push { agent: "eve/polecats/nux".into(), ..push("refs/heads/main", None, Some("x"), PushKind::Refused) });
+        let by = |agent, since| log.pushed_by("eve", "main", agent, at(since));
+        assert_eq!(by("eve/polecats/nux", 1).as_deref(), Some("b"));
+        assert_eq!(by("mayor", 0).as_deref(), Some("c"));
+        assert_eq!((by("eve/polecats/nux", 3), by("bob/polecats/nux", 0)), (None, None));
     }
 
     #[test]
