@@ -59,7 +59,7 @@ impl<S: Services> Run<S> {
             private: self.request.town.has_private_agents() && mode != FenceMode::Off,
             folders: self.has_folders(),
             read,
-            write: self.shared_origins().into_iter().collect(),
+            write: self.shared_origins().into_iter().chain(self.common_tmp()).collect(),
             connect: connect.iter().copied().chain(allowed).collect(),
             limits: self.limits(),
         })
@@ -139,6 +139,13 @@ impl<S: Services> Run<S> {
         let has_own_tmp = proctor_fence::support().namespaces;
         let common = (!has_own_tmp && self.request.town == TownKind::Gastown).then(|| PathBuf::from("/tmp"));
         own.chain(common).collect()
+    }
+
+    /// The temporary folder of everything in a real town: `gt` and `bd` leave there what they tell one another of its database. Only where the
+    /// run has one of its own.
+    fn common_tmp(&self) -> Option<PathBuf> {
+        let is_real = self.request.town == TownKind::Gastown && self.fence_mode() != FenceMode::Off;
+        (is_real && proctor_fence::support().namespaces).then(|| PathBuf::from("/tmp"))
     }
 
     /// Origins that are files, which everybody pushes to; absent where they are served.

@@ -22,7 +22,7 @@ pub struct AgentFence {
     pub folders: bool,
     /// What they read besides what every program needs.
     pub read: Vec<PathBuf>,
-    /// What they write to besides: origins that are files.
+    /// What they write to besides: origins that are files, and the temporary folder of a run whose town shares it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub write: Vec<PathBuf>,
     /// Where they connect to.

@@ -25,7 +25,8 @@ pub(crate) struct Wanted<'a> {
 pub(crate) fn record(wanted: Wanted<'_>, support: &Support) -> FenceRecord {
     let Wanted { mode, is_live, .. } = wanted;
     if is_live && mode != FenceMode::Off {
-        return FenceRecord { mode: FenceMode::Off, enforced: Vec::new(), missing: vec![live_town()] };
+        let enforced = if mode == FenceMode::On { vec![STEPS.to_owned()] } else { Vec::new() };
+        return FenceRecord { mode: FenceMode::Off, enforced, missing: vec![live_town()] };
     }
     match mode {
         FenceMode::Off => FenceRecord { mode, enforced: Vec::new(), missing: vec![asked_for(mode)] },
@@ -42,8 +43,14 @@ const NOTHING: &str = "Agents can read and change every file of this user, among
                        connect to every port and signal every process.";
 
 fn live_town() -> FenceGap {
-    gap("live-town", "a town that was there before is started and owned by somebody else", NOTHING)
+    gap("live-town", "a town that was there before is started and owned by somebody else", OF_A_LIVE_TOWN)
 }
+
+/// What a run in somebody's own town still fences.
+const STEPS: &str = "Each step of an exercise runs in a fence of its own; the town and its agents run in none.";
+
+const OF_A_LIVE_TOWN: &str = "Agents can read and change every file of this user, among them the origins and the run's evidence, connect to every \
+                              port and signal every process. Who pushed, and whose a record is, is taken at their word.";
 
 fn asked_for(mode: FenceMode) -> FenceGap {
     gap("fence", &format!("--fence {} was asked for", mode.word()), NOTHING)
@@ -60,7 +67,8 @@ fn missing(wanted: Wanted<'_>, support: &Support) -> Vec<FenceGap> {
         gaps.push(gap(
             "per-agent",
             "the agents of this town share its folders",
-            "Agents of the run can change each other's worktrees and the town's own state.",
+            "Agents of the run can change each other's worktrees and the town's own state, end each other, and have the town's terminal server start \
+             programs, even in each other's names.",
         ));
     }
     gaps
@@ -171,7 +179,9 @@ mod tests {
             [(FenceMode::Off, false, "fence"), (FenceMode::Warn, false, "fence"), (FenceMode::On, true, "live-town")]
         {
             let record = of(mode, is_live, &support(7, &[]));
-            assert_eq!((record.missing[0].what.as_str(), record.enforced.len(), record.is_open()), (what, 0, true));
+            assert_eq!((record.missing[0].what.as_str(), record.is_open()), (what, true));
+            let fenced = if is_live { vec![STEPS.to_owned()] } else { Vec::new() };
+            assert_eq!(record.enforced, fenced, "of a live town the exercises are fenced all the same");
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::landed::git::Git;
 use crate::namespace::Namespace;
 use crate::scenario::Spec;
 use crate::scenario::spec::Rig;
+use crate::untrusted;
 
 /// The towns that can be tested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -291,27 +292,82 @@ pub trait Town: Send + Sync {
     }
 }
 
-/// The complete lines that a growing file of events got since `offset`, which moves on. Lines of another form are passed over.
+/// Bytes of a file of events that are read at one look; a longer line than that is none.
+const EVENTS_AT_ONCE: u64 = 16 << 20;
+
+/// The complete lines that a growing file of events got since `offset`, which moves on. Lines of another form are passed over. Agents of
+/// a real town can write the file, and put anything in its place.
 pub fn new_events(file: &Path, offset: &mut u64) -> Vec<TownEvent> {
-    use std::io::{Read, Seek, SeekFrom};
-    let read = || -> std::io::Result<String> {
-        if std::fs::metadata(file)?.len() <= *offset {
-            return Ok(String::new());
-        }
-        let mut file = std::fs::File::open(file)?;
-        file.seek(SeekFrom::Start(*offset))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = read().unwrap_or_default();
-    let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+    let bytes = read_since(file, *offset).unwrap_or_default();
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').map(|end| end + 1);
+    let is_endless = bytes.len() as u64 == EVENTS_AT_ONCE;
+    let whole = &bytes[..end.unwrap_or(if is_endless { bytes.len() } else { 0 })];
     *offset += whole.len() as u64;
-    whole.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    whole.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+fn read_since(file: &Path, offset: u64) -> Option<Vec<u8>> {
+    use std::io::{Read, Seek, SeekFrom};
+    // Most looks find nothing new.
+    if std::fs::symlink_metadata(file).ok()?.len() <= offset {
+        return None;
+    }
+    let (mut file, _) = untrusted::open(file.parent()?, Path::new(file.file_name()?)).ok()?;
+    file.seek(SeekFrom::Start(offset)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(EVENTS_AT_ONCE).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }
 
 /// A repository of a rig inside a town of Gas Town's layout.
 fn repository_of(town: &Path, rig: &str) -> Option<PathBuf> {
     let places = [".repo.git", "mayor/rig/.git", "refinery/rig/.git"];
     places.iter().map(|place| town.join(rig).join(place)).find(|place| place.is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    const EVENT: &str = "{\"ts\":\"2026-01-02T03:04:05Z\",\"type\":\"done\",\"actor\":\"alice/nux\"}\n";
+
+    #[test]
+    fn events_are_read_as_they_come_and_a_line_that_is_none_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("events");
+        let mut offset = 0;
+        assert!(new_events(&file, &mut offset).is_empty(), "there is no file yet");
+        std::fs::write(&file, format!("{EVENT}\u{1} no event\n{EVENT}{}", &EVENT[..9])).unwrap();
+        assert_eq!(new_events(&file, &mut offset).len(), 2);
+        std::fs::write(&file, format!("{EVENT}\u{1} no event\n{EVENT}{EVENT}")).unwrap();
+        assert_eq!(new_events(&file, &mut offset).len(), 1);
+    }
+
+    #[test]
+    fn nothing_that_an_agent_puts_in_the_place_of_the_events_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (fifo, link) = (folder.path().join("fifo"), folder.path().join("link"));
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        std::fs::write(folder.path().join("elsewhere"), EVENT).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("elsewhere"), &link).unwrap();
+        for odd in [fifo, link, folder.path().to_owned()] {
+            assert!(new_events(&odd, &mut 0).is_empty(), "{}", odd.display());
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_is_no_event_and_hides_none_that_follow() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("events");
+        std::fs::File::create(&file).unwrap().set_len(2 * EVENTS_AT_ONCE).unwrap();
+        std::io::Write::write_all(
+            &mut std::fs::File::options().append(true).open(&file).unwrap(),
+            format!("\n{EVENT}").as_bytes(),
+        )
+        .unwrap();
+        let mut offset = 0;
+        let seen: usize = (0..3).map(|_| new_events(&file, &mut offset).len()).sum();
+        assert_eq!(seen, 1);
+    }
 }

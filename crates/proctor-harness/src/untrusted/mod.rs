@@ -18,7 +18,7 @@ use crate::halt::Halt;
 
 pub use copy::{copy, copy_below, copy_file, copy_flat};
 pub use list::{Found, Listing, Measure, list, measure};
-pub use open::read;
+pub use open::{open, read};
 pub use remove::remove;
 
 /// How much of a folder is read.

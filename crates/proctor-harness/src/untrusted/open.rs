@@ -85,6 +85,14 @@ pub(super) fn folder_below(root: &Path, path: &Path) -> Result<OwnedFd, io::Erro
     Ok(at)
 }
 
+/// Opens the regular file at `path` below `root`; no part of `path` may be a link. The file and its length.
+///
+/// # Errors
+/// Why it is left out: it is not there, is no regular file, or cannot be opened.
+pub fn open(root: &Path, path: &Path) -> Result<(File, u64), String> {
+    below(root, path)
+}
+
 /// Reads the regular file at `path` below `root`; no part of `path` may be a link.
 ///
 /// # Errors

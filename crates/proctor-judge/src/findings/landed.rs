@@ -117,6 +117,15 @@ impl<'a> Fate<'a> {
         self.delivery.map_or(0, |d| d.own_commits)
     }
 
+    /// Whether there is a commit that the log of pushes does not have.
+    fn never_pushed(&self, run: &Run) -> bool {
+        let commit = self.delivery.and_then(|delivery| delivery.submitted.as_deref());
+        let pushes = run.pushes.when_known();
+        commit.zip(pushes).is_some_and(|(commit, pushes)| {
+            pushes.iter().all(|push| !push.to.as_deref().is_some_and(|to| to.starts_with(commit)))
+        })
+    }
+
     /// Where its row stands.
     fn place(&self, run: &Run) -> Evidence {
         row(path::BEADS, run.beads.rows.iter().position(|b| b.id == self.id))
@@ -163,6 +172,7 @@ fn dressed(known: &Known<'_>, fate: &Fate<'_>, mut finding: Finding) -> Finding 
     let branch = branch.or_else(|| fate.merge.map(|m| m.branch.as_str())).or_else(|| fate.sessions.last()?.branch.as_deref());
     if let Some(branch) = branch {
         let commits = match fate.own_commits() {
+            0 if fate.never_pushed(run) => "never pushed".into(),
             0 => "no commit of its own".into(),
             n => count(n as usize, "commit of its own").replace("commit of its owns", "commits of its own"),
         };
@@ -222,6 +232,7 @@ fn closed_not_merged(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
         problem("closed_not_merged", format!("{} is closed but nothing was merged", fate.name()))
             .expected(format!("its work on {main} of the origin before it is closed"))
             .saw(match fate.own_commits() {
+                0 if fate.never_pushed(known.run) => format!("nothing of it on {main}, and its commit was never pushed"),
                 0 => format!("nothing of it on {main}, no commit of its own"),
                 n => format!("nothing of it on {main}, {} left on its branch", count(n as usize, "commit")),
             })

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use proctor_judge::evidence::PushKind;
 use proctor_judge::terminal::{Style, finding, findings};
 use proctor_judge::{Finding, Judgement, Opened, Options, bug_report, judge, open};
 
@@ -53,6 +54,24 @@ fn work_that_conflicts_says_where() {
     let (_dir, _, found, _) = in_full(&world, "landed.closed_not_merged");
     let conflict = found.details.iter().find(|detail| detail.label == "conflict").unwrap();
     assert_eq!(conflict.text, "its branch and the target branch both changed bob.py, chapter.md");
+}
+
+#[test]
+fn a_commit_that_was_never_pushed_is_no_missing_commit() {
+    let saw = |pushed: Option<&str>| {
+        let mut world = closed_not_merged();
+        let delivery = world.delivery("bob");
+        (delivery.own_commits, delivery.submitted) = (0, Some("c".repeat(40)));
+        if let Some(to) = pushed {
+            world.push("bob/polecats/nux", "bob", "refs/heads/main", PushKind::Updated).to = Some(to.repeat(40));
+        }
+        let (_dir, _, found, _) = in_full(&world, "landed.closed_not_merged");
+        found.saw.unwrap()
+    };
+    assert_eq!(saw(Some("b")), "nothing of it on main, and its commit was never pushed");
+    for known in [Some("c"), None] {
+        assert_eq!(saw(known), "nothing of it on main, no commit of its own");
+    }
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! One fresh town of the real programs: made, started, spoken to, read.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +23,7 @@ use crate::keeper::Keeper;
 use crate::launch::{AgentTable, ROLES};
 use crate::scenario::RigsBy;
 use crate::town::{Program, Site, Snapshot, Tempo, Town, TownEvent, new_events};
+use crate::untrusted;
 
 /// Folder in the base directory for what sessions print.
 const TRANSCRIPTS: &str = "transcripts";
@@ -313,7 +313,9 @@ impl Town for Gastown {
     }
 }
 
-/// The text of a file, empty when there is none.
+/// The text of a file that agents can write, empty when there is none.
 pub(super) fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_default()
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return String::new() };
+    let bytes = untrusted::read(folder, Path::new(name)).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }

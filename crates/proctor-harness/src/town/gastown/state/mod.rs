@@ -45,6 +45,7 @@ use self::sessions::Sessions;
 use crate::halt::Halt;
 use crate::launch::SESSIONS_FILE;
 use crate::town::{Snapshot, Tempo};
+use crate::untrusted;
 
 /// The town's file of events.
 pub(super) const EVENTS: &str = ".events.jsonl";
@@ -262,7 +263,7 @@ impl StateReader {
 
     /// Looks for databases when the list of rigs is another than the one they were found for.
     async fn find_databases(&mut self) -> Result<(), Failure> {
-        let rigs = std::fs::read(self.town.join("mayor/rigs.json")).unwrap_or_default();
+        let rigs = untrusted::read(&self.town, Path::new("mayor/rigs.json")).unwrap_or_default();
         if !self.catalogue.databases.is_empty() && rigs == self.catalogue.rigs {
             return Ok(());
         }
