@@ -59,7 +59,7 @@ impl<S: Services> Run<S> {
             private: self.request.town.has_private_agents() && mode != FenceMode::Off,
             folders: self.has_folders(),
             read,
-            write: self.shared_origins().into_iter().chain(self.common_tmp()).collect(),
+            write: self.common_tmp().into_iter().collect(),
             connect: connect.iter().copied().chain(allowed).collect(),
             limits: self.limits(),
         })

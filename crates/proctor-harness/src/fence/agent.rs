@@ -22,7 +22,7 @@ pub struct AgentFence {
     pub folders: bool,
     /// What they read besides what every program needs.
     pub read: Vec<PathBuf>,
-    /// What they write to besides: origins that are files, and the temporary folder of a run whose town shares it.
+    /// What they write to besides: the temporary folder of a run whose town shares it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub write: Vec<PathBuf>,
     /// Where they connect to.
@@ -76,7 +76,7 @@ pub fn of(base: &Path, own: &AgentFence, env: &BTreeMap<String, String>) -> Fenc
 }
 
 fn shared(base: &Path, origins: Option<PathBuf>, fence: Fence) -> Fenced {
-    let write = SHARED.iter().map(|name| base.join(name)).chain(origins).collect();
+    let write = SHARED.iter().map(|name| base.join(name)).chain(origins).chain(fence.write).collect();
     // `gt` ends sessions of others from the terminal of an agent.
     let fence = Fence { write, signals: Signals::Open, ..fence };
     Fenced { fence, folders: Vec::new(), git: None, env: BTreeMap::new() }
@@ -88,7 +88,7 @@ fn private(base: &Path, agent: &str, env: &BTreeMap<String, String>, origins: Op
     // Nothing is written to a socket's file: it is what the kernel asks for who connects to it.
     let socket = Some(base.join(DAEMON_SOCKET)).filter(|socket| socket.exists());
     let own = [home.clone(), tmp.clone(), rt.clone()].into_iter().chain(worktree(base, env)).chain(socket);
-    let write = own.chain(origins).collect();
+    let write = own.chain(origins).chain(fence.write).collect();
     let text = |path: &Path| path.display().to_string();
     let below = |name: &str| text(&home.join(name));
     let env = [
@@ -168,6 +168,15 @@ mod tests {
             let written = |folders| of(Path::new("/b"), &AgentFence { folders, ..own(private) }, &worker).fence.write;
             assert!(written(true).contains(&PathBuf::from("/b/origins")));
             assert!(!written(false).contains(&PathBuf::from("/b/origins")));
+        }
+    }
+
+    #[test]
+    fn what_else_agents_write_to_is_theirs_wherever_their_folders_lie() {
+        let worker = env(&[("GT_ROLE", "alice/polecats/nux")]);
+        for private in [true, false] {
+            let besides = AgentFence { write: vec!["/tmp".into()], ..own(private) };
+            assert!(of(Path::new("/b"), &besides, &worker).fence.write.contains(&PathBuf::from("/tmp")), "private: {private}");
         }
     }
 
