@@ -183,7 +183,8 @@ pub enum StopKind {
     ReplayMiss,
     /// A person or a signal ended the run.
     Cancelled,
-    /// The landing deadline passed. Not an error of the run: the verdict is then `not_landed`.
+    /// The landing deadline passed, or nobody was left who could land what was missing. Not an error of the run: the verdict is
+    /// then `not_landed`.
     Timeout,
     /// After the agents had begun, something of the town could not be read or kept any more. Agents can bring that about, so that it is
     /// nobody else's fault: the verdict is that of the work, as far as it can be seen.

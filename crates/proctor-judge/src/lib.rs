@@ -30,6 +30,7 @@ mod opened;
 mod queries;
 mod report;
 mod run;
+mod screen;
 mod sealing;
 mod telemetry;
 mod trees;

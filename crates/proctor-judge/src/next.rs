@@ -1,5 +1,6 @@
 //! The commands that findings tell a person to type next, each ready to be pasted into a shell.
 
+use crate::evidence::{Exchange, Mail};
 use crate::run::Run;
 use crate::wording::{shell, short_agent};
 
@@ -19,6 +20,18 @@ pub(crate) fn view_agent(run: &Run, agent: &str, after_s: Option<f64>) -> String
     let mut state = vec![("agent", short_agent(agent))];
     state.extend(after_s.map(|s| ("at", format!("{s:.2}"))));
     view_at(run, &state)
+}
+
+/// The viewer on one exchange with the gateway: that very one, which its row in the journal names.
+pub(crate) fn view_exchange(run: &Run, exchange: &Exchange) -> String {
+    let at = format!("{:.2}", run.since_start(exchange.at));
+    view_at(run, &[("agent", short_agent(&exchange.agent)), ("at", at), ("sel", format!("x{}", exchange.n))])
+}
+
+/// The viewer on one mail.
+pub(crate) fn view_mail(run: &Run, mail: &Mail) -> String {
+    let at = format!("{:.2}", run.since_start(mail.at));
+    view_at(run, &[("agent", short_agent(&mail.from)), ("at", at), ("sel", format!("m-{}", mail.id))])
 }
 
 /// The viewer on one kind of event.

@@ -202,6 +202,11 @@ fn file(run: &Run, at: &str) -> Option<Opened> {
     if !inside || !(log || at.contains("/tree/")) {
         return None;
     }
+    if at.starts_with("evidence/transcripts/") {
+        let lines = crate::screen::last_lines(&path, TAIL);
+        let title = format!("{at}, the last {} of it", count(lines.len(), "line"));
+        return Some(Opened::new(title, &lines.join("\n")));
+    }
     let bytes = fs::read(path).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     if !log {

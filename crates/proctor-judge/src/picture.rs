@@ -1,16 +1,20 @@
 //! The run as one self-contained SVG.
 //!
-//! Phases on top, one lane per agent below, landed clauses as marks on the same axis. Colours are CSS variables with a light and
+//! The time until landing has most of the width. Phases on top, one lane per agent below, landed clauses as marks on the same axis. Colours are CSS variables with a light and
 //! a dark set of defaults, so that the picture follows the page it is part of, or the reader's system when it stands alone.
 
 use std::fmt::Write as _;
+
+mod scale;
+
+use scale::Scale;
 
 use crate::lanes::{ClauseMark, Event, Kind, Lane, LaneKind, Lanes, Link, LinkKind, Mark, PhaseSpan};
 
 /// How the picture is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Options {
-    /// Width in CSS pixels; at least 400.
+    /// Width in CSS pixels; at least 320.
     pub width: f64,
     /// `None`: as the reader's system is set; else always dark or always light.
     pub dark: Option<bool>,
@@ -23,7 +27,8 @@ impl Default for Options {
 }
 
 const FONT: &str = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif";
-const LABELS: f64 = 168.0;
+/// Below this width labels are short and the legend has several rows.
+const NARROW: f64 = 600.0;
 const RIGHT: f64 = 16.0;
 const PHASE_H: f64 = 24.0;
 const LANE_H: f64 = 38.0;
@@ -70,31 +75,38 @@ impl Flag {
     }
 }
 
-/// A flag with its place: x, row, and whether its text stands left of the mark.
+/// A flag with its place.
 struct Placed {
     flag: Flag,
     x: f64,
     row: usize,
-    left: bool,
+    /// Where its text begins, or where it ends.
+    text: (f64, &'static str),
 }
 
 struct Drawing<'a> {
     lanes: &'a Lanes,
     dark: Option<bool>,
     width: f64,
+    /// Width of the lanes' names.
+    labels: f64,
+    scale: Scale,
     placed: Vec<Placed>,
 }
 
 impl<'a> Drawing<'a> {
     fn new(lanes: &'a Lanes, options: &Options) -> Self {
-        let mut drawing = Drawing { lanes, dark: options.dark, width: options.width.max(400.0), placed: Vec::new() };
+        let width = options.width.max(320.0);
+        let labels = if width < NARROW { 98.0 } else { 168.0 };
+        let waited = lanes.phases.iter().find(|phase| phase.number == 6 && phase.ended).map(|phase| phase.end);
+        let scale = Scale::new((lanes.start, lanes.end), (labels, width - RIGHT), waited);
+        let mut drawing = Drawing { lanes, dark: options.dark, width, labels, scale, placed: Vec::new() };
         drawing.placed = drawing.place_flags();
         drawing
     }
 
     fn x(&self, at: f64) -> f64 {
-        let plot = self.width - LABELS - RIGHT;
-        LABELS + (at - self.lanes.start) / (self.lanes.end - self.lanes.start) * plot
+        self.scale.x(at)
     }
 
     /// The label of the clauses takes a row even when none holds.
@@ -112,7 +124,7 @@ impl<'a> Drawing<'a> {
     }
 
     fn height(&self) -> f64 {
-        self.lanes_bottom() + AXIS_H + LEGEND_H
+        self.lanes_bottom() + AXIS_H + LEGEND_H * self.legend_places().last().map_or(1.0, |(_, row)| row + 1.0)
     }
 
     fn lane_y(&self, index: usize) -> f64 {
@@ -129,15 +141,22 @@ impl<'a> Drawing<'a> {
         for flag in flags.into_iter().rev() {
             let x = self.x(flag.at);
             let text = flag.text.chars().count() as f64 * 6.0 + 12.0;
-            let left = x + text > self.width - RIGHT;
-            let (from, to) = if left { (x - text, x) } else { (x, x + text) };
+            let edge = self.width - RIGHT;
+            let (from, to, at) = if x + text <= edge {
+                (x, x + text, (x + 6.0, "start"))
+            } else if x - text >= self.labels {
+                (x - text, x, (x - 6.0, "end"))
+            } else {
+                // On a narrow picture a text has room on neither side of its mark.
+                (edge - text, edge, (edge, "end"))
+            };
             let row = rows.iter().position(|&edge| to <= edge).unwrap_or(rows.len());
             if row == rows.len() {
                 rows.push(from);
             } else {
                 rows[row] = from;
             }
-            placed.push(Placed { flag, x, row, left });
+            placed.push(Placed { flag, x, row, text: at });
         }
         placed
     }
@@ -146,14 +165,13 @@ impl<'a> Drawing<'a> {
         let (width, height) = (self.width, self.height());
         let _ = write!(
             svg,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"proctor-timeline\" viewBox=\"0 0 {} {}\" width=\"{}\" \
-             role=\"img\" aria-labelledby=\"pt-title pt-desc\" font-family=\"{FONT}\" font-size=\"11\">\n\
-             <title id=\"pt-title\">The run on one time axis</title>\n<desc id=\"pt-desc\">{}</desc>\n<style>{}</style>\n",
-            n(width),
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"proctor-timeline\" viewBox=\"0 0 {w} {}\" width=\"{w}\" \
+             role=\"img\" aria-labelledby=\"pt-title-{w} pt-desc-{w}\" font-family=\"{FONT}\" font-size=\"11\">\n\
+             <title id=\"pt-title-{w}\">The run on one time axis</title>\n<desc id=\"pt-desc-{w}\">{}</desc>\n<style>{}</style>\n",
             n(height),
-            n(width),
             escape(&self.description()),
             style(self.dark),
+            w = n(width),
         );
         let _ = writeln!(svg, "<rect class=\"bg\" width=\"{}\" height=\"{}\" rx=\"6\"/>", n(width), n(height));
     }
@@ -174,20 +192,44 @@ impl<'a> Drawing<'a> {
 
     fn axis(&self, svg: &mut String) {
         let (top, bottom) = (PHASE_H + 4.0, self.lanes_bottom());
-        let span = self.lanes.end - self.lanes.start;
-        let step = tick_step(span, (self.width - LABELS - RIGHT) / 90.0);
-        let mut tick = (self.lanes.start / step).ceil();
-        while tick * step <= self.lanes.end {
-            let x = n(self.x(tick * step));
-            let (y, label) = (n(bottom + 15.0), time_text(tick * step));
-            let _ = writeln!(
-                svg,
-                "<path class=\"grid\" d=\"M{x} {}V{}\"/><text class=\"dim\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">{label}</text>",
-                n(top),
-                n(bottom + 4.0)
-            );
-            tick += 1.0;
+        for part in self.scale.parts() {
+            let step = tick_step(part.to - part.from, (part.right - part.left) / 90.0);
+            let mut tick = (part.from / step).ceil();
+            while tick * step <= part.to {
+                let x = self.x(tick * step);
+                tick += 1.0;
+                // Two texts at the place where the scale changes would touch.
+                if part.left > self.labels && x < part.left + 30.0 {
+                    continue;
+                }
+                let (label, x) = (time_text((tick - 1.0) * step), n(x));
+                let _ = writeln!(
+                    svg,
+                    "<path class=\"grid\" d=\"M{x} {}V{}\"/><text class=\"dim\" x=\"{x}\" y=\"{}\" text-anchor=\"middle\">{label}</text>",
+                    n(top),
+                    n(bottom + 4.0),
+                    n(bottom + 15.0)
+                );
+            }
         }
+        self.fold(svg, bottom);
+    }
+
+    /// Where the time axis changes its scale: two slanted strokes, and by how much.
+    fn fold(&self, svg: &mut String, bottom: f64) {
+        let (Some(times), Some(part)) = (self.scale.shrinks(), self.scale.parts().last().copied()) else { return };
+        let title = format!("from {} on, time is drawn {times:.0} times shorter", time_text(part.from));
+        let (x, y) = (part.left, bottom + 2.0);
+        let _ = writeln!(
+            svg,
+            "<g class=\"fold\"><title>{}</title><path d=\"M{x} {}V{}\"/><path class=\"slant\" d=\"M{} {}l5 -9m1 9l5 -9\"/></g>",
+            escape(&title),
+            n(PHASE_H + 4.0),
+            n(bottom),
+            n(x - 5.0),
+            n(y + 8.0),
+            x = n(x),
+        );
     }
 
     fn phases(&self, svg: &mut String) {
@@ -242,9 +284,9 @@ impl<'a> Drawing<'a> {
             n(y),
             n(self.width - 8.0),
             n(y + 16.0),
-            escape(&cut(&lane.label, 25)),
+            escape(&cut(&lane.label, self.letters(6.6))),
             n(y + 29.0),
-            escape(&cut(&lane_facts(lane), 28)),
+            escape(&cut(&lane_facts(lane), self.letters(5.6))),
             bar_class(lane),
             n(x),
             n(y + 5.0),
@@ -256,6 +298,12 @@ impl<'a> Drawing<'a> {
         }
         self.symbols(svg, y, events);
         svg.push_str("</g>\n");
+    }
+
+    /// How many letters of that width a lane's label has room for.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a label has few letters")]
+    fn letters(&self, width: f64) -> usize {
+        ((self.labels - 14.0) / width).max(4.0) as usize
     }
 
     /// All events of a row as one path; what falls on the same pixels is drawn once.
@@ -332,9 +380,8 @@ impl<'a> Drawing<'a> {
         if !self.lanes.clauses.is_empty() {
             let _ = writeln!(svg, "<text class=\"dim\" x=\"12\" y=\"{}\">{}</text>", n(top + 13.0), self.clauses_label());
         }
-        for Placed { flag, x, row, left } in &self.placed {
+        for Placed { flag, x, row, text: (text_x, anchor) } in &self.placed {
             let y = top + *row as f64 * FLAG_H;
-            let (anchor, text_x) = if *left { ("end", x - 6.0) } else { ("start", x + 6.0) };
             let _ = writeln!(
                 svg,
                 "<g class=\"{}\"><title>{}</title><path class=\"moment\" d=\"M{x} {}V{}\"/><circle cx=\"{x}\" cy=\"{}\" r=\"3.5\"/>\
@@ -344,7 +391,7 @@ impl<'a> Drawing<'a> {
                 n(y + 9.0),
                 n(bottom),
                 n(y + 9.0),
-                n(text_x),
+                n(*text_x),
                 n(y + 13.0),
                 escape(&flag.text),
                 x = n(*x),
@@ -358,15 +405,13 @@ impl<'a> Drawing<'a> {
         let missing: Vec<&str> =
             self.lanes.clauses.iter().filter(|clause| !clause.value).map(|clause| clause.label.as_str()).collect();
         let not = if missing.is_empty() { String::new() } else { format!(", not {}", missing.join(", ")) };
-        escape(&cut(&format!("landed {held}/{}{not}", self.lanes.clauses.len()), 27))
+        escape(&cut(&format!("landed {held}/{}{not}", self.lanes.clauses.len()), self.letters(5.7)))
     }
 
     fn legend(&self, svg: &mut String) {
-        let y = self.height() - 8.0;
-        let mut x = LABELS;
-        let drawn = |kind: Kind| self.lanes.tally.kinds.contains_key(kind.name());
-        for (class, label, kind) in LEGEND.iter().filter(|(_, _, kind)| drawn(*kind)) {
-            let _ = kind;
+        let top = self.lanes_bottom() + AXIS_H + LEGEND_H - 8.0;
+        for ((class, label, _), (x, row)) in self.legend_entries().zip(self.legend_places()) {
+            let y = top + row * LEGEND_H;
             let _ = writeln!(
                 svg,
                 "<rect class=\"{class}\" x=\"{}\" y=\"{}\" width=\"10\" height=\"8\" rx=\"1\"/><text class=\"dim\" x=\"{}\" y=\"{}\">{label}</text>",
@@ -375,8 +420,28 @@ impl<'a> Drawing<'a> {
                 n(x + 14.0),
                 n(y)
             );
-            x += label.len() as f64 * 5.6 + 32.0;
         }
+    }
+
+    /// The kinds that the run has.
+    fn legend_entries(&self) -> impl Iterator<Item = &'static (&'static str, &'static str, Kind)> + '_ {
+        LEGEND.iter().filter(|(_, _, kind)| self.lanes.tally.kinds.contains_key(kind.name()))
+    }
+
+    /// Pixel and row of each: what finds no room begins a row.
+    fn legend_places(&self) -> Vec<(f64, f64)> {
+        let begin = if self.width < NARROW { 12.0 } else { self.labels };
+        let (mut x, mut row) = (begin, 0.0);
+        let mut places = Vec::new();
+        for (_, label, _) in self.legend_entries() {
+            let width = label.len() as f64 * 5.6 + 32.0;
+            if x + width > self.width && x > begin {
+                (x, row) = (begin, row + 1.0);
+            }
+            places.push((x, row));
+            x += width;
+        }
+        places
     }
 }
 
@@ -550,7 +615,8 @@ const RULES: &str = ".proctor-timeline{max-width:100%;height:auto}\
 .proctor-timeline .nobody{fill:var(--pt-nobody)}.proctor-timeline .model{fill:var(--pt-model)}.proctor-timeline .tool{fill:var(--pt-tool)}\
 .proctor-timeline .mail{fill:var(--pt-mail)}.proctor-timeline .nudge{fill:var(--pt-nudge)}.proctor-timeline .sling{fill:var(--pt-sling)}\
 .proctor-timeline .done{fill:var(--pt-done)}.proctor-timeline .merge{fill:var(--pt-merge)}.proctor-timeline .rest{fill:var(--pt-rest)}\
-.proctor-timeline .bad{fill:var(--pt-bad)}.proctor-timeline .link{fill:none;stroke-width:1.1;opacity:.6}\
+.proctor-timeline .bad{fill:var(--pt-bad)}.proctor-timeline .fold path{stroke:var(--pt-edge);fill:none}\
+.proctor-timeline .fold .slant{stroke:var(--pt-dim);stroke-width:1.4}.proctor-timeline .link{fill:none;stroke-width:1.1;opacity:.6}\
 .proctor-timeline .link.sling{stroke:var(--pt-sling)}.proctor-timeline .link.mail{stroke:var(--pt-mail)}\
 .proctor-timeline .link.nudge{stroke:var(--pt-nudge)}.proctor-timeline .link.done{stroke:var(--pt-done)}\
 .proctor-timeline .moment{stroke-dasharray:2 3;opacity:.75;fill:none}.proctor-timeline .flags g text{font-weight:600;font-size:10.5px}\

@@ -98,9 +98,9 @@ fn spell_texts(value: &mut Value) -> bool {
                 true
             }
         },
-        Value::Array(values) => values.iter_mut().fold(false, |changed, value| spell_texts(value) || changed),
+        Value::Array(values) => values.iter_mut().map(spell_texts).filter(|changed| *changed).count() > 0,
         Value::Object(map) => {
-            let in_values = map.values_mut().fold(false, |changed, value| spell_texts(value) || changed);
+            let in_values = map.values_mut().map(spell_texts).filter(|changed| *changed).count() > 0;
             let in_names = map.keys().any(|name| matches!(visible(name), Cow::Owned(_)));
             if in_names {
                 *map = std::mem::take(map).into_iter().map(|(name, value)| (visible(&name).into_owned(), value)).collect();

@@ -20,6 +20,7 @@ use signal_hook::iterator::{Signals, SignalsInfo};
 use signal_hook::low_level::signal_name;
 
 use crate::failure::{Failure, code};
+use crate::terminal::live::aside;
 
 /// How long ending by force may take after the second signal. Only what hangs, such as a disk, takes so long.
 const FORCE_LIMIT: Duration = Duration::from_secs(2);
@@ -158,12 +159,17 @@ fn received(cancel: &Cancel) {
 
 /// Ends without looking back; `proctor clean` finds what is left.
 fn exit() {
-    say(STOPPED);
+    // What changes on the screen may be what hangs.
+    write(STOPPED);
     #[allow(clippy::exit, reason = "the person asked twice to stop at once")]
     std::process::exit(i32::from(code::cancelled()));
 }
 
 /// Standard error may be gone (SIGHUP); then there is nobody to tell.
 fn say(text: &str) {
+    aside(|| write(text));
+}
+
+fn write(text: &str) {
     drop(std::io::stderr().lock().write_all(text.as_bytes()));
 }

@@ -21,6 +21,7 @@ mod run;
 mod services;
 mod setup;
 mod stalled;
+mod stranded;
 mod strikes;
 mod sums;
 mod ticks;

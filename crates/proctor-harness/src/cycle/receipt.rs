@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// Characters of the prompt that must be found for it to have arrived at all.
 const MARKER: usize = 120;
 /// What the town says of a mayor that need not have the prompt.
-const NO_ACTS: [&str; 2] = ["nudge", "session_start"];
+pub(super) const NO_ACTS: [&str; 2] = ["nudge", "session_start"];
 
 /// That the prompt arrived.
 pub(crate) struct Proof {

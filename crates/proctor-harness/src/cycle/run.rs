@@ -19,6 +19,7 @@ use super::live::Live;
 use super::recorder::{Done, Recorder};
 use super::reserve::Kept;
 use super::stalled::StalledCollector;
+use super::stranded::Activity;
 use super::strikes::Strikes;
 use super::sums::Sums;
 use super::{Cancel, Request, Services};
@@ -51,6 +52,7 @@ pub(crate) struct Run<S> {
     pub(crate) origins: Option<String>,
     pub(crate) pushes: Option<UnboundedReceiver<Push>>,
     pub(crate) events_read: u64,
+    pub(crate) activity: Activity,
     pub(crate) failed_looks: u32,
     /// When the live display was last brought up to date by itself.
     pub(crate) refreshed: Option<Instant>,
@@ -102,6 +104,7 @@ impl<S: Services> Run<S> {
             origins: None,
             pushes: None,
             events_read: 0,
+            activity: Activity::default(),
             failed_looks: 0,
             refreshed: None,
             state: None,
@@ -128,6 +131,12 @@ impl<S: Services> Run<S> {
 
     pub(crate) fn town(&self) -> Result<&dyn Town, Halt> {
         self.town.as_deref().ok_or_else(|| Halt::harness("the town was not prepared"))
+    }
+
+    /// How long the mayor may take to show that it has the prompt.
+    pub(crate) fn receipt_limit(&self) -> Duration {
+        let least = self.town.as_ref().map_or(Duration::ZERO, |town| town.tempo().receipt);
+        self.request.scenario.spec.timeouts.receipt.0.max(least)
     }
 
     pub(crate) fn landing_limit(&self) -> Duration {

@@ -228,7 +228,7 @@ impl<S: Services> Run<S> {
     /// Phase 5.
     pub(crate) async fn inject_prompt(&mut self) -> Result<Done, Halt> {
         let text = self.prompt()?;
-        let limit = self.request.scenario.spec.timeouts.receipt.0.max(self.town()?.tempo().receipt);
+        let limit = self.receipt_limit();
         let before = self.services.prompts("mayor").await.len();
         let sent_at = self.rec.now();
         let mut delivery = Receipt { bytes: text.len() as u64, sent_at, received_at: None, proof: None, whole: None };
@@ -243,7 +243,13 @@ impl<S: Services> Run<S> {
                     self.town()?.lose(&text, again).await?;
                     self.live.fired.entry(fault).or_insert(self.rec.now());
                 }
-                None => self.town()?.deliver(&text, again).await?,
+                None => match self.town()?.deliver(&text, again).await {
+                    Err(halt) if self.has_own_mayor_ended().await => {
+                        self.rec.log(&format!("the mayor has ended: {halt}"));
+                        break;
+                    }
+                    delivered => delivered?,
+                },
             }
             found = self.receipt(&text, (sent_at, before), Instant::now() + limit / DELIVERIES).await?;
             if found.is_some() {
@@ -251,7 +257,10 @@ impl<S: Services> Run<S> {
             }
         }
         let Some(Proof { what: proof, whole }) = found else {
-            return Err(lost(limit, self.town()?.screen().await));
+            if self.is_builtin("mayor") || self.lost_delivery(0).is_some() {
+                return Err(lost(limit, self.town()?.screen().await));
+            }
+            return self.unproven(&text, limit);
         };
         delivery.received_at = Some(self.rec.now());
         (delivery.proof, delivery.whole) = (Some(proof.clone()), whole);
@@ -259,6 +268,24 @@ impl<S: Services> Run<S> {
         self.rec.note("receipt", format!("the mayor has the prompt: {proof}"), BTreeMap::new())?;
         let size = format!("{:.1} kB", text.len() as f64 / 1000.0);
         Ok(Done::new(format!("{size}, received ({proof})")).fact("bytes", text.len().to_string()).fact("proof", proof))
+    }
+
+    /// Whether the mayor is a program of somebody's own, and is gone: then nobody can be told anything, and that is its doing.
+    async fn has_own_mayor_ended(&self) -> bool {
+        let Ok(town) = self.town() else { return false };
+        let state = if self.is_builtin("mayor") { None } else { town.observe().await.ok() };
+        state.is_some_and(|state| {
+            let lives = state.sessions.iter().filter(|session| session.role == "mayor");
+            lives.max_by_key(|session| session.started_at).is_some_and(|last| last.exit.is_some())
+        })
+    }
+
+    /// A program of somebody's own may take the prompt without a word, and go on to do what it asks. What comes of it is its doing.
+    fn unproven(&mut self, text: &str, limit: Duration) -> Result<Done, Halt> {
+        let told = format!("nothing shows within {} s that the mayor received it", limit.as_secs_f64());
+        self.rec.note("receipt", told.clone(), BTreeMap::new())?;
+        let size = format!("{:.1} kB", text.len() as f64 / 1000.0);
+        Ok(Done::new(format!("{size}, {told}")).fact("bytes", text.len().to_string()).fact("proof", "none"))
     }
 
     /// The name of the planned fault that lets this delivery of the prompt be lost.

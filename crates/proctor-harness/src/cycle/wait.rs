@@ -13,6 +13,7 @@ use proctor_judge::evidence::{Exchange, StopKind, path};
 use tokio::time::{Instant, sleep_until};
 
 use super::live::provider_gave_up;
+use super::receipt::NO_ACTS;
 use super::recorder::Done;
 use super::run::Run;
 use super::services::{next_exchange, next_push};
@@ -21,7 +22,6 @@ use super::{ClauseLive, Happening, Progress, Services, agents};
 use crate::halt::Halt;
 use crate::landed::Look;
 use crate::landed::signs::name;
-use crate::launch::BUILTIN;
 use crate::linux::Watcher;
 use crate::town::{Snapshot, Tempo, TownEvent};
 
@@ -36,7 +36,7 @@ impl<S: Services> Run<S> {
     /// Phase 6.
     pub(crate) async fn wait_for_landing(&mut self) -> Result<Done, Halt> {
         let limit = self.landing_limit();
-        let until = Instant::now() + limit;
+        let (begun_waiting, until) = (Instant::now(), Instant::now() + limit);
         self.kept.give_watch();
         let mut watcher = Watcher::new().map_err(|error| {
             Halt::environment(format!("the town cannot be watched: {error}")).hint("raise fs.inotify.max_user_instances")
@@ -53,6 +53,9 @@ impl<S: Services> Run<S> {
             if let Some(look) = look.filter(|look| look.landed) {
                 self.landed_at = Some(self.rec.now());
                 return Ok(landed(&look));
+            }
+            if let Some(halt) = self.nobody_left().or_else(|| self.silent_mayor(begun_waiting.elapsed())) {
+                return Err(halt);
             }
             if !self.hint(&mut watcher, begun, until).await? {
                 return Err(self.timed_out(limit));
@@ -137,6 +140,7 @@ impl<S: Services> Run<S> {
     }
 
     pub(crate) fn take_exchange(&mut self, exchange: &Exchange) -> Result<(), Halt> {
+        self.activity.seen(&exchange.agent);
         let for_ever = agents::for_ever(&self.request.scenario.spec.fault);
         let taken = self.live.exchange(exchange, &for_ever, self.is_hit());
         self.rec.tell(Progress::Agents(self.live.rows()));
@@ -152,6 +156,8 @@ impl<S: Services> Run<S> {
         for event in events {
             let values: BTreeMap<String, serde_json::Value> = event.payload.clone();
             let text = event_text(event);
+            // The town's word for what was done to the mayor is no act of its.
+            self.activity.seen(if NO_ACTS.contains(&event.kind.as_str()) { "" } else { &event.actor });
             let (kind, actor) = (event.kind.clone(), event.actor.clone());
             self.rec.happened(Happening { at: event.ts, kind, actor, text, values, claimed: true })?;
         }
@@ -242,10 +248,7 @@ impl<S: Services> Run<S> {
 
     /// A built-in agent ended because its provider did not answer any more.
     fn provider_is_gone(&self, state: &Snapshot) -> Option<Halt> {
-        let builtin = |agent: &str| {
-            self.table.as_ref().and_then(|table| table.entry(agent).ok()).is_some_and(|(_, entry)| entry.program == BUILTIN)
-        };
-        let session = state.sessions.iter().find(|s| s.exit.as_deref() == Some(PROVIDER_EXIT) && builtin(&s.agent))?;
+        let session = state.sessions.iter().find(|s| s.exit.as_deref() == Some(PROVIDER_EXIT) && self.is_builtin(&s.agent))?;
         Some(provider_gave_up(&session.agent, "it used up its retries and ended"))
     }
 

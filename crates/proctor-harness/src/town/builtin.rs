@@ -112,6 +112,10 @@ impl Builtin {
 
 #[async_trait]
 impl Town for Builtin {
+    fn starts_agents_anew(&self) -> bool {
+        false
+    }
+
     fn tempo(&self) -> Tempo {
         Tempo { poll: POLL, rest: REST, blind: 8, ..Tempo::default() }
     }

@@ -190,6 +190,11 @@ pub trait Town: Send + Sync {
         &["mayor", "polecat"]
     }
 
+    /// Whether the town may start by itself an agent that has ended: then one that is dead need not stay so.
+    fn starts_agents_anew(&self) -> bool {
+        true
+    }
+
     /// How fast it is.
     fn tempo(&self) -> Tempo;
 

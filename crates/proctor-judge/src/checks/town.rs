@@ -33,10 +33,7 @@ pub(super) fn mail(case: &Case<'_>, check: &MailCheck) -> Answer {
     let place = same
         .first()
         .map_or_else(|| at_path(format!("evidence/{}", path::MAIL)), |m| at_path(format!("evidence/{}:{}", path::MAIL, line(m))));
-    let next = same.first().map_or_else(
-        || next::view_events(case.run, "mail"),
-        |m| next::view_agent(case.run, &m.from, Some(case.run.since_start(m.at))),
-    );
+    let next = same.first().map_or_else(|| next::view_events(case.run, "mail"), |m| next::view_mail(case.run, m));
     Answer::when(false, expected, saw).absent(same.is_empty() || holders.is_empty()).at(place).next(next)
 }
 

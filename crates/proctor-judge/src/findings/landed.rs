@@ -1,6 +1,6 @@
 //! Why it did not land: one finding per tracked issue whose work is not done, with the last thing that was seen of it.
 
-use super::Known;
+use super::{Known, terminal};
 use crate::authors;
 use crate::evidence::{Bead, Delivery, Exchange, MergeRequest, Session, path};
 use crate::next;
@@ -190,15 +190,34 @@ fn dressed(known: &Known<'_>, fate: &Fate<'_>, mut finding: Finding) -> Finding 
     if let Some(worker) = fate.worker() {
         finding = finding.detail("last seen", last_seen(known, worker));
     }
-    finding = finding.at(at_path(sign_of(known, fate)));
+    if let Some(why) = gave_up(run) {
+        finding = finding.detail("waited", why);
+    }
+    finding = terminal::of(run, fate.worker().unwrap_or("mayor"), finding).at(at_path(sign_of(known, fate)));
     if let Some(rig) = fate.rig().and_then(|r| run.rig(r)).filter(|r| r.head.is_some()) {
         finding = finding.at(at_path(format!("evidence/{}/{}/", path::GIT, rig.rig)));
     }
     let closed = fate.bead.and_then(|b| b.closed_at);
-    let heard = || fate.worker().and_then(|w| last_exchange(run, w)).map(|e| e.at);
     let whom = fate.worker().unwrap_or("mayor");
-    finding.next(next::view_agent(run, whom, closed.or_else(heard).map(|at| run.since_start(at))))
+    finding.next(match (closed, last_exchange(run, whom)) {
+        (None, Some(last)) => next::view_exchange(run, last),
+        (closed, _) => next::view_agent(run, whom, closed.map(|at| run.since_start(at))),
+    })
 }
+
+/// Why the run did not wait until its limit.
+fn gave_up(run: &Run) -> Option<String> {
+    let stopped = run.record.stopped.as_ref().filter(|s| s.kind == crate::evidence::StopKind::Timeout)?;
+    let end = run.record.phases.iter().find(|p| p.number == 6)?.ended_at?;
+    let why = stopped.message.strip_prefix(NOBODY_LEFT)?;
+    Some(format!(
+        "the run did not wait for its limit: {}, nobody was left who could land what is missing ({why})",
+        after(run.since_start(end))
+    ))
+}
+
+/// How the harness says so (`cycle/stranded.rs`).
+const NOBODY_LEFT: &str = "not landed, and nobody is left who could land what is missing: ";
 
 /// The newest sign of the clause that this issue keeps from holding.
 fn sign_of(known: &Known<'_>, fate: &Fate<'_>) -> String {
@@ -407,14 +426,32 @@ fn never_slung(known: &Known<'_>, fates: &[Fate<'_>]) -> Finding {
         (None, n) => format!("{} made; {}", count(n, "issue"), run.no_convoy()),
         (Some(convoy), n) => format!("convoy {} with {}", convoy.id, count(n, "issue")),
     };
-    let moment = last_exchange(run, "mayor").map(|e| run.since_start(e.at));
-    problem("never_slung", "the mayor never slung an issue, so no worker was spawned".into())
+    let finding = problem("never_slung", "the mayor never slung an issue, so no worker was spawned".into())
         .expected("every tracked issue slung to its rig")
         .saw(format!("{made}; no worker, no session and no assignee"))
-        .detail("mayor", last_seen(known, "mayor"))
+        .detail("mayor", last_seen(known, "mayor"));
+    let finding = mayors_end(run).into_iter().fold(finding, |finding, end| finding.detail("session", end));
+    let unproven = run.record.delivery.as_ref().is_some_and(|delivery| delivery.received_at.is_none());
+    let finding = match unproven {
+        true => finding.detail("prompt", "it was typed, and nothing shows that the mayor received it"),
+        false => finding,
+    };
+    let finding = gave_up(run).into_iter().fold(finding, |finding, why| finding.detail("waited", why));
+    terminal::of(run, "mayor", finding)
         .at(at_path(format!("evidence/{}", path::BEADS)))
         .at(at_path(format!("evidence/{}", path::EXCHANGES)))
-        .next(next::view_agent(run, "mayor", moment))
+        .next(
+            last_exchange(run, "mayor")
+                .map_or_else(|| next::view_agent(run, "mayor", None), |last| next::view_exchange(run, last)),
+        )
+}
+
+/// How the mayor's session ended, where it did so before the harness ended it.
+fn mayors_end(run: &Run) -> Option<String> {
+    let session = run.sessions.rows.iter().rev().find(|s| s.role == "mayor")?;
+    let (exit, ended) = (session.exit.as_deref()?, session.ended_at?);
+    let own = !exit.contains("stopped") && run.collecting_since().is_none_or(|since| ended < since);
+    own.then(|| format!("{} ended {} by {exit}", session.session, after(run.since_start(ended))))
 }
 
 /// Every issue is done, and the convoy does not say so. Where a clause before it did not hold in time, the convoy had no reason to close.

@@ -12,6 +12,7 @@ mod notes;
 mod origins;
 mod requests;
 mod telemetry;
+mod terminal;
 mod town;
 
 pub(crate) use followed::FOLLOWED;

@@ -98,6 +98,8 @@ fn stopped(known: &Known<'_>) -> Option<Finding> {
         .at(evidence)
         .at(at_path("run.log"))
         .next(next::repeat(run));
+    // Where the town or its mayor would not begin, the mayor's terminal may say why.
+    let finding = if matches!(stopped.phase, 4 | 5) { super::terminal::of(run, "mayor", finding) } else { finding };
     Some(match &stopped.hint {
         Some(hint) => finding.detail("hint", hint),
         None => finding,
@@ -154,7 +156,7 @@ fn miss(known: &Known<'_>, exchange: &Exchange, all: usize) -> Finding {
     .detail("when", after(known.run.since_start(exchange.at)))
     .detail("times", count(all, "request"))
     .at(at_path(format!("evidence/{}:{}", path::EXCHANGES, exchange.n)))
-    .next(next::view_agent(known.run, &exchange.agent, Some(known.run.since_start(exchange.at))))
+    .next(next::view_exchange(known.run, exchange))
 }
 
 /// Errors of the provider: a problem where an agent got nothing but errors in the end, else worth knowing.
@@ -180,11 +182,7 @@ fn provider(known: &Known<'_>) -> Option<Finding> {
         finding = finding.detail("planned", format!("the fault `{fault}` of the scenario"));
     }
     let last = silent.first().unwrap_or(first);
-    Some(finding.at(at_path(format!("evidence/{}:{}", path::EXCHANGES, first.n))).next(next::view_agent(
-        known.run,
-        &last.agent,
-        Some(known.run.since_start(last.at)),
-    )))
+    Some(finding.at(at_path(format!("evidence/{}:{}", path::EXCHANGES, first.n))).next(next::view_exchange(known.run, last)))
 }
 
 fn statuses(exchanges: &[&Exchange]) -> String {

@@ -130,7 +130,7 @@ fn unknown_paths(known: &Known<'_>) -> Vec<Finding> {
                 .detail("agent", *agent)
                 .detail("first", after(known.run.since_start(first.at)))
                 .at(at_path(format!("evidence/{}:{}", path::EXCHANGES, first.n)))
-                .next(next::view_agent(known.run, agent, Some(known.run.since_start(first.at)))),
+                .next(next::view_exchange(known.run, first)),
         )
     };
     by_agent.iter().filter_map(finding).collect()

@@ -1,5 +1,5 @@
-//! `report.html`: one page without any outside resource. The verdict first, then the picture, what is wrong with its evidence
-//! opened in place, what was delivered, who did it, telemetry, and what exactly ran.
+//! `report.html`: one page without any outside resource. The verdict first, then what is wrong with its evidence opened in place,
+//! the picture, what was delivered, who did it, telemetry, and what exactly ran.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -12,7 +12,7 @@ use crate::picture::{Options, timeline_svg};
 use crate::run::Run;
 use crate::summary::{ClauseSummary, Evidence, EvidenceKind, Finding, Level, Summary};
 use crate::telemetry::Telemetry;
-use crate::wording::{after, dollars, duration, grouped, short_count};
+use crate::wording::{after, dollars, duration, grouped, seconds, short_count};
 
 const CSS: &str = include_str!("report.css");
 
@@ -32,9 +32,10 @@ pub(super) fn render(summary: &Summary, run: &Run, telemetry: &Telemetry) -> Str
             body {
                 header { (verdict(summary)) }
                 main {
-                    (picture(run))
-                    (landed(&summary.landed))
                     (findings(summary, run, telemetry))
+                    (sections::failed_checks(summary))
+                    (landed(summary))
+                    (picture(run))
                     (sections::delivered(summary))
                     (sections::exercises(summary))
                     (sections::checks(summary))
@@ -43,7 +44,7 @@ pub(super) fn render(summary: &Summary, run: &Run, telemetry: &Telemetry) -> Str
                     (sections::fence(summary))
                     (sections::what_ran(summary, run))
                 }
-                footer { "Made by proctor from the files in " code { "evidence/" } ". The same evidence gives the same page: " code { "proctor judge " (summary.run.id) } }
+                footer { "Made by proctor from the files in " (place("evidence/")) ". The same evidence gives the same page: " code { "proctor judge " (summary.run.id) } }
             }
         }
     };
@@ -79,7 +80,7 @@ fn verdict(summary: &Summary) -> Markup {
         }
         ul class="figures" { @for (value, label) in &figures { li { b { (value) } span { (label) } } } }
         nav {
-            @for (anchor, name) in [("picture", "Picture"), ("findings", "Findings"), ("delivered", "Delivered"), ("exercises", "Exercises"),
+            @for (anchor, name) in [("findings", "Findings"), ("landed", "Landed"), ("picture", "Picture"), ("delivered", "Delivered"), ("exercises", "Exercises"),
                 ("checks", "Checks"), ("agents", "Agents"), ("telemetry", "Telemetry"), ("fence", "Fence"), ("ran", "What ran")] {
                 a href={"#" (anchor)} { (name) }
             }
@@ -87,31 +88,36 @@ fn verdict(summary: &Summary) -> Markup {
     }
 }
 
+/// Widths of the picture in CSS pixels, and the class by which the page's width chooses among them.
+const PICTURES: [(&str, f64); 3] = [("narrow", 360.0), ("middle", 1100.0), ("wide", 1800.0)];
+
 fn picture(run: &Run) -> Markup {
-    let drawn = Material::read(&run.dir).map(|material| timeline_svg(&Lanes::of(&material), &Options::default()));
+    let lanes = Material::read(&run.dir).map(|material| Lanes::of(&material));
     html! {
         h2 id="picture" { "The run" }
-        @match drawn {
+        @match lanes {
             // The picture is our own SVG, in which every text is escaped already.
-            Ok(svg) => div class="picture" { (PreEscaped(svg)) },
+            Ok(lanes) => @for (class, width) in PICTURES {
+                div class={"picture " (class)} { (PreEscaped(timeline_svg(&lanes, &Options { width, dark: None }))) }
+            },
             Err(why) => p class="soft" { "No picture: " (why) },
         }
     }
 }
 
-fn landed(clauses: &[ClauseSummary]) -> Markup {
+fn landed(summary: &Summary) -> Markup {
     html! {
-        @if !clauses.is_empty() {
+        @if !summary.landed.is_empty() {
             h2 id="landed" { "Landed" }
             div class="scroll" { table {
                 thead { tr { th { "clause" } th { "now" } th class="n" { "true since" } th class="n" { "last seen false" } th { "seen in" } th { "evidence" } } }
-                tbody { @for clause in clauses { (clause_row(clause)) } }
+                tbody { @for clause in &summary.landed { (clause_row(summary, clause)) } }
             } }
         }
     }
 }
 
-fn clause_row(clause: &ClauseSummary) -> Markup {
+fn clause_row(summary: &Summary, clause: &ClauseSummary) -> Markup {
     let (class, sign) = match clause.value {
         Some(true) => ("good", "✓ "),
         Some(false) => ("bad", "✗ "),
@@ -121,11 +127,20 @@ fn clause_row(clause: &ClauseSummary) -> Markup {
         tr {
             td { (clause.title) }
             td class={(class) " w"} { (sign) (clause.now) }
-            td class="n" { (clause.true_after_s.map_or_else(|| "–".into(), after)) }
-            td class="n" { (clause.last_false.map_or_else(|| "–".into(), |t| t.format("%H:%M:%S%.3f").to_string())) }
+            td class="n" { (moment(summary, clause.first_true)) }
+            td class="n" { (moment(summary, clause.last_false)) }
             td { (clause.source) }
-            td { @if let Some(at) = &clause.evidence { code { (at) } } }
+            td { @if let Some(at) = &clause.evidence { (place(at)) } }
         }
+    }
+}
+
+/// A moment on the run's own clock; the wall clock's time stands behind it.
+fn moment(summary: &Summary, at: Option<crate::evidence::Time>) -> Markup {
+    html! {
+        @if let Some(at) = at {
+            span title=(at.format("%Y-%m-%d %H:%M:%S%.3f UTC")) { (after(seconds(summary.run.started_at, at))) }
+        } @else { "–" }
     }
 }
 
@@ -135,7 +150,9 @@ fn findings(summary: &Summary, run: &Run, telemetry: &Telemetry) -> Markup {
     html! {
         h2 id="findings" { "Findings" }
         @if wrong.is_empty() { p { "Nothing is wrong." } }
-        @for (index, item) in wrong.iter().enumerate() { (finding(summary, run, telemetry, item, index < 12)) }
+        @if !wrong.is_empty() { div class={"findings" @if wrong.len() > 1 { " many" }} {
+            @for (index, item) in wrong.iter().enumerate() { (finding(summary, run, telemetry, item, index < 12)) }
+        } }
         @if !notes.is_empty() {
             details { summary { (notes.len()) " worth knowing" } @for item in &notes { (finding(summary, run, telemetry, item, false)) } }
         }
@@ -158,12 +175,12 @@ fn finding(summary: &Summary, run: &Run, telemetry: &Telemetry, item: &Finding, 
             dl {
                 @if let Some(text) = &item.expected { dt { "expected" } dd { (text) } }
                 @if let Some(text) = &item.saw { dt { "saw" } dd { (text) } }
-                @if !listed { @for detail in &item.details { dt { (detail.label) } dd { (detail.text) } } }
+                @if !listed { @for detail in &item.details { dt { (detail.label) } dd { (several(&detail.text)) } } }
                 @for place in &item.evidence { (evidence(place)) }
                 @if let Some(command) = &item.next { dt { "next" } dd { code { (command) } } }
             }
             @if listed { (list(item)) }
-            @for (index, piece) in pieces.iter().enumerate() { (shown(piece, index == 0 || item.level == Level::Problem && index < 3)) }
+            @for (index, piece) in pieces.iter().enumerate() { (shown(piece, index == 0)) }
         }
     }
 }
@@ -178,12 +195,36 @@ fn list(item: &Finding) -> Markup {
     }
 }
 
-fn evidence(place: &Evidence) -> Markup {
-    let file = place.at.rsplit_once(':').filter(|(_, line)| line.parse::<u32>().is_ok()).map_or(place.at.as_str(), |(f, _)| f);
+/// A text as it stands, or lines of a terminal as a block.
+fn several(text: &str) -> Markup {
+    html! { @if text.contains('\n') { pre class="lines" { (text) } } @else { (text) } }
+}
+
+fn evidence(given: &Evidence) -> Markup {
     html! {
-        @if place.kind == EvidenceKind::Path { dt { "evidence" } dd { a href=(file) { code { (place.at) } } } }
-        @else { dt { "query" } dd { code { (place.at) } } }
+        @if given.kind == EvidenceKind::Path { dt { "evidence" } dd { (place(&given.at)) } }
+        @else { dt { "query" } dd { code { (given.at) } } }
     }
+}
+
+/// A link to a place in the run's folder; `file:41` leads to the file.
+pub(super) fn place(at: &str) -> Markup {
+    html! { a href=(href(at)) { code { (at) } } }
+}
+
+/// The address of a place, relative to the page: whatever stands in a name is part of the path.
+pub(super) fn href(at: &str) -> String {
+    let file = at.rsplit_once(':').filter(|(_, line)| line.parse::<u32>().is_ok()).map_or(at, |(file, _)| file);
+    let mut out = String::new();
+    for byte in file.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'/' | b'~' | b'+' | b'@' | b',' => {
+                out.push(char::from(byte))
+            }
+            _ => out += &format!("%{byte:02X}"),
+        }
+    }
+    out
 }
 
 fn shown(piece: &Opened, open: bool) -> Markup {
@@ -192,6 +233,24 @@ fn shown(piece: &Opened, open: bool) -> Markup {
             summary { (piece.title) }
             pre { (piece.text) }
             @if piece.cut > 0 { p class="cut" { (grouped(piece.cut as u64)) " more characters in the file" } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_stands_in_a_name_is_part_of_the_path() {
+        let cases = [
+            ("evidence/signs.ndjson:12", "evidence/signs.ndjson"),
+            ("evidence/git/bob/tree/a b#c?d:e.md", "evidence/git/bob/tree/a%20b%23c%3Fd%3Ae.md"),
+            ("evidence/exercise/bob.signature/", "evidence/exercise/bob.signature/"),
+            ("evidence/git/x\"y<z/é", "evidence/git/x%22y%3Cz/%C3%A9"),
+        ];
+        for (at, expected) in cases {
+            assert_eq!(href(at), expected);
         }
     }
 }

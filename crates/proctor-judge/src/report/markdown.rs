@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 
-use crate::markup::{RAW, cell, code, line, table};
+use super::html::href;
+use crate::markup::{RAW, block, cell, code, line, table};
 use crate::run::Run;
 use crate::summary::{
     AgentSummary, CheckStatus, CheckSummary, EvidenceKind, Finding, Level, QueryAnswer, Summary, TelemetryStatus,
 };
-use crate::wording::{after, dollars, duration, grouped, milliseconds, short_agent, short_sha};
+use crate::wording::{after, dollars, duration, grouped, milliseconds, seconds, short_agent, short_sha};
 
 /// Name, title and phase of the numbered files, in order.
-const FILES: [(&str, &str, u8); 8] = [
+pub(super) const FILES: [(&str, &str, u8); 8] = [
     ("01-otel-reset.md", "Reset telemetry", 1),
     ("02-gastown-reset.md", "Reset town", 2),
     ("03-otel-start.md", "Start telemetry", 3),
@@ -90,8 +91,9 @@ fn results(summary: &Summary) -> String {
     text += "## Landed clauses\n\n";
     let clause = |c: &crate::summary::ClauseSummary| {
         let since = c.true_after_s.map_or_else(|| "–".to_owned(), after);
-        let last = c.last_false.map_or_else(|| "–".to_owned(), |t| t.format("%H:%M:%S%.3f").to_string());
-        vec![c.title.clone(), c.now.clone(), since, last, c.source.clone(), code(c.evidence.as_deref().unwrap_or("–"))]
+        let last = c.last_false.map_or_else(|| "–".to_owned(), |t| after(seconds(summary.run.started_at, t)));
+        let at = c.evidence.as_deref().map_or_else(|| "–".to_owned(), |at| RAW.to_owned() + &place(at));
+        vec![c.title.clone(), c.now.clone(), since, last, c.source.clone(), at]
     };
     text += &table(&["clause", "now", "true since", "last seen false", "seen in", "evidence"], summary.landed.iter().map(clause));
     text += "## Delivered\n\n";
@@ -244,16 +246,31 @@ fn finding(finding: &Finding) -> String {
         }
     }
     for detail in &finding.details {
-        let _ = writeln!(text, "- **{}**: {}", detail.label, line(&detail.text));
+        let _ = match detail.text.contains('\n') {
+            true => writeln!(text, "- **{}**:\n\n{}", line(&detail.label), indented(&block("text", &detail.text))),
+            false => writeln!(text, "- **{}**: {}", line(&detail.label), line(&detail.text)),
+        };
     }
     for evidence in &finding.evidence {
-        let label = if evidence.kind == EvidenceKind::Path { "evidence" } else { "query" };
-        let _ = writeln!(text, "- **{label}**: {}", code(&evidence.at));
+        let _ = match evidence.kind {
+            EvidenceKind::Path => writeln!(text, "- **evidence**: {}", place(&evidence.at)),
+            _ => writeln!(text, "- **query**: {}", code(&evidence.at)),
+        };
     }
     if let Some(next) = &finding.next {
         let _ = write!(text, "\n```sh\n{next}\n```\n");
     }
     text + "\n"
+}
+
+/// A link to a place in the run's folder.
+fn place(at: &str) -> String {
+    format!("[{}]({})", code(at).replace('|', "\\|"), href(at))
+}
+
+/// A block inside a list.
+fn indented(block: &str) -> String {
+    block.lines().map(|line| format!("  {line}\n")).collect()
 }
 
 /// What kept agents to their own work, and what did not.

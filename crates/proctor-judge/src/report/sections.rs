@@ -2,12 +2,18 @@
 
 use maud::{Markup, html};
 
-use super::markdown::{status, whole};
+use super::html::{href, place};
+use super::markdown::{FILES, status, whole};
+use crate::evidence::path;
 use crate::run::Run;
 use crate::summary::{
-    AgentSummary, CheckStatus, EvidenceKind, ExerciseSummary, QueryAnswer, RigSummary, Summary, TelemetryStatus, UsageSource,
+    AgentSummary, CheckStatus, CheckSummary, EvidenceKind, ExerciseSummary, QueryAnswer, RigSummary, Summary, TelemetryStatus,
+    UsageSource,
 };
 use crate::wording::{count, dollars, duration, grouped, milliseconds, short_agent, short_sha};
+
+/// Checks in a table that is not folded.
+const OPEN: usize = 12;
 
 pub(super) fn delivered(summary: &Summary) -> Markup {
     html! {
@@ -30,7 +36,7 @@ fn rig_card(rig: &RigSummary) -> Markup {
                     }
                 }
             }
-            details { summary { (count(rig.files.len(), "file")) } ul { @for file in &rig.files { li { code { (file.path) } " " span class="soft" { (grouped(file.size)) " bytes" } } } } }
+            details { summary { (count(rig.files.len(), "file")) } ul { @for file in &rig.files { li { a href=(href(&format!("evidence/{}/{}/tree/{}", path::GIT, rig.rig, file.path))) { code { (file.path) } } " " span class="soft" { (grouped(file.size)) " bytes" } } } } }
             details { summary { (count(rig.commits.len(), "commit")) } ul {
                 @for commit in &rig.commits { li { code { (short_sha(&commit.sha)) } " " (commit.subject) " · " span class="soft" { (short_agent(&commit.author)) } } }
             } }
@@ -55,7 +61,7 @@ fn exercise_row(summary: &Summary, exercise: &ExerciseSummary) -> Markup {
     let mine = summary.checks.iter().filter(|c| c.evidence.iter().any(|e| e.at == folder));
     html! {
         tr {
-            td class="w" { code { (exercise.name) } }
+            td class="w" { a href=(href(&folder)) { code { (exercise.name) } } }
             td { (exercise.title) }
             td {
                 @if let Some(why) = &exercise.not_done { span class="odd" { "not done: " (why) } }
@@ -75,20 +81,44 @@ fn mark(status: CheckStatus) -> Markup {
     }
 }
 
+/// Checks that do not hold, or could not be judged, before anything else is told: each leads to its evidence.
+pub(super) fn failed_checks(summary: &Summary) -> Markup {
+    let wrong: Vec<&CheckSummary> = summary.checks.iter().filter(|c| c.status != CheckStatus::Passed).collect();
+    html! {
+        @if !wrong.is_empty() {
+            h2 id="failed" { "Checks that do not hold" }
+            details open[wrong.len() <= OPEN] {
+                summary { (summary.judged()) }
+                (check_table(&wrong))
+            }
+        }
+    }
+}
+
+fn check_table(checks: &[&CheckSummary]) -> Markup {
+    html! {
+        div class="scroll" { table class="checks" {
+            thead { tr { th { "" } th { "check" } th { "expected" } th { "saw" } th { "evidence" } } }
+            tbody { @for check in checks { tr {
+                td class="w" { (mark(check.status)) " " (status(check.status)) }
+                td { (check.title) br; code { (check.id) } }
+                td { (check.expected) }
+                td { @if let Some(cause) = &check.depends_on { "depends on " code { (cause) } br; } (check.saw) }
+                td { @for (index, evidence) in check.evidence.iter().enumerate() {
+                    @if index > 0 { br; }
+                    @if evidence.kind == EvidenceKind::Path { (place(&evidence.at)) } @else { code { (evidence.at) } }
+                } }
+            } } }
+        } }
+    }
+}
+
 pub(super) fn checks(summary: &Summary) -> Markup {
     html! {
         h2 id="checks" { "Checks" }
         details open[summary.totals.checks_passed < 30] {
             summary { (summary.judged()) }
-            div class="scroll" { table {
-                thead { tr { th { "" } th { "check" } th { "expected" } th { "saw" } } }
-                tbody { @for check in &summary.checks { tr {
-                    td class="w" { (mark(check.status)) " " (status(check.status)) }
-                    td { (check.title) br; code { (check.id) } }
-                    td { (check.expected) }
-                    td { @if let Some(cause) = &check.depends_on { "depends on " code { (cause) } br; } (check.saw) }
-                } } }
-            } }
+            (check_table(&summary.checks.iter().collect::<Vec<_>>()))
         }
     }
 }
@@ -196,11 +226,12 @@ pub(super) fn what_ran(summary: &Summary, run: &Run) -> Markup {
     ];
     html! {
         h2 id="ran" { "What exactly ran" }
+        p { "The whole log: " (place("run.log")) ". What happened, in order: " (place("timeline.ndjson")) ". Every input with its sum: " (place("lock.json")) ". What the run wrote: " (place("evidence/")) "." }
         div class="scroll" { table {
             thead { tr { th { "" } th { "phase" } th { "detail" } th class="n" { "time" } } }
             tbody { @for phase in &summary.phases { tr {
                 td class="n" { (phase.number) }
-                td class="w" { @if !phase.ok { span class="bad" { "✗ " } } (phase.name) }
+                td class="w" { @if !phase.ok { span class="bad" { "✗ " } } a href=(FILES[usize::from(phase.number.clamp(1, 8)) - 1].0) { (phase.name) } }
                 td { (phase.detail) }
                 td class="n" { (phase.duration_s.map_or_else(|| "–".into(), duration)) }
             } } }

@@ -13,5 +13,6 @@ mod gastown;
 mod origins;
 mod reports;
 mod sealing;
+mod shown;
 mod telemetry;
 mod world;

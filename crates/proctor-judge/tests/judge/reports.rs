@@ -124,9 +124,10 @@ fn the_verdict_stands_first_on_the_page() {
     judged(dir.path());
     let page = fs::read_to_string(dir.path().join("report.html")).unwrap();
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
-    assert!(at("<h1>NOT LANDED</h1>") < at("<svg"));
-    assert!(at("<svg") < at("id=\"findings\""));
-    assert!(at("id=\"findings\"") < at("id=\"delivered\""));
+    assert!(at("<h1>NOT LANDED</h1>") < at("id=\"findings\""));
+    assert!(at("id=\"findings\"") < at("id=\"failed\""));
+    assert!(at("id=\"failed\"") < at("<svg"));
+    assert!(at("<svg") < at("id=\"delivered\""));
     assert!(at("id=\"agents\"") < at("id=\"telemetry\""));
 }
 

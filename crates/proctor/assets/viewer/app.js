@@ -24,7 +24,7 @@ class App {
     this.list = new List(this);
     this.detail = new Detail(this);
     this.filters = new Filters(this);
-    this.state.listen((now, before) => this.changed(now, before));
+    this.state.listen((now, before, arrived) => this.changed(now, before, arrived));
   }
 
   async start() {
@@ -38,8 +38,11 @@ class App {
       event.preventDefault();
       byId('list').focus();
     });
-    split('split-v', '--side', (event) => Math.min(Math.max(innerWidth - event.clientX, innerWidth * 0.2), innerWidth * 0.7), () => this.timeline.resized());
-    split('split-h', '--rows', (event) => Math.max(90, byId('left').getBoundingClientRect().bottom - event.clientY - 26), () => this.timeline.resized());
+    const side = (pixels) => Math.min(Math.max(pixels, innerWidth * 0.2), innerWidth * 0.7);
+    const rows = (pixels) => Math.min(Math.max(pixels, 90), innerHeight * 0.6);
+    const drawn = () => this.timeline.resized();
+    split({ id: 'split-v', variable: '--side', usual: Math.max(440, innerWidth * 0.27), within: side, measure: (event) => innerWidth - event.clientX, apply: drawn });
+    split({ id: 'split-h', variable: '--rows', usual: Math.max(300, innerHeight * 0.3), within: rows, measure: (event) => byId('left').getBoundingClientRect().bottom - event.clientY - 26, apply: drawn });
     listen(this);
     await this.read();
     root.dataset.ready = 'true';
@@ -78,12 +81,18 @@ class App {
     else if (!this.state.value.sel) await this.detail.show();
   }
 
-  /** Follows the address: an agent and a moment choose the event that is nearest. */
+  /** Follows the address: an agent and a moment choose the event that is nearest. An address is no step of its own. */
   async open() {
     const { agent, at, sel } = this.state.value;
-    if (!sel && agent && at !== null) await this.selectNear(at, { agent });
-    else if (sel) await this.arrive(sel);
+    if (sel) await this.arrive(sel, true);
+    else if (agent && at !== null && this.laneOf(agent)) await this.selectNear(at, { agent }, true);
     else await this.detail.show();
+  }
+
+  /** The lane of an agent, by its short or long address; of several lives the one that a moment lies in. */
+  laneOf(agent, at = null) {
+    const lives = this.picture.lanes.filter((lane) => lane.label === agent || lane.agent === agent);
+    return lives.find((lane) => at !== null && lane.start <= at && at <= lane.end) ?? lives[0];
   }
 
   lane(id) {
@@ -108,7 +117,8 @@ class App {
   /** How much of what there is can be seen: nothing is left out unsaid. */
   summary() {
     const { tally, lanes } = this.picture;
-    const parts = [`${count(this.list.total)} of ${some(tally.events, 'event')} shown`];
+    // Of a run in progress, the list may be newer than the picture: each says how many there were when it was made.
+    const parts = [`${count(this.list.total)} of ${some(this.list.all ?? tally.events, 'event')} shown`];
     if (this.timeline.data.density) parts.push('drawn as density, zoom in for single events');
     parts.push(`${count(this.timeline.lanes().length)} of ${some(lanes.length, 'lane')}`);
     const { links, linkTotal } = this.timeline.data;
@@ -120,16 +130,18 @@ class App {
     say(byId('summary'), parts.join(' · '));
   }
 
-  async changed(now, before) {
+  async changed(now, before, arrived) {
     if (now.theme !== before.theme) this.theme();
     if (!this.picture) return;
+    // Back, Forward, or an address typed in: what it names may have to be looked for.
+    if (arrived && !now.sel && now.agent && now.at !== null) this.guard(this.open());
     const same = (names) => names.every((name) => String(now[name]) === String(before[name]));
     const filter = same(['kind', 'role', 'rig', 'lane', 'errors', 'q']);
     if (!filter) this.filters.draw();
     this.timeline.draw();
     if (filter) this.minimap.draw();
     if (!filter || !same(['from', 'to'])) this.later(filter);
-    if (!same(['sel', 'agent'])) this.guard(this.detail.show());
+    if (!same(['sel', 'agent']) || (!now.sel && !same(['at']))) this.guard(this.detail.show());
     if (!same(['sel'])) this.guard(this.list.choose(now.sel));
   }
 
@@ -155,25 +167,27 @@ class App {
   }
 
   /** Chooses an event; with no id, nothing. */
-  select(id, event) {
+  select(id, event, quiet = false) {
     if (!id) return this.state.set({ sel: '', agent: '', at: null });
     if (!event) return this.guard(this.arrive(id));
     const lane = this.lane(event.lane);
-    this.state.set({ sel: id, agent: lane?.label ?? '', at: event.start });
+    this.state.set({ sel: id, agent: lane?.label ?? '', at: event.start }, { quiet });
     this.timeline.reveal(event.start, event.lane);
+    // Where the panel lies below everything, what was chosen would be out of sight.
+    if (!quiet && matchMedia('(max-width: 700px)').matches) byId('detail').scrollIntoView({ block: 'start' });
   }
 
   /** Chooses an event that is only known by its id. */
-  async arrive(id) {
+  async arrive(id, quiet = false) {
     const { event } = await ask(`event/${encodeURIComponent(id)}`).catch(() => ({}));
-    if (event) this.select(id, event);
+    if (event) this.select(id, event, quiet);
     await Promise.all([this.detail.show(), this.list.choose(id)]);
   }
 
   /** Chooses the event that is nearest to a moment, among those that match. */
-  async selectNear(at, also = {}) {
+  async selectNear(at, also = {}, quiet = false) {
     const { id } = await ask('near', { ...this.state.filter(), ...also, at });
-    if (id) await this.arrive(id);
+    if (id) await this.arrive(id, quiet);
     else await this.detail.show();
   }
 

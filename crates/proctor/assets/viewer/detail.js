@@ -15,11 +15,12 @@ export class Detail {
 
   /** Shows what the state names. */
   async show() {
-    const { sel, agent } = this.app.state.value;
-    const lane = agent ? this.app.picture.lanes.find((row) => row.label === agent || row.agent === agent) : undefined;
+    const { sel, agent, at } = this.app.state.value;
     if (sel) return this.event(sel);
+    const lane = agent ? this.app.laneOf(agent, at) : undefined;
     this.latest.turn++;
-    this.put(...(lane ? this.lane(lane) : this.run()));
+    delete this.panel.dataset.shows;
+    this.put(...(lane ? this.lane(lane) : agent ? this.unknown(agent) : this.run()));
   }
 
   put(...children) {
@@ -30,7 +31,7 @@ export class Detail {
   async event(id) {
     const detail = await this.latest.of(() => ask(`event/${encodeURIComponent(id)}`).catch((error) => ({ error })));
     if (!detail) return;
-    if (detail.error) return this.put(el('h2', {}, 'Not in this run'), el('p', {}, detail.error.message));
+    if (detail.error) return this.put(this.close(), el('h2', {}, 'Not in this run'), el('p', {}, detail.error.message));
     const told = detail.body ? conversation(id) : null;
     // Where the gateway kept all of a call, what its journal has of it is the beginning of that.
     const brief = detail.sections.filter(({ title }) => told && (title === 'Asked' || title === 'Answered'));
@@ -38,6 +39,17 @@ export class Detail {
     if (brief.length) sections.push(el('details', { class: 'fold' }, el('summary', {}, 'As the journal has it'), ...brief.map(section)));
     this.put(this.bar(detail), ...this.heading(detail), told, ...sections, this.links(detail), evidence(detail.evidence));
     this.panel.dataset.shows = id;
+  }
+
+  close() {
+    return el('div', { class: 'bar' }, el('span', { class: 'grow' }), el('button', { type: 'button', title: 'Close (Esc)', 'aria-label': 'Close', onclick: () => this.app.select('') }, '×'));
+  }
+
+  /** What an address named is not there: said, with what is. */
+  unknown(agent) {
+    const item = (lane) => el('li', {}, el('button', { type: 'button', onclick: () => this.app.chooseLane(lane) }, lane.label));
+    const lanes = this.app.picture.lanes.filter((lane) => lane.agent);
+    return [this.close(), el('h2', {}, `No agent “${agent}” in this run`), el('p', {}, 'The address names it. The agents of this run:'), el('ul', { class: 'links' }, ...lanes.map(item))];
   }
 
   bar(detail) {
@@ -158,6 +170,6 @@ function section({ title, text, rows }) {
 
 function evidence(places) {
   if (!places.length) return null;
-  const item = (place) => el('li', {}, el('a', { href: `/files/${place}`, target: '_blank', rel: 'noopener' }, place));
+  const item = (place) => el('li', {}, el('a', { href: `/files/${place.split('/').map(encodeURIComponent).join('/')}`, target: '_blank', rel: 'noopener' }, place));
   return el('div', {}, el('h3', {}, 'Evidence'), el('ul', { class: 'links' }, ...places.map(item)));
 }

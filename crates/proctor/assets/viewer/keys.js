@@ -45,24 +45,49 @@ export function listen(app) {
   });
 }
 
-/** Lets a bar between two parts be dragged, or moved with arrow keys, changing a CSS variable. */
-export function split(id, variable, measure, apply) {
+/** Lets a bar between two parts be dragged, or moved with arrow keys, changing a CSS variable. The browser remembers it. */
+export function split({ id, variable, usual, within, measure, apply }) {
   const handle = byId(id);
-  const root = document.documentElement;
+  let now = within(kept(variable) ?? usual);
   const set = (pixels) => {
-    root.style.setProperty(variable, `${Math.round(pixels)}px`);
+    now = within(pixels);
+    document.documentElement.style.setProperty(variable, `${Math.round(now)}px`);
     apply();
   };
+  set(now);
+  addEventListener('resize', () => set(kept(variable) ?? now));
   handle.addEventListener('pointerdown', (down) => {
     handle.setPointerCapture(down.pointerId);
     const move = (event) => set(measure(event));
     handle.addEventListener('pointermove', move);
-    handle.addEventListener('pointerup', () => handle.removeEventListener('pointermove', move), { once: true });
+    handle.addEventListener('pointerup', () => {
+      handle.removeEventListener('pointermove', move);
+      keep(variable, now);
+    }, { once: true });
   });
   handle.addEventListener('keydown', (event) => {
     const step = { ArrowLeft: 30, ArrowUp: 30, ArrowRight: -30, ArrowDown: -30 }[event.key];
     if (step === undefined) return;
     event.preventDefault();
-    set(parseFloat(getComputedStyle(root).getPropertyValue(variable)) + step);
+    set(now + step);
+    keep(variable, now);
   });
+}
+
+// A browser may refuse to remember anything; then the usual size it is.
+function kept(variable) {
+  try {
+    const pixels = Number(localStorage.getItem(`proctor${variable}`));
+    return pixels > 0 ? pixels : null;
+  } catch {
+    return null;
+  }
+}
+
+function keep(variable, pixels) {
+  try {
+    localStorage.setItem(`proctor${variable}`, String(Math.round(pixels)));
+  } catch {
+    // See kept.
+  }
 }

@@ -34,6 +34,7 @@ export class List {
     if (!answer) return;
     const [page, { rank }] = answer;
     this.total = page.total;
+    this.all = page.all;
     this.rank = rank;
     this.pages = new Map([[first, page.events]]);
     document.getElementById('nothing').hidden = this.total > 0;

@@ -3,6 +3,7 @@
 const LISTS = ['kind', 'role', 'rig', 'lane'];
 const NUMBERS = ['from', 'to', 'at'];
 const TEXTS = ['agent', 'sel', 'q', 'theme'];
+const STEPS = ['agent', 'sel', 'kind', 'role', 'rig', 'lane', 'errors'];
 
 /** The state that an address holds, such as `#agent=eve/furiosa&at=12.31`. */
 export function parse(hash) {
@@ -34,10 +35,13 @@ export class State {
     this.value = parse(location.hash);
     this.listeners = [];
     this.timer = 0;
-    addEventListener('hashchange', () => {
+    this.step = false;
+    addEventListener('popstate', () => {
+      clearTimeout(this.timer);
+      this.step = false;
       const before = this.value;
       this.value = parse(location.hash);
-      this.tell(before);
+      this.tell(before, true);
     });
   }
 
@@ -46,10 +50,11 @@ export class State {
     this.listeners.push(listener);
   }
 
-  /** Changes some of it. */
-  set(patch) {
+  /** Changes some of it. What is chosen or filtered is a step that the browser's Back undoes; moving and zooming is none. */
+  set(patch, { quiet = false } = {}) {
     const before = this.value;
     this.value = { ...before, ...patch };
+    this.step ||= !quiet && STEPS.some((name) => String(this.value[name]) !== String(before[name]));
     // Browsers refuse too many changes of the address in a short time, as panning would make.
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.write(), 120);
@@ -59,11 +64,14 @@ export class State {
   /** Writes the address now. */
   write() {
     clearTimeout(this.timer);
-    history.replaceState(null, '', `${location.pathname}${location.search}${format(this.value)}`);
+    const address = `${location.pathname}${location.search}${format(this.value)}`;
+    if (this.step) history.pushState(null, '', address);
+    else history.replaceState(null, '', address);
+    this.step = false;
   }
 
-  tell(before) {
-    for (const listener of this.listeners) listener(this.value, before);
+  tell(before, arrived = false) {
+    for (const listener of this.listeners) listener(this.value, before, arrived);
   }
 
   /** The parameters that the filter adds to a question. */

@@ -1,5 +1,6 @@
 //! The lines of a terminal that change while a run goes on: the phase, its landed clauses, and one line per agent.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,6 +11,18 @@ use super::Screen;
 
 /// How often the spinner turns and times go on.
 const TICK: Duration = Duration::from_millis(100);
+
+/// The changing lines that are on the screen, for whoever writes beside them.
+static SHOWN: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// Writes something while the changing lines are off the screen: written among them, it would leave copies of them behind.
+pub(crate) fn aside(write: impl FnOnce()) {
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match shown {
+        Some(area) => area.suspend(write),
+        None => write(),
+    }
+}
 
 /// The changing lines at the end of the screen.
 #[derive(Debug)]
@@ -27,15 +40,9 @@ pub(crate) struct Live {
 impl Live {
     /// Nothing is shown yet.
     pub(crate) fn new(screen: Screen) -> Self {
-        Self {
-            screen,
-            area: MultiProgress::with_draw_target(ProgressDrawTarget::stdout()),
-            phase: None,
-            agents: Vec::new(),
-            totals: None,
-            clauses: String::new(),
-            doing: String::new(),
-        }
+        let area = MultiProgress::with_draw_target(ProgressDrawTarget::stdout());
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(area.clone());
+        Self { screen, area, phase: None, agents: Vec::new(), totals: None, clauses: String::new(), doing: String::new() }
     }
 
     /// Writes something that stays, above the changing lines.
@@ -78,6 +85,9 @@ impl Live {
 
     /// The town grows.
     pub(crate) fn totals(&mut self, totals: &Totals) {
+        if self.phase.is_none() {
+            return;
+        }
         let line = self.totals.get_or_insert_with(|| text_line(&self.area, None));
         let parts = [(totals.agents, "agent"), (totals.beads, "bead"), (totals.mail, "mail"), (totals.events, "event")];
         line.set_message(parts.map(|(number, one)| count(number, one)).join(" · "));
@@ -93,6 +103,10 @@ impl Live {
 
     /// One line per agent: what it does now, and what it has used. Of many agents, those that wait share a line.
     pub(crate) fn agents(&mut self, agents: &[AgentLive]) {
+        // Told between two phases they would stay on the screen.
+        if self.phase.is_none() {
+            return;
+        }
         let lines = agent_lines(agents, self.screen.width.saturating_sub(5));
         while self.agents.len() < lines.len() {
             self.agents.push(text_line(&self.area, self.totals.as_ref()));
@@ -104,6 +118,12 @@ impl Live {
         for (line, text) in self.agents.iter().zip(lines) {
             line.set_message(text);
         }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use proctor_judge::lanes::{Lanes, Link, Window};
+use proctor_judge::lanes::{Event, Lanes, Link, Window};
 use proctor_judge::picture::{Options, timeline_svg};
 use serde_json::{Value, json};
 
@@ -19,6 +19,9 @@ use super::run::{Loaded, Run};
 const PAGE: (usize, usize) = (500, 20_000);
 /// Links in one answer when no limit is asked for, and at most.
 const LINKS: (usize, usize) = (2_000, 20_000);
+
+/// Seconds by which a moment that somebody wrote down may lie beside what is meant.
+const NAMED: f64 = 0.006;
 
 /// An error answer: `{"error": "…"}` with its status.
 #[derive(Debug)]
@@ -101,7 +104,8 @@ pub(crate) async fn events(State(run): State<Arc<Run>>, asked: Asked) -> Answer 
         let selection = loaded.select(&asked.filter());
         let limit = asked.limit.unwrap_or(PAGE.0).min(PAGE.1);
         let page = loaded.lanes.page(&selection, asked.window(), asked.offset, limit);
-        ok(json!({ "stamp": loaded.stamp, "total": page.total, "offset": page.offset, "events": page.events }))
+        let all = loaded.lanes.events.len();
+        ok(json!({ "stamp": loaded.stamp, "total": page.total, "all": all, "offset": page.offset, "events": page.events }))
     })
     .await
 }
@@ -155,8 +159,12 @@ pub(crate) async fn near(State(run): State<Arc<Run>>, asked: Asked) -> Answer {
         let selection = loaded.select(&asked.filter());
         let at = asked.at.ok_or_else(|| Refusal::bad_request("`at` is missing: seconds since the run's start".into()))?;
         let events = selection.iter().map(|&index| &loaded.lanes.events[index as usize]);
-        let distance = |start: f64, end: f64| (start - at).max(at - end).max(0.0);
-        let nearest = events.min_by(|a, b| distance(a.start, a.end).total_cmp(&distance(b.start, b.end)));
+        // A moment in a link has few decimals: what began in it is meant, rather than what was under way.
+        let distance = |event: &Event| {
+            let since = (event.start - at).abs();
+            if since <= NAMED { since / 1e6 } else { 1.0 + (event.start - at).max(at - event.end).max(0.0) + since / 1e6 }
+        };
+        let nearest = events.min_by(|a, b| distance(a).total_cmp(&distance(b)));
         ok(json!({ "id": nearest.map(|event| &event.id) }))
     })
     .await

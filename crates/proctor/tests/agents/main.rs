@@ -18,4 +18,5 @@ mod provider;
 #[allow(dead_code, reason = "the sandbox serves several test programs")]
 #[path = "../end_to_end/sandbox.rs"]
 mod sandbox;
+mod silent;
 mod telemetry;
