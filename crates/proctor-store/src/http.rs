@@ -67,20 +67,11 @@ fn success(data: &Value) -> String {
 }
 
 fn pair(time: Time, value: f64) -> Value {
-    json!([seconds(time), number(value)])
+    json!([seconds(time), promql::written(value)])
 }
 
 /// Seconds since 1970; whole ones without a fraction, as Prometheus writes them.
 fn seconds(time: Time) -> Value {
     let millis = time_to_nanos(time).div_euclid(1_000_000);
     if millis % 1000 == 0 { json!(millis / 1000) } else { json!(millis as f64 / 1000.0) }
-}
-
-fn number(value: f64) -> String {
-    match value {
-        _ if value.is_nan() => "NaN".to_owned(),
-        _ if value == f64::INFINITY => "+Inf".to_owned(),
-        _ if value == f64::NEG_INFINITY => "-Inf".to_owned(),
-        _ => value.to_string(),
-    }
 }

@@ -131,7 +131,9 @@ fn pipes_do_what_they_should() {
         ("nothing | stats count() as n", "n=0"),
         ("* | stats by (service.name) count() as n", "n=3 service.name=claude-code; n=6 service.name=gastown"),
         ("model:* | stats by (model) sum(cost_usd) cost, count() n", "cost=0.05 model=haiku n=1; cost=0.25 model=opus n=2"),
-        ("* | stats min(duration_ms) a, max(duration_ms) b, avg(duration_ms) c", "a=9 b=1500 c=543"),
+        ("duration_ms:* | stats min(duration_ms) a, max(duration_ms) b, avg(duration_ms) c", "a=9 b=1500 c=543"),
+        // A row without the field has the least value.
+        ("* | stats min(duration_ms) a, max(duration_ms) b, avg(duration_ms) c", "b=1500 c=543"),
         ("* | stats quantile(0.5, duration_ms) q, median(duration_ms) m", "m=120 q=120"),
         ("* | stats count_uniq(model) m, count(model) n, count_empty(model) e", "e=6 m=2 n=3"),
         ("* | stats count() if (level:error) errors, count() all", "all=9 errors=1"),
@@ -151,6 +153,103 @@ fn pipes_do_what_they_should() {
     ] {
         assert_eq!(answered(&store, query), expected, "{query}");
     }
+}
+
+/// What VictoriaLogs 1.26 answered to the same queries.
+#[test]
+fn figures_over_no_rows_are_those_of_victorialogs() {
+    let (_dir, store) = store();
+    for (query, expected) in [
+        ("nothing | stats sum(n)", "sum(n)=NaN"),
+        ("nothing | stats sum(n) s, min(n) mi, max(n) ma, avg(n) a, median(n) me, quantile(0.9, n) q", "a=NaN s=NaN"),
+        ("nothing | stats count() c, count(n) cn, count_empty(n) ce, count_uniq(n) cu", "c=0 ce=0 cn=0 cu=0"),
+        ("nothing | stats uniq_values(n) uv, values(n) v", "uv=[] v=[]"),
+        ("nothing | stats by (model) sum(n)", ""),
+        ("Words | stats sum(_msg) s, avg(_msg) a, max(_msg) m", "a=NaN m=Something in Words s=NaN"),
+        ("Words | stats sum(nosuch) s, values(nosuch) v, uniq_values(nosuch) u, count(nosuch) c", r#"c=0 s=NaN u=[] v=[""]"#),
+        ("* | stats sum(n) if (nothing) s, count() if (nothing) c, max(n) if (nothing) m", "c=0 s=NaN"),
+    ] {
+        assert_eq!(answered(&store, query), expected, "{query}");
+    }
+}
+
+/// Records `1` to `6`, each with one text to look for.
+fn quoted() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), Options::default()).unwrap();
+    let texts = ["code 42 done", "a.b", "axb", "a\\.b", "it's \"so\"", "tab\there é"];
+    let records =
+        texts.iter().zip(1..).map(|(text, n): (&&str, i64)| log_with(n, 9, text, &[("f", text), ("n", &n.to_string())]));
+    store.ingest(Signal::Logs, &Logs::of(records), Some("application/json"), None, None, at(10)).unwrap();
+    (dir, store)
+}
+
+/// What VictoriaLogs 1.26 found with the same queries.
+#[test]
+fn quoted_text_is_read_as_victorialogs_reads_it() {
+    let (_dir, store) = quoted();
+    for (query, expected) in [
+        (r#"_msg:~"code \\d+""#, "1"),
+        (r"_msg:~'code \\d+'", "1"),
+        (r"_msg:~`code \d+`", "1"),
+        (r#"f:="a\\.b""#, "4"),
+        (r"f:='a\\.b'", "4"),
+        (r"f:=`a\.b`", "4"),
+        (r"f:=a\.b", "4"),
+        (r#"f:="a.b""#, "2"),
+        (r#"f:~"^a\\.b""#, "2"),
+        (r"f:~^a\.b", "2"),
+        (r#"f:~"a.b""#, "23"),
+        (r#"f:"it's""#, "5"),
+        (r"f:'it\'s'", "5"),
+        (r#"f:"\"so\"""#, "5"),
+        (r#"f:'"so"'"#, "5"),
+        (r#"f:"tab\there""#, "6"),
+        (r"f:'tab\there'", "6"),
+        (r"f:`tab\there`", ""),
+        (r#"f:"\x63ode""#, "1"),
+        (r#"f:"\u00e9""#, "6"),
+        (r#"f:"\303\251""#, "6"),
+        (r#"f:"\U000000e9""#, "6"),
+    ] {
+        assert_eq!(found(&store, query), expected, "{query}");
+    }
+}
+
+#[test]
+fn an_escape_that_victorialogs_has_not_is_refused_at_its_place() {
+    for (query, column) in [
+        (r#"_msg:~"code \d+""#, 13),
+        (r#"f:"a\.b""#, 5),
+        (r"'a\.b'", 3),
+        (r#"f:"it\'s""#, 6),
+        (r#"f:'a\"b'"#, 5),
+        (r#"f:"\x6""#, 4),
+        (r#"f:"\u12""#, 4),
+        (r#"f:"\ud800""#, 4),
+        (r#"f:"\400""#, 4),
+        (r#"{app="\d"}"#, 7),
+        (r#"* | filter f:in("a", "\q")"#, 23),
+    ] {
+        let error = logsql::parse(query).unwrap_err();
+        assert_eq!(error.column, column, "{query}: {error}");
+        assert!(error.message.contains("no escape") && error.hint.is_some_and(|hint| hint.contains('`')), "{query}");
+    }
+    assert!(logsql::parse(r#"f:"\xff""#).unwrap_err().message.contains("UTF-8"));
+}
+
+#[test]
+fn what_a_sender_calls_as_the_store_does_is_not_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::create(dir.path(), Options::default()).unwrap();
+    let record = log_with(1, 9, "body", &[("_msg", "mine"), ("proctor.agent", "mayor"), ("_time", "noon"), ("n", "1")]);
+    store.ingest(Signal::Logs, &Logs::of([record]), Some("application/json"), None, None, at(10)).unwrap();
+    for query in ["_msg:body", "exported._msg:mine", "exported.proctor.agent:mayor", "exported._time:noon", "proctor.agent:\"\""]
+    {
+        assert_eq!(found(&store, query), "1", "{query}");
+    }
+    let answer = store.logsql("*", TimeRange::ALL, None).unwrap();
+    assert_eq!((answer.rows[0]["_msg"].as_str(), answer.rows[0]["exported._msg"].as_str()), ("body", "mine"));
 }
 
 #[test]

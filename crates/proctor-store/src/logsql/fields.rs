@@ -36,6 +36,7 @@ impl Fields for LogRecord {
             "_stream_id" => Cow::Owned(stream_id(&self.resource)),
             "proctor.agent" => Cow::Borrowed(self.agent.as_deref().unwrap_or_default()),
             "proctor.agent.contradicted" => Cow::Borrowed(self.contradicted.as_deref().unwrap_or_default()),
+            "proctor.far_off" => Cow::Borrowed(self.far_off.map(FarOff::name).unwrap_or_default()),
             _ => self.own(name).or_else(|| self.derived(name)).unwrap_or_default(),
         }
     }
@@ -62,12 +63,16 @@ impl Named for LogRecord {
             "span_id" => Cow::Borrowed(&self.span_id),
             "event_name" => Cow::Borrowed(&self.event_name),
             "scope.name" => Cow::Borrowed(&self.scope.name),
-            "proctor.far_off" => Cow::Borrowed(self.far_off.map(FarOff::name).unwrap_or_default()),
             "scope.version" => Cow::Borrowed(&self.scope.version),
-            _ => return None,
+            _ => self.own(name.strip_prefix(EXPORTED).filter(|hidden| HIDING.contains(hidden))?)?,
         })
     }
 }
+
+/// Fields that the store gives itself: a sender's attribute of that name is shown as `exported.…`.
+const HIDING: [&str; 7] =
+    ["_time", "_msg", "_stream", "_stream_id", "proctor.agent", "proctor.agent.contradicted", "proctor.far_off"];
+const EXPORTED: &str = "exported.";
 
 /// The whole row of a record, empty values left out.
 pub(super) fn row(record: &LogRecord) -> Row {
@@ -86,7 +91,8 @@ pub(super) fn row(record: &LogRecord) -> Row {
         "proctor.far_off",
     ];
     let given = record.resource.iter().chain(record.attributes.iter());
-    let mut row: Row = given.map(|(name, value)| (name.to_owned(), value.to_string())).collect();
+    let shown = |name: &str| if HIDING.contains(&name) { format!("{EXPORTED}{name}") } else { name.to_owned() };
+    let mut row: Row = given.map(|(name, value)| (shown(name), value.to_string())).collect();
     for name in STORE {
         row.insert(name.to_owned(), record.field(name).into_owned());
     }

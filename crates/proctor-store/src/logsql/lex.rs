@@ -7,7 +7,7 @@ use crate::error::QueryError;
 pub(super) enum Kind {
     /// A bare word: everything up to a blank or a character with a meaning of its own. Dots, dashes and slashes belong to it.
     Word(String),
-    /// A quoted text, unescaped.
+    /// A quoted text, its escapes resolved.
     Quoted(String),
     /// One of `( ) [ ] { } , | : = ! ~ * < > <= >= != !~ =~ -`.
     Sign(&'static str),
@@ -128,30 +128,77 @@ impl Lexer {
         Kind::Word(self.chars[start..self.at].iter().collect())
     }
 
+    /// A text in quotes. Backquotes take everything as it stands; in the others a backslash begins an escape of Go's, and one that Go has
+    /// not is an error: dropped without a word it would change what is looked for.
     fn quoted(&mut self, quote: char) -> Result<Kind, QueryError> {
         let start = self.at;
         self.at += 1;
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         while let Some(c) = self.peek() {
             self.at += 1;
             match c {
-                _ if c == quote => return Ok(Kind::Quoted(text)),
-                '\\' if quote != '`' => text.push(self.escaped()),
-                _ => text.push(c),
+                _ if c == quote => return self.unicode(bytes, start),
+                '\\' if quote != '`' => self.escaped(quote, &mut bytes)?,
+                _ => push(&mut bytes, c),
             }
         }
         let open = QueryError::at(start + 1, self.at - start, "this text is not closed");
         Err(open.hinted(format!("add {quote} where it ends")))
     }
 
-    fn escaped(&mut self) -> char {
-        let c = self.peek().unwrap_or('\\');
-        self.at += 1;
-        match c {
-            'n' => '\n',
-            't' => '\t',
-            'r' => '\r',
-            other => other,
-        }
+    fn unicode(&self, bytes: Vec<u8>, start: usize) -> Result<Kind, QueryError> {
+        let not = |_| QueryError::at(start + 1, self.at - start, "the escapes in this text make no UTF-8");
+        String::from_utf8(bytes).map(Kind::Quoted).map_err(not)
     }
+
+    /// `\n`, `\"`, `\x41`, `\101`, `\u00e9`, `\U0001f600`.
+    fn escaped(&mut self, quote: char, bytes: &mut Vec<u8>) -> Result<(), QueryError> {
+        let column = self.at;
+        let Some(c) = self.peek() else { return Ok(()) };
+        self.at += 1;
+        let plain = match c {
+            'a' => 7,
+            'b' => 8,
+            'f' => 12,
+            'n' => b'\n',
+            'r' => b'\r',
+            't' => b'\t',
+            'v' => 11,
+            '\\' => b'\\',
+            '"' | '\'' if c == quote => u8::try_from(c).unwrap_or_default(),
+            _ => return self.numbered(c, column, bytes),
+        };
+        bytes.push(plain);
+        Ok(())
+    }
+
+    /// An escape of digits. `\x` and octal ones give one byte, the others one character.
+    fn numbered(&mut self, kind: char, column: usize, bytes: &mut Vec<u8>) -> Result<(), QueryError> {
+        let (first, digits, base) = match kind {
+            'x' => (self.at, 2, 16),
+            'u' => (self.at, 4, 16),
+            'U' => (self.at, 8, 16),
+            '0'..='7' => (self.at - 1, 3, 8),
+            _ => return Err(unknown_escape(kind, column)),
+        };
+        let text: String = self.chars.iter().skip(first).take(digits).collect();
+        let is_whole = text.len() == digits && text.chars().all(|c| c.is_digit(base));
+        let number = u32::from_str_radix(&text, base).ok().filter(|_| is_whole).ok_or_else(|| unknown_escape(kind, column))?;
+        self.at = first + digits;
+        match kind {
+            'u' | 'U' => push(bytes, char::from_u32(number).ok_or_else(|| unknown_escape(kind, column))?),
+            _ => bytes.push(u8::try_from(number).map_err(|_| unknown_escape(kind, column))?),
+        }
+        Ok(())
+    }
+}
+
+fn push(bytes: &mut Vec<u8>, c: char) {
+    bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+/// `column` is the backslash's.
+fn unknown_escape(kind: char, column: usize) -> QueryError {
+    let error = QueryError::at(column, 2, format!("`\\{kind}` is no escape of quoted text"));
+    error.hinted("write \\\\ for a backslash, or put the text in backquotes: `code \\d+`")
 }

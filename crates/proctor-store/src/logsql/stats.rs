@@ -37,24 +37,28 @@ fn figures(key: Vec<String>, rows: &[&Row], by: &[Group], functions: &[Function]
         let counted = rows.iter().copied().filter(|row| only.is_none_or(|filter| passes(context, filter, row)));
         out.insert(function.name.clone(), figure(function, &counted.collect::<Vec<_>>()));
     }
+    out.retain(|_, text| !text.is_empty());
     out
 }
 
 fn figure(function: &Function, rows: &[&Row]) -> String {
-    let texts = || rows.iter().flat_map(|row| function.fields.iter().map(|name| row.field(name))).filter(|text| !text.is_empty());
+    let all = || rows.iter().flat_map(|row| function.fields.iter().map(|name| row.field(name)));
+    let texts = || all().filter(|text| !text.is_empty());
     let numbers = || texts().filter_map(|text| number(&text)).collect::<Vec<f64>>();
     match function.kind {
         FunctionKind::Count if function.fields.is_empty() => rows.len().to_string(),
         FunctionKind::Count => rows.iter().filter(|row| has_any(row, &function.fields)).count().to_string(),
         FunctionKind::CountEmpty => rows.iter().filter(|row| !has_any(row, &function.fields)).count().to_string(),
         FunctionKind::CountUniq => unique(rows, &function.fields).to_string(),
-        FunctionKind::Sum => shown(numbers().iter().sum()),
+        FunctionKind::Sum => sum(&numbers()),
         FunctionKind::Avg => average(&numbers()),
-        FunctionKind::Min => texts().min_by(|a, b| natural(a, b)).map(String::from).unwrap_or_default(),
+        // VictoriaLogs takes a row without the field for the least there is.
+        FunctionKind::Min if all().any(|text| text.is_empty()) => String::new(),
+        FunctionKind::Min => all().min_by(|a, b| natural(a, b)).map(String::from).unwrap_or_default(),
         FunctionKind::Max => texts().max_by(|a, b| natural(a, b)).map(String::from).unwrap_or_default(),
         FunctionKind::Quantile(part) => quantile(texts().map(String::from).collect(), part),
         FunctionKind::UniqValues => json_list(texts().map(String::from).collect::<BTreeSet<_>>()),
-        FunctionKind::Values => json_list(texts().map(String::from)),
+        FunctionKind::Values => json_list(all().map(String::from)),
     }
 }
 
@@ -65,6 +69,11 @@ fn has_any(row: &Row, fields: &[String]) -> bool {
 fn unique(rows: &[&Row], fields: &[String]) -> usize {
     let keys = rows.iter().filter(|row| has_any(row, fields));
     keys.map(|row| fields.iter().map(|name| row.field(name).into_owned()).collect::<Vec<_>>()).collect::<BTreeSet<_>>().len()
+}
+
+/// Of no numbers at all the sum is no number either.
+fn sum(numbers: &[f64]) -> String {
+    if numbers.is_empty() { "NaN".to_owned() } else { shown(numbers.iter().sum()) }
 }
 
 fn average(numbers: &[f64]) -> String {
@@ -82,6 +91,11 @@ fn json_list(texts: impl IntoIterator<Item = String>) -> String {
     texts.into_iter().map(serde_json::Value::from).collect::<serde_json::Value>().to_string()
 }
 
+/// As Go writes it.
 fn shown(n: f64) -> String {
-    n.to_string()
+    match n {
+        _ if n == f64::INFINITY => "+Inf".to_owned(),
+        _ if n == f64::NEG_INFINITY => "-Inf".to_owned(),
+        _ => n.to_string(),
+    }
 }

@@ -198,6 +198,9 @@ impl<'a> Intake<'a> {
             raw.extend(summary.data_points.into_iter().map(|point| quantiles(&about, point)));
         }
         for point in raw {
+            if falls(&point) {
+                self.rows.notes.spoil("a sum that never falls grows by less than nothing", &*point.metric.name);
+            }
             self.point(point, resource, scope);
         }
     }
@@ -328,6 +331,12 @@ struct RawPoint {
     flags: u32,
     value: PointValue,
     attributes: Vec<wire::KeyValue>,
+}
+
+/// Whether a sum that never falls says that it fell.
+fn falls(point: &RawPoint) -> bool {
+    let MetricKind::Sum { monotonic: true } = point.metric.kind else { return false };
+    point.metric.temporality == Temporality::Delta && point.value.number().is_some_and(|value| value < 0.0)
 }
 
 fn number(metric: &Arc<Metric>, point: wire::NumberPoint) -> RawPoint {

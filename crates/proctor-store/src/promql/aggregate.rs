@@ -1,5 +1,6 @@
 //! Aggregations: `sum by (…)`, `topk`, `quantile`, …
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use promql_parser::label::METRIC_NAME;
@@ -74,7 +75,8 @@ pub(super) fn variance(values: &[f64]) -> f64 {
     values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64
 }
 
-/// The quantile with linear interpolation between the two nearest values, as Prometheus takes it.
+/// The quantile with linear interpolation between the two nearest values, as Prometheus takes it: NaN counts as less than every number,
+/// so that it does not reach the upper quantiles.
 pub(super) fn quantile(values: &[f64], part: f64) -> f64 {
     if values.is_empty() || part.is_nan() {
         return f64::NAN;
@@ -83,22 +85,29 @@ pub(super) fn quantile(values: &[f64], part: f64) -> f64 {
         return if part < 0.0 { f64::NEG_INFINITY } else { f64::INFINITY };
     }
     let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
+    sorted.sort_by(|a, b| b.is_nan().cmp(&a.is_nan()).then_with(|| a.total_cmp(b)));
     let rank = part * (sorted.len() - 1) as f64;
     let (low, high) = (rank.floor() as usize, rank.ceil() as usize);
     let weight = rank - rank.floor();
-    sorted[low] * (1.0 - weight) + sorted[high] * weight
+    // Between a number and an infinity, or NaN, nothing is interpolated where nothing is asked of it.
+    if weight == 0.0 { sorted[low] } else { sorted[low] * (1.0 - weight) + sorted[high] * weight }
+}
+
+/// By value, NaN last whichever way.
+pub(super) fn by_value(a: f64, b: f64, descending: bool) -> Ordering {
+    let order = if descending { b.total_cmp(&a) } else { a.total_cmp(&b) };
+    a.is_nan().cmp(&b.is_nan()).then(order)
 }
 
 fn extremes(mut group: Vec<Element>, amount: usize, largest: bool) -> Vec<Element> {
-    group.sort_by(|a, b| if largest { b.value.total_cmp(&a.value) } else { a.value.total_cmp(&b.value) });
+    group.sort_by(|a, b| by_value(a.value, b.value, largest));
     group.truncate(amount);
     group
 }
 
 fn counted(labels: &Labels, group: &[Element], label: &str, at: i64) -> Vec<Element> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    group.iter().for_each(|element| *counts.entry(element.value.to_string()).or_default() += 1);
+    group.iter().for_each(|element| *counts.entry(super::written(element.value)).or_default() += 1);
     let each = counts.into_iter().map(|(value, count)| {
         let mut labels = labels.clone();
         labels.insert(label.to_owned(), value);

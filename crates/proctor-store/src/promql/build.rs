@@ -57,6 +57,27 @@ impl Cache {
 struct Identity {
     names: Vec<String>,
     labels: Labels,
+    form: Form,
+}
+
+/// How points make a series. Points of one name that were sent in two forms are two series: neither is lost in the other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Form {
+    Gauge,
+    Counter,
+    Histogram,
+    Summary,
+}
+
+impl Form {
+    fn of(metric: &Metric) -> Self {
+        match metric.kind {
+            MetricKind::Sum { monotonic } if monotonic || metric.temporality == Temporality::Delta => Self::Counter,
+            MetricKind::Gauge | MetricKind::Sum { .. } => Self::Gauge,
+            MetricKind::Histogram | MetricKind::ExponentialHistogram => Self::Histogram,
+            MetricKind::Summary => Self::Summary,
+        }
+    }
 }
 
 impl SeriesSet {
@@ -69,7 +90,8 @@ impl SeriesSet {
             let origin = &point.origin;
             let labels =
                 naming::labels(&point.attributes, &origin.resource, origin.agent.as_deref(), origin.contradicted.as_deref());
-            groups.entry(Identity { names, labels }).or_default().push(point);
+            let form = Form::of(&point.metric);
+            groups.entry(Identity { names, labels, form }).or_default().push(point);
         }
         let mut series = Vec::new();
         for (identity, points) in groups {
@@ -80,19 +102,20 @@ impl SeriesSet {
 }
 
 fn expand(identity: &Identity, points: &[&MetricPoint], out: &mut Vec<Stored>) {
-    let Some(metric) = points.first().map(|point| &point.metric) else { return };
-    match metric.kind {
-        MetricKind::Sum { monotonic } if monotonic || metric.temporality == Temporality::Delta => counter(identity, points, out),
-        MetricKind::Gauge | MetricKind::Sum { .. } => gauge(identity, points, out),
-        MetricKind::Histogram | MetricKind::ExponentialHistogram => histogram(identity, points, out),
-        MetricKind::Summary => summary(identity, points, out),
+    match identity.form {
+        Form::Counter => counter(identity, points, out),
+        Form::Gauge => gauge(identity, points, out),
+        Form::Histogram => histogram(identity, points, out),
+        Form::Summary => summary(identity, points, out),
     }
 }
 
 fn stored(identity: &Identity, suffix: &str, label: Option<(&str, String)>, samples: Vec<(i64, f64)>, lasting: bool) -> Stored {
     let mut labels = identity.labels.clone();
     if let Some((name, text)) = label {
-        labels.insert(name.to_owned(), text);
+        if let Some(sent) = labels.insert(name.to_owned(), text) {
+            labels.insert(format!("exported_{name}"), sent);
+        }
     }
     let names = identity.names.iter().map(|name| format!("{name}{suffix}")).collect();
     Stored { names, labels, samples, lasting }
@@ -131,15 +154,24 @@ fn counter(identity: &Identity, points: &[&MetricPoint], out: &mut Vec<Stored>) 
     let mut lives: Lives<f64> = Lives::default();
     let mut total = 0.0;
     for point in points {
-        if let Some(value) = point.value.number() {
+        let at = point.time.timestamp_millis();
+        // A sum that is no number is shown where it stands, and later ones count on from what came before.
+        if let Some(value) = point.value.number().filter(|value| !value.is_finite()) {
+            push(&mut samples, at, value);
+        } else if let Some(value) = point.value.number().filter(|value| !is_impossible(point, *value)) {
             let before = lives.before(point, value);
             // A cumulative value below the one before it: the process began anew without saying so.
             let restarted = monotonic(point) && value < before;
             total += if restarted { value } else { value - before };
-            push(&mut samples, point.time.timestamp_millis(), total);
+            push(&mut samples, at, total);
         }
     }
     out.push(stored(identity, "", None, samples, true));
+}
+
+/// A sum that never falls cannot have grown by less than nothing.
+fn is_impossible(point: &MetricPoint, value: f64) -> bool {
+    monotonic(point) && point.metric.temporality == Temporality::Delta && value < 0.0
 }
 
 fn monotonic(point: &MetricPoint) -> bool {
@@ -220,14 +252,16 @@ impl Distribution {
         for (at, n) in histogram.negative.1.iter().enumerate() {
             add(-base.powf(f64::from(index(histogram.negative.0, at))), *n);
         }
-        add(histogram.zero_threshold, histogram.zero_count);
+        add(if histogram.zero_threshold.is_nan() { 0.0 } else { histogram.zero_threshold }, histogram.zero_count);
         Self { count: histogram.count as f64, sum: histogram.sum.unwrap_or(0.0), buckets }
     }
 
     /// Adds what `now` has more than `before`.
     fn grow(&mut self, now: &Self, before: &Self) {
         self.count += now.count - before.count;
-        self.sum += now.sum - before.sum;
+        let grown = now.sum - before.sum;
+        // One sum that is no number does not make all later ones none.
+        self.sum += if grown.is_finite() { grown } else { 0.0 };
         for (bound, n) in &now.buckets {
             *self.buckets.entry(*bound).or_insert(0.0) += n - before.buckets.get(bound).copied().unwrap_or(0.0);
         }
@@ -267,7 +301,7 @@ fn samples<T>(steps: &[(i64, T)], of: impl Fn(&T) -> f64) -> Vec<(i64, f64)> {
 
 /// A bound as Prometheus writes it.
 fn bound_text(bound: f64) -> String {
-    if bound.is_infinite() { "+Inf".to_owned() } else { bound.to_string() }
+    super::written(bound)
 }
 
 fn summary(identity: &Identity, points: &[&MetricPoint], out: &mut Vec<Stored>) {
@@ -285,7 +319,7 @@ fn summary(identity: &Identity, points: &[&MetricPoint], out: &mut Vec<Stored>) 
         }
     }
     for (quantile, values) in quantiles {
-        out.push(stored(identity, "", Some(("quantile", quantile.0.to_string())), values, false));
+        out.push(stored(identity, "", Some(("quantile", super::written(quantile.0))), values, false));
     }
     out.push(stored(identity, "_sum", None, samples(&steps, |step| step.sum), false));
     out.push(stored(identity, "_count", None, samples(&steps, |step| step.count as f64), false));

@@ -6,7 +6,7 @@ use promql_parser::label::{METRIC_NAME, MatchOp};
 use promql_parser::parser::{Call, Expr};
 use regex::Regex;
 
-use super::aggregate::{quantile, variance};
+use super::aggregate::{by_value, quantile, variance};
 use super::eval::{Element, Evaluator, Outcome, Window, mapped};
 use super::rate;
 use crate::error::QueryError;
@@ -54,7 +54,7 @@ fn over_time(name: &str) -> Option<fn(&Window) -> Option<f64>> {
         "delta" => |window| rate::extrapolated(window, false, false),
         "irate" => |window| rate::instant(window, true),
         "idelta" => |window| rate::instant(window, false),
-        "changes" => |window| Some(rate::steps(window).filter(|(a, b)| a != b).count() as f64),
+        "changes" => |window| Some(rate::steps(window).filter(|(a, b)| a != b && !(a.is_nan() && b.is_nan())).count() as f64),
         "resets" => |window| Some(rate::steps(window).filter(|(a, b)| b < a).count() as f64),
         "avg_over_time" => |window| Some(values(window).iter().sum::<f64>() / window.samples.len() as f64),
         "sum_over_time" => |window| Some(values(window).iter().sum()),
@@ -133,15 +133,15 @@ impl Arguments<'_> {
         Ok(match name {
             "clamp_min" => mapped(all, {
                 let least = self.scalar(1)?;
-                move |value| value.max(least)
+                move |value| at_least(value, least)
             }),
             "clamp_max" => mapped(all, {
                 let most = self.scalar(1)?;
-                move |value| value.min(most)
+                move |value| at_most(value, most)
             }),
             "clamp" => {
                 let (least, most) = (self.scalar(1)?, self.scalar(2)?);
-                if least > most { Vec::new() } else { mapped(all, |value| value.max(least).min(most)) }
+                if least > most { Vec::new() } else { mapped(all, |value| at_least(at_most(value, most), least)) }
             }
             _ => {
                 let to = if self.call.args.len() > 1 { self.scalar(1)? } else { 1.0 };
@@ -224,8 +224,18 @@ fn timestamps(all: Vec<Element>) -> Vec<Element> {
 }
 
 fn sorted(mut all: Vec<Element>, descending: bool) -> Vec<Element> {
-    all.sort_by(|a, b| if descending { b.value.total_cmp(&a.value) } else { a.value.total_cmp(&b.value) });
+    all.sort_by(|a, b| by_value(a.value, b.value, descending));
     all
+}
+
+/// The larger of both, NaN if either is.
+fn at_least(value: f64, least: f64) -> f64 {
+    if value.is_nan() || least.is_nan() { f64::NAN } else { value.max(least) }
+}
+
+/// The smaller of both, NaN if either is.
+fn at_most(value: f64, most: f64) -> f64 {
+    if value.is_nan() || most.is_nan() { f64::NAN } else { value.min(most) }
 }
 
 fn histogram_quantile(part: f64, all: Vec<Element>, at: i64) -> Vec<Element> {

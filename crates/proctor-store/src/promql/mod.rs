@@ -115,6 +115,16 @@ fn stepped(evaluator: &Evaluator<'_>, expr: &Expr, at: i64) -> Result<Vec<Elemen
     }
 }
 
+/// A value as Prometheus writes it.
+pub(crate) fn written(value: f64) -> String {
+    match value {
+        _ if value.is_nan() => "NaN".to_owned(),
+        _ if value == f64::INFINITY => "+Inf".to_owned(),
+        _ if value == f64::NEG_INFINITY => "-Inf".to_owned(),
+        _ => value.to_string(),
+    }
+}
+
 fn timed(samples: Vec<(i64, f64)>) -> Vec<(Time, f64)> {
     samples.into_iter().filter_map(|(at, value)| Some((Time::from_timestamp_millis(at)?, value))).collect()
 }

@@ -5,7 +5,9 @@
 //! its name without the unit's word (`bd_ai_request_duration`), with the unit as sent (`bd_ai_request_duration_ms`), and to its
 //! OTLP name (`{__name__="bd.ai.request.duration"}`).
 
-use crate::record::{Attributes, Labels, Metric, MetricKind};
+use promql_parser::label::METRIC_NAME;
+
+use crate::record::{Attributes, Labels, Metric, MetricKind, Value};
 
 /// All names of a metric, the first one shown in answers.
 pub(super) fn names(metric: &Metric) -> Vec<String> {
@@ -48,7 +50,7 @@ fn ended(mut tokens: Vec<String>, ending: Option<&str>) -> String {
         tokens.push(ending.to_owned());
     }
     let name = tokens.join("_");
-    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
 }
 
 /// `By/s` gives `bytes`, `per`, `second`; what stands in braces says nothing about the unit.
@@ -115,7 +117,7 @@ fn per_word(unit: &str) -> &str {
 /// A label's name: everything but letters, digits and `_` becomes `_`.
 pub(super) fn label_name(name: &str) -> String {
     let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
 }
 
 /// Resource attributes that say where a process ran, not what it did: they would part the figures of short-lived processes
@@ -126,24 +128,56 @@ const PLACE: [&str; 4] = ["host.", "os.", "process.", "telemetry."];
 /// `service.name` and `service.instance.id`, and the agent it came from.
 pub(super) fn labels(attributes: &Attributes, resource: &Attributes, agent: Option<&str>, contradicted: Option<&str>) -> Labels {
     let mut labels = Labels::new();
-    let placed = |name: &str| PLACE.iter().any(|prefix| name.starts_with(prefix));
-    for (name, value) in resource.iter().filter(|(name, _)| !placed(name)) {
-        labels.insert(label_name(name), value.to_string());
-    }
-    for (label, name) in [("job", "service.name"), ("instance", "service.instance.id")] {
-        if let Some(text) = resource.text(name) {
-            labels.insert(label.to_owned(), text);
+    let named = [("job", resource.text("service.name")), ("instance", resource.text("service.instance.id"))];
+    let owned = [("proctor_agent", agent), ("proctor_agent_contradicted", contradicted)];
+    let is_taken = |label: &str| {
+        owned.iter().any(|(own, _)| *own == label) || named.iter().any(|(own, text)| *own == label && text.is_some())
+    };
+    let mut collide = false;
+    for (name, value) in sent(attributes, resource) {
+        let text = value.to_string();
+        if !text.is_empty() {
+            collide |= labels.insert(label_of(name, &is_taken), text).is_some();
         }
     }
-    for (name, value) in attributes.iter() {
-        labels.insert(label_name(name), value.to_string());
+    if collide {
+        labels = joined(attributes, resource, &is_taken);
     }
-    for (label, text) in [("proctor_agent", agent), ("proctor_agent_contradicted", contradicted)] {
+    for (label, text) in named.iter().map(|(label, text)| (*label, text.as_deref())).chain(owned) {
         if let Some(text) = text {
             labels.insert(label.to_owned(), text.to_owned());
         }
     }
     labels.retain(|_, text| !text.is_empty());
+    labels
+}
+
+/// The attributes that make labels. A point's own attribute hides its resource's of the same name.
+fn sent<'a>(attributes: &'a Attributes, resource: &'a Attributes) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    let is_placed = |name: &str| PLACE.iter().any(|prefix| name.starts_with(prefix));
+    resource.iter().filter(move |(name, _)| !is_placed(name) && attributes.get(name).is_none()).chain(attributes.iter())
+}
+
+/// An attribute's label. One that Proctor gives itself is the sender's as `exported_…`, as in Prometheus.
+fn label_of(name: &str, is_taken: &impl Fn(&str) -> bool) -> String {
+    let label = label_name(name);
+    if is_taken(&label) || label == METRIC_NAME { format!("exported_{label}") } else { label }
+}
+
+/// Attributes whose labels are one: their values with `;` between them, in the order of their names, as OpenTelemetry asks for
+/// Prometheus.
+fn joined(attributes: &Attributes, resource: &Attributes, is_taken: &impl Fn(&str) -> bool) -> Labels {
+    let mut all: Vec<(&str, String)> = sent(attributes, resource).map(|(name, value)| (name, value.to_string())).collect();
+    all.retain(|(_, text)| !text.is_empty());
+    all.sort_by(|a, b| a.0.cmp(b.0));
+    let mut labels = Labels::new();
+    for (name, text) in all {
+        let known = labels.entry(label_of(name, is_taken)).or_default();
+        if !known.is_empty() {
+            known.push(';');
+        }
+        known.push_str(&text);
+    }
     labels
 }
 

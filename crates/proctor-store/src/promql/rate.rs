@@ -39,11 +39,14 @@ pub(super) fn instant(window: &Window, per_second: bool) -> Option<f64> {
 /// The quantile of a histogram from its buckets (upper bound, values at most that), by linear interpolation.
 pub(super) fn bucket_quantile(part: f64, mut buckets: Vec<(f64, f64)>) -> f64 {
     buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
-    if part.is_nan() || buckets.len() < 2 || buckets.last().is_none_or(|last| last.0.is_finite()) {
+    if part.is_nan() {
         return f64::NAN;
     }
     if !(0.0..=1.0).contains(&part) {
         return if part < 0.0 { f64::NEG_INFINITY } else { f64::INFINITY };
+    }
+    if buckets.len() < 2 || buckets.last().is_none_or(|last| last.0 != f64::INFINITY) {
+        return f64::NAN;
     }
     rising(&mut buckets);
     let last = buckets.len() - 1;
