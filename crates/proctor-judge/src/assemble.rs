@@ -15,7 +15,7 @@ use crate::summary::{
 use crate::telemetry::Telemetry;
 use crate::verdict::{self, Signals};
 use crate::wording::{round, seconds};
-use crate::{Options, agents, landed, queries, sealing};
+use crate::{Options, agents, intake, landed, queries, sealing};
 
 /// The summary of the run in `dir`, by its own checks or by other ones.
 pub(crate) fn summary(dir: &Path, options: &Options) -> Result<Summary, JudgeError> {
@@ -40,6 +40,7 @@ pub(crate) fn summary(dir: &Path, options: &Options) -> Result<Summary, JudgeErr
         rigs: rigs(&run),
         exercises: exercises(&run),
         queries: queries::answers(&telemetry),
+        intake: intake::summary(&telemetry),
         totals: totals(&run, &telemetry, verdict::totals(&agents)),
         versions: run.record.versions.clone(),
         seal: sealing::summary(&run),
@@ -185,7 +186,7 @@ fn exercise(record: &ExerciseRecord) -> ExerciseSummary {
 fn totals(run: &Run, telemetry: &Telemetry, mut totals: Totals) -> Totals {
     totals.events = telemetry.logs.len() as u64;
     totals.errors = telemetry.logs.iter().filter(|r| r.severity_number >= 17).count() as u64;
-    totals.contradicted = telemetry.logs.iter().filter(|r| r.contradicted.is_some()).count() as u64;
+    totals.contradicted = telemetry.contradicted();
     totals.beads = run.beads.rows.len() as u64;
     totals.mails = run.mail.rows.len() as u64;
     totals.exercises_done = run.exercises.values().filter(|(_, r)| r.not_done.is_none()).count() as u64;

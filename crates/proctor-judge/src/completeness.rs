@@ -1,6 +1,7 @@
 //! Whether the telemetry that an agent's program owes is in the store, and if not, why.
 
 use crate::evidence::Session;
+use crate::intake;
 use crate::plan::TelemetryExpectation;
 use crate::run::Run;
 use crate::summary::{TelemetryStatus, TelemetrySummary};
@@ -22,8 +23,14 @@ pub(crate) fn of(run: &Run, telemetry: &Telemetry, agent: &str, own_calls: u64, 
                 return summary;
             }
             summary.missing = missing(telemetry, agent, expectation, own_calls, gateway_calls);
-            summary.status = if summary.missing.is_empty() { TelemetryStatus::Complete } else { TelemetryStatus::Incomplete };
-            summary.cause = (!summary.missing.is_empty()).then(|| cause(run, telemetry, agent, events + series));
+            if summary.missing.is_empty() {
+                summary.status = TelemetryStatus::Complete;
+                return summary;
+            }
+            // What Proctor did not take may hold what is missing: that is not the sender's gap.
+            let taken_from = intake::taken_from(run, telemetry, agent).filter(|_| planned(run, agent).is_none());
+            summary.status = if taken_from.is_some() { TelemetryStatus::Unknown } else { TelemetryStatus::Incomplete };
+            summary.cause = Some(taken_from.unwrap_or_else(|| cause(run, telemetry, agent, events + series)));
         }
     }
     summary

@@ -23,6 +23,7 @@ mod completeness;
 mod error;
 mod fence;
 mod findings;
+mod intake;
 mod landed;
 mod markup;
 mod next;

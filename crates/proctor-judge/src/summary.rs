@@ -47,6 +47,9 @@ pub struct Summary {
     pub findings: Vec<Finding>,
     /// The seed's reference queries with their answers.
     pub queries: Vec<QueryAnswer>,
+    /// What was sent to the run's store and is not in it, or not as it was sent.
+    #[serde(default)]
+    pub intake: IntakeSummary,
     /// Sums over the run.
     pub totals: Totals,
     /// Name and version of everything that took part.
@@ -242,7 +245,7 @@ pub enum TelemetryStatus {
     Incomplete,
     /// Its program owes nothing, or the gateway's journal stands in for it.
     NotExpected,
-    /// The store could not be read, or the run stopped before telemetry was flushed.
+    /// The store could not be read, the run stopped before telemetry was flushed, or Proctor did not take all that the agent sent.
     Unknown,
 }
 
@@ -429,6 +432,46 @@ pub enum EvidenceKind {
     Logsql,
 }
 
+/// What was sent to the run's store and is not in it, or not as it was sent: sums, then every loss.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IntakeSummary {
+    /// Requests of which nothing could be read.
+    pub refused_requests: u64,
+    /// Records that could not be read, of requests that were taken.
+    pub rejected: u64,
+    /// Records that were taken with something replaced or left out.
+    pub repaired: u64,
+    /// Records that came again, and count once.
+    pub repeated: u64,
+    /// Records whose time lies far outside the run; they are kept.
+    pub far_off: u64,
+    /// Attributes, events and links that senders say they dropped.
+    pub dropped: u64,
+    /// By kind, then by sender.
+    pub losses: Vec<LossSummary>,
+}
+
+/// Requests or records of one sender that suffered the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LossSummary {
+    /// `refused`, `rejected`, `repaired`, `repeated`, `far_off`, `dropped`.
+    pub kind: String,
+    /// Whose address they came by, with its token; absent for the town's own paths.
+    pub agent: Option<AgentId>,
+    /// The agent that the address named without its token.
+    pub claimed: Option<AgentId>,
+    /// `logs`, `metrics`, `traces`.
+    pub signal: String,
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// The first, as far as it can be shown.
+    pub example: String,
+    /// When the first came.
+    pub first_at: Time,
+}
+
 /// A reference query and its answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct QueryAnswer {
@@ -476,7 +519,7 @@ pub struct Totals {
     pub events: u64,
     /// Log records of severity ERROR.
     pub errors: u64,
-    /// Log records that contradict the address they came by, counted for no agent.
+    /// Log records, metric points and spans that contradict the address they came by, counted for no agent.
     pub contradicted: u64,
     /// Work items at the end.
     pub beads: u64,

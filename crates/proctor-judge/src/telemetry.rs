@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use proctor_store::{LogRecord, MetricPoint, QueryError, Store, TimeRange, logsql, promql};
+use proctor_store::{LogRecord, Loss, MetricPoint, Origin, QueryError, Span, Store, TimeRange, logsql, promql};
 
 use crate::evidence::{Time, path};
 use crate::run::Run;
@@ -15,11 +15,15 @@ pub(crate) const TOOL_RESULT: &str = "claude_code.tool_result";
 /// The store, read once.
 pub(crate) struct Telemetry {
     store: Result<Store, String>,
-    /// Every log record, by time.
+    /// Every log record, by the time at which it has its place in the run.
     pub(crate) logs: Vec<Arc<LogRecord>>,
+    /// What was sent and is not in the store, or not as it was sent.
+    pub(crate) losses: Vec<Loss>,
     points: Vec<Arc<MetricPoint>>,
+    spans: Vec<Arc<Span>>,
     claims: Claims,
-    /// The moment of instant queries: the end of the run, or its newest metric point when that is later.
+    /// The moment of instant queries: the end of the run, or when its newest telemetry came, when that is later. What times records
+    /// bear does not matter.
     at: Time,
 }
 
@@ -32,12 +36,15 @@ impl Telemetry {
             Some(change) => Err(format!("{journal} {}", change.what)),
             None => Store::open_read_only(&dir).map_err(|error| in_run(&error.to_string(), run)),
         };
-        let logs = store.as_ref().map_or_else(|_| Vec::new(), |s| s.logs(TimeRange::ALL));
+        let mut logs = store.as_ref().map_or_else(|_| Vec::new(), |s| s.logs(TimeRange::ALL));
+        logs.sort_by_key(|record| (record.placed(), record.seq));
+        let losses = store.as_ref().map_or_else(|_| Vec::new(), Store::losses);
         let points = store.as_ref().map_or_else(|_| Vec::new(), |s| s.points(TimeRange::ALL));
-        let newest = points.iter().map(|p| p.time).max();
+        let spans = store.as_ref().map_or_else(|_| Vec::new(), |s| s.spans(TimeRange::ALL));
+        let newest = store.as_ref().ok().and_then(Store::clock);
         let at = newest.into_iter().chain([run.last_moment()]).max().unwrap_or(run.record.started_at);
         let claims = if run.is_live() { Claims::Trusted } else { Claims::Ignored };
-        Self { store, logs, points, claims, at }
+        Self { store, logs, losses, points, spans, claims, at }
     }
 
     /// Every metric point.
@@ -85,15 +92,28 @@ impl Telemetry {
         logs.chain(points).filter(|a| !a.is_empty()).collect()
     }
 
-    /// Log records that contradict the address they came by, as (address, claim) with their number.
+    /// Records that contradict the address they came by, as (address, claim) with their number.
     pub(crate) fn contradictions(&self) -> BTreeMap<(String, String), u64> {
         let mut pairs = BTreeMap::new();
-        for record in &self.logs {
-            if let (Some(address), Some(claim)) = (&record.agent, &record.contradicted) {
+        let logs = self.logs.iter().map(|record| (&record.agent, &record.contradicted));
+        let others = self.origins().map(|origin| (&origin.agent, &origin.contradicted));
+        for both in logs.chain(others) {
+            if let (Some(address), Some(claim)) = both {
                 *pairs.entry((address.to_string(), claim.to_string())).or_insert(0) += 1;
             }
         }
         pairs
+    }
+
+    /// Number of records that count for nobody, because they contradict their address or came without its token.
+    pub(crate) fn contradicted(&self) -> u64 {
+        let logs = self.logs.iter().filter(|record| record.contradicted.is_some()).count();
+        (logs + self.origins().filter(|origin| origin.contradicted.is_some()).count()) as u64
+    }
+
+    /// Where points and spans came from.
+    fn origins(&self) -> impl Iterator<Item = &Origin> {
+        self.points.iter().map(|point| &point.origin).chain(self.spans.iter().map(|span| &span.origin))
     }
 
     /// The name under which PromQL knows a metric that OTLP calls `name`.

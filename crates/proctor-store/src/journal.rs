@@ -188,6 +188,25 @@ pub(crate) fn read(dir: &Path) -> Result<Journal, StoreError> {
     parse(&bytes).ok_or(StoreError::NotAJournal(path))
 }
 
+/// Reads what was appended to the journal in `dir` after its first `len` bytes, up to where it is whole.
+pub(crate) fn read_past(dir: &Path, len: u64) -> Result<Journal, StoreError> {
+    use std::io::Seek;
+
+    if len == 0 {
+        return read(dir);
+    }
+    let path = dir.join(FILE);
+    let mut bytes = Vec::new();
+    File::open(&path)
+        .and_then(|mut file| {
+            file.seek(std::io::SeekFrom::Start(len))?;
+            file.read_to_end(&mut bytes)
+        })
+        .map_err(StoreError::io("read", &path))?;
+    let frames = frames(&bytes);
+    Ok(Journal { len: len + frames.len, ..frames })
+}
+
 /// Where the journal in `dir` is damaged: bytes before the frame that cannot be read. A last frame that a crash cut off is no damage, and
 /// neither is a journal that is not there.
 pub(crate) fn damage(dir: &Path) -> Option<u64> {
@@ -211,14 +230,20 @@ fn parse(bytes: &[u8]) -> Option<Journal> {
         // Killed while it wrote the first bytes: a store that took nothing in.
         return Some(Journal { entries: Vec::new(), len: 0, torn: bytes.len() as u64 });
     }
-    let mut rest = bytes.strip_prefix(MAGIC)?;
+    let frames = frames(bytes.strip_prefix(MAGIC)?);
+    Some(Journal { len: MAGIC.len() as u64 + frames.len, ..frames })
+}
+
+/// The frames at the beginning of `bytes`.
+fn frames(bytes: &[u8]) -> Journal {
+    let mut rest = bytes;
     let mut entries = Vec::new();
     while let Some((entry, after)) = next(rest) {
         entries.push(entry);
         rest = after;
     }
     let torn = rest.len() as u64;
-    Some(Journal { entries, len: bytes.len() as u64 - torn, torn })
+    Journal { entries, len: bytes.len() as u64 - torn, torn }
 }
 
 fn next(bytes: &[u8]) -> Option<(Entry, &[u8])> {

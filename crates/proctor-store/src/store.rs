@@ -163,6 +163,8 @@ pub struct Store {
     max_body_bytes: u64,
     /// Absent when the store is open for reading only.
     writer: Option<Mutex<journal::Writer>>,
+    /// Bytes of the journal that were read, of a store that is open for reading only.
+    read: Mutex<u64>,
     /// Segments and manifest, as they were written last.
     sealed: Mutex<Vec<Written>>,
     names: Mutex<Names>,
@@ -192,10 +194,34 @@ impl Store {
             return Err(StoreError::Shortened { path: dir.join(journal::FILE), found: journal.len, sealed });
         }
         let store = Self::new(dir, u64::MAX, None);
-        store.write_table().stats.torn_bytes = journal.torn;
-        journal.entries.iter().for_each(|entry| store.replay(entry));
-        store.changes.announce(store.read_table().seq);
+        store.take_over(&journal, &mut lock(&store.read));
         Ok(store)
+    }
+
+    /// Takes in what another process has appended to the journal since this one read it; a store that is open for writing has it all.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn catch_up(&self) -> Result<(), StoreError> {
+        if self.writer.is_some() {
+            return Ok(());
+        }
+        // Held while reading, so that nothing is taken in twice.
+        let mut read = lock(&self.read);
+        let path = self.dir.join(journal::FILE);
+        let len = std::fs::metadata(&path).map_err(StoreError::io("read", &path))?.len();
+        if len > *read {
+            let journal = journal::read_past(&self.dir, *read)?;
+            self.take_over(&journal, &mut read);
+        }
+        Ok(())
+    }
+
+    fn take_over(&self, journal: &journal::Journal, read: &mut u64) {
+        journal.entries.iter().for_each(|entry| self.replay(entry));
+        self.write_table().stats.torn_bytes = journal.torn;
+        *read = journal.len;
+        self.changes.announce(self.read_table().seq);
     }
 
     /// How many bytes of the journal in `dir` come before a place where it was changed; absent when nothing shows that it was. A last
@@ -210,6 +236,7 @@ impl Store {
             dir: dir.to_owned(),
             max_body_bytes,
             writer,
+            read: Mutex::default(),
             sealed: Mutex::default(),
             names: Mutex::default(),
             table: RwLock::default(),
@@ -377,7 +404,8 @@ impl Store {
         self.read_table().losses()
     }
 
-    /// When the newest request came: the run's own clock, whatever times records bear. Absent when none came.
+    /// The run's own clock: when the newest request came, by Proctor's clock. A record may say up to a minute more, for clocks that differ
+    /// a little; times far outside the run do not count. Absent when no request came.
     #[must_use]
     pub fn clock(&self) -> Option<Time> {
         self.read_table().clock()

@@ -25,7 +25,7 @@ pub(crate) struct Table {
     pub(crate) seq: u64,
     pub(crate) stats: Stats,
     pub(crate) losses: Losses,
-    /// When the first request came and when the newest, by Proctor's clock.
+    /// When the first request came, by Proctor's clock, and the newest moment that is known of the run.
     came: Option<(Time, Time)>,
     seen: (Seen<LogRecord>, Seen<MetricPoint>, Seen<Span>),
 }
@@ -44,12 +44,14 @@ impl Table {
     pub(crate) fn add(&mut self, arrived: Arrived) -> Ingested {
         let Arrived { rows, from, at, body_bytes } = arrived;
         let first = self.note_time(at);
-        let mut adding = Adding { seq: self.seq, first, at, from: &from, losses: &mut self.losses, added: Ingested::default() };
+        let mut adding =
+            Adding { seq: self.seq, first, at, newest: at, from: &from, losses: &mut self.losses, added: Ingested::default() };
         adding.all(rows.logs, &mut self.logs, &mut self.seen.0);
         adding.all(rows.points, &mut self.points, &mut self.seen.1);
         adding.all(rows.spans, &mut self.spans, &mut self.seen.2);
-        let (seq, mut added) = (adding.seq, adding.added);
+        let (seq, newest, mut added) = (adding.seq, adding.newest, adding.added);
         self.seq = seq;
+        self.note_time(newest);
         for note in &rows.notes.all {
             let kind = match note.what {
                 What::Rejected => LossKind::Rejected,
@@ -92,7 +94,7 @@ impl Table {
         *first
     }
 
-    /// When the newest request came: the run's own clock, as far as the store knows it.
+    /// The run's own clock, as far as the store knows it: when the newest request came, or what a record of it says that is not far off.
     pub(crate) fn clock(&self) -> Option<Time> {
         self.came.map(|(_, newest)| newest)
     }
@@ -197,6 +199,7 @@ struct Adding<'a> {
     /// When the run's first request came.
     first: Time,
     at: Time,
+    newest: Time,
     from: &'a Sender,
     losses: &'a mut Losses,
     added: Ingested,
@@ -215,8 +218,9 @@ impl Adding<'_> {
             self.added.stored += 1;
             self.added.contradicted += u64::from(row.is_contradicted());
             let far_off = row.times().into_iter().find_map(|time| self.far_off(time));
-            if let Some(how) = far_off {
-                self.note_far_off(&row, how);
+            match far_off {
+                Some(how) => self.note_far_off(&row, how),
+                None => self.newest = row.times().into_iter().fold(self.newest, Time::max),
             }
             row.place(self.seq, far_off);
             let row = Arc::new(row);

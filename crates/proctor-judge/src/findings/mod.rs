@@ -7,6 +7,7 @@ mod fence;
 mod followed;
 mod gastown;
 mod landed;
+mod losses;
 mod models;
 mod notes;
 mod origins;
@@ -16,6 +17,7 @@ mod terminal;
 mod town;
 
 pub(crate) use followed::FOLLOWED;
+pub(crate) use requests::is_about_tokens;
 
 use crate::checks::{Case, Judged};
 use crate::outcome::Outcome;
@@ -101,6 +103,7 @@ pub(crate) fn all(known: &Known<'_>) -> Vec<Finding> {
     findings.extend(first.into_iter().chain(then).filter_map(|c| of_check(known, c)));
     findings.extend(claims::all(known));
     findings.extend(requests::all(known));
+    findings.extend(losses::all(known));
     findings.extend(telemetry::all(known));
     findings.extend(exercises::all(known));
     findings.extend(town::all(known));

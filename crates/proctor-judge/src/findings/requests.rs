@@ -28,7 +28,7 @@ fn groups<'a>(known: &'a Known<'_>, is_claim: bool) -> BTreeMap<(&'a str, &'a st
     groups
 }
 
-fn is_about_tokens(reason: RefusalReason) -> bool {
+pub(crate) fn is_about_tokens(reason: RefusalReason) -> bool {
     matches!(reason, RefusalReason::NoToken | RefusalReason::UnknownToken | RefusalReason::ForeignToken)
 }
 

@@ -46,12 +46,22 @@ fn texts(attributes: &Attributes) -> Fields {
 fn row(record: &LogRecord, resource: Arc<Fields>) -> LogRow {
     LogRow {
         seq: record.seq,
-        time_ns: time_to_nanos(record.time),
+        time_ns: time_to_nanos(record.placed()),
         body: if record.body.is_empty() { record.event_name.clone() } else { record.body.clone() },
         error: record.severity_number >= ERROR,
         address: record.agent.as_deref().unwrap_or_default().to_owned(),
         contradicted: record.contradicted.as_deref().map(str::to_owned),
-        fields: texts(&record.attributes),
+        fields: fields(record),
         resource,
     }
+}
+
+/// The attributes, and what marks a record that bears a time far outside the run.
+fn fields(record: &LogRecord) -> Fields {
+    let mut fields = texts(&record.attributes);
+    if let Some(how) = record.far_off {
+        fields.insert("proctor.far_off".to_owned(), how.name().to_owned());
+        fields.insert("time as it was sent".to_owned(), record.time.to_rfc3339());
+    }
+    fields
 }

@@ -6,9 +6,9 @@ use super::html::href;
 use crate::markup::{RAW, block, cell, code, line, table};
 use crate::run::Run;
 use crate::summary::{
-    AgentSummary, CheckStatus, CheckSummary, EvidenceKind, Finding, Level, QueryAnswer, Summary, TelemetryStatus,
+    AgentSummary, CheckStatus, CheckSummary, EvidenceKind, Finding, Level, LossSummary, QueryAnswer, Summary, TelemetryStatus,
 };
-use crate::wording::{after, dollars, duration, grouped, milliseconds, seconds, short_agent, short_sha};
+use crate::wording::{after, dollars, duration, grouped, milliseconds, quoted, seconds, short_agent, short_sha};
 
 /// Name, title and phase of the numbered files, in order.
 pub(super) const FILES: [(&str, &str, u8); 8] = [
@@ -159,7 +159,7 @@ fn telemetry(summary: &Summary) -> String {
     );
     let _ = writeln!(
         text,
-        "{} log records, {} of severity ERROR, {} that contradict the address they came by. Sum: {} model calls, {} input and {} output tokens, {}.\n",
+        "{} log records, {} of severity ERROR, {} records that contradict the address they came by. Sum: {} model calls, {} input and {} output tokens, {}.\n",
         grouped(totals.events),
         grouped(totals.errors),
         grouped(totals.contradicted),
@@ -168,11 +168,45 @@ fn telemetry(summary: &Summary) -> String {
         grouped(totals.output_tokens),
         dollars(totals.cost_usd)
     );
+    text += &losses(summary);
     text += "## OTEL queries reference\n\n";
     for answer in &summary.queries {
         text += &query(answer, "###");
     }
     text
+}
+
+/// What was sent and is not in the store, or not as it was sent; nothing when there is none.
+fn losses(summary: &Summary) -> String {
+    if summary.intake.losses.is_empty() {
+        return String::new();
+    }
+    let row = |loss: &LossSummary| {
+        let example = shown_example(&loss.example);
+        vec![
+            loss_sender(loss),
+            loss.kind.replace('_', " "),
+            grouped(loss.count),
+            loss.signal.clone(),
+            loss.reason.clone(),
+            example,
+        ]
+    };
+    let rows = table(&["came by", "what", "number", "of", "why", "first"], summary.intake.losses.iter().map(row));
+    format!("## Not in the store as it was sent\n\n{rows}")
+}
+
+fn shown_example(example: &str) -> String {
+    if example.is_empty() { String::new() } else { quoted(example, 80) }
+}
+
+/// Whose address a loss came by.
+pub(super) fn loss_sender(loss: &LossSummary) -> String {
+    match (&loss.agent, &loss.claimed) {
+        (Some(agent), _) => short_agent(agent),
+        (None, Some(claimed)) => format!("{}, without its token", short_agent(claimed)),
+        (None, None) => "the town's own paths".to_owned(),
+    }
 }
 
 fn agent_row(agent: &AgentSummary) -> Vec<String> {

@@ -3,14 +3,14 @@
 use maud::{Markup, html};
 
 use super::html::{href, place};
-use super::markdown::{FILES, status, whole};
+use super::markdown::{FILES, loss_sender, status, whole};
 use crate::evidence::path;
 use crate::run::Run;
 use crate::summary::{
     AgentSummary, CheckStatus, CheckSummary, EvidenceKind, ExerciseSummary, QueryAnswer, RigSummary, Summary, TelemetryStatus,
     UsageSource,
 };
-use crate::wording::{count, dollars, duration, grouped, milliseconds, short_agent, short_sha};
+use crate::wording::{count, dollars, duration, grouped, milliseconds, quoted, short_agent, short_sha};
 
 /// Checks in a table that is not folded.
 const OPEN: usize = 12;
@@ -168,11 +168,32 @@ fn agent_row(agent: &AgentSummary) -> Markup {
 pub(super) fn queries(summary: &Summary) -> Markup {
     html! {
         h2 id="telemetry" { "Telemetry" }
-        p class="soft" { (grouped(summary.totals.events)) " log records, " (grouped(summary.totals.errors)) " of severity ERROR, " (grouped(summary.totals.contradicted)) " that contradict the address they came by." }
+        p class="soft" { (grouped(summary.totals.events)) " log records, " (grouped(summary.totals.errors)) " of severity ERROR, " (grouped(summary.totals.contradicted)) " records that contradict the address they came by." }
+        (losses(summary))
         div class="scroll" { table {
             thead { tr { th { "question" } th { "query" } th { "answer" } } }
             tbody { @for answer in &summary.queries { (query_rows(answer, false)) } }
         } }
+    }
+}
+
+/// What was sent and is not in the store, or not as it was sent.
+fn losses(summary: &Summary) -> Markup {
+    let losses = &summary.intake.losses;
+    html! {
+        @if !losses.is_empty() {
+            div class="scroll" { table {
+                thead { tr { th { "came by" } th { "what" } th class="n" { "number" } th { "of" } th { "why" } th { "first" } } }
+                tbody { @for loss in losses { tr {
+                    td { (loss_sender(loss)) }
+                    td { (loss.kind.replace('_', " ")) }
+                    td class="n" { (grouped(loss.count)) }
+                    td { (loss.signal) }
+                    td { (loss.reason) }
+                    td { @if !loss.example.is_empty() { code { (quoted(&loss.example, 80)) } } }
+                } } }
+            } }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod faults;
 mod fence;
 mod findings;
 mod gastown;
+mod losses;
 mod origins;
 mod reports;
 mod sealing;

@@ -15,10 +15,10 @@ use super::parameters::{Parameters, parse_duration, parse_time};
 /// What the routes share.
 #[derive(Clone)]
 pub(crate) struct Queries {
-    /// The run's store.
-    pub(crate) store: Arc<Store>,
+    /// The run's store with all that has arrived, asked for at each request; or why there is none.
+    pub(crate) store: Arc<dyn Fn() -> Result<Arc<Store>, String> + Send + Sync>,
     /// The moment that a query without a time means.
-    pub(crate) now: Arc<dyn Fn() -> Time + Send + Sync>,
+    pub(crate) now: Arc<dyn Fn(&Store) -> Time + Send + Sync>,
 }
 
 /// The routes, under Prometheus' paths and under VictoriaMetrics' prefix for them.
@@ -38,28 +38,32 @@ pub(crate) fn routes(queries: Queries) -> Router {
 }
 
 /// Runs a query off the runtime's own threads: a large one takes a while.
-async fn answer(work: impl FnOnce() -> Response + Send + 'static) -> Response {
-    match tokio::task::spawn_blocking(work).await {
+async fn answer(queries: Queries, work: impl FnOnce(&Queries, &Store) -> Response + Send + 'static) -> Response {
+    let asked = move || match (queries.store)() {
+        Ok(store) => work(&queries, &store),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why + "\n").into_response(),
+    };
+    match tokio::task::spawn_blocking(asked).await {
         Ok(response) => response,
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
 async fn instant(State(queries): State<Queries>, RawForm(form): RawForm) -> Response {
-    answer(move || {
+    answer(queries, move |queries, store| {
         let parameters = Parameters::parse(&form);
         let query = parameters.text("query");
         let at = match parameters.time("time", parse_time) {
-            Ok(time) => time.unwrap_or_else(|| (queries.now)()),
+            Ok(time) => time.unwrap_or_else(|| (queries.now)(store)),
             Err(message) => return bad_parameter(&message),
         };
-        prometheus(queries.store.promql_instant(query, at).map(|found| http::prometheus_answer(&found)))
+        prometheus(store.promql_instant(query, at).map(|found| http::prometheus_answer(&found)))
     })
     .await
 }
 
 async fn range(State(queries): State<Queries>, RawForm(form): RawForm) -> Response {
-    answer(move || match evaluate_range(&queries, &Parameters::parse(&form)) {
+    answer(queries, move |queries, store| match evaluate_range(queries, store, &Parameters::parse(&form)) {
         Ok(result) => prometheus(result),
         Err(message) => bad_parameter(&message),
     })
@@ -68,59 +72,59 @@ async fn range(State(queries): State<Queries>, RawForm(form): RawForm) -> Respon
 
 /// Without `start` the range begins 5 minutes before its end, without `step` it has steps of 5 minutes, as
 /// VictoriaMetrics does.
-fn evaluate_range(queries: &Queries, parameters: &Parameters) -> Result<Result<String, QueryError>, String> {
+fn evaluate_range(queries: &Queries, store: &Store, parameters: &Parameters) -> Result<Result<String, QueryError>, String> {
     const FIVE_MINUTES: Duration = Duration::from_secs(300);
-    let end = parameters.time("end", parse_time)?.unwrap_or_else(|| (queries.now)());
+    let end = parameters.time("end", parse_time)?.unwrap_or_else(|| (queries.now)(store));
     let start = parameters.time("start", parse_time)?.unwrap_or(end - FIVE_MINUTES);
     let step = match parameters.get("step") {
         Some(text) => parse_duration(text).ok_or_else(|| format!("step: `{text}` is not a duration"))?,
         None => FIVE_MINUTES,
     };
     let query = parameters.text("query");
-    let found = queries.store.promql_range(query, start, end, step);
+    let found = store.promql_range(query, start, end, step);
     Ok(found.map(|found| http::prometheus_answer(&found)))
 }
 
 async fn labels(State(queries): State<Queries>, RawForm(form): RawForm) -> Response {
-    answer(move || {
+    answer(queries, move |_, store| {
         let parameters = Parameters::parse(&form);
         let Ok(range) = parameters.range() else {
             return bad_parameter("start or end is not a time");
         };
-        let found = queries.store.label_names(&parameters.all("match[]"), range);
+        let found = store.label_names(&parameters.all("match[]"), range);
         prometheus(found.map(|names| http::prometheus_names(&names)))
     })
     .await
 }
 
 async fn label_values(State(queries): State<Queries>, Path(name): Path<String>, RawForm(form): RawForm) -> Response {
-    answer(move || {
+    answer(queries, move |_, store| {
         let parameters = Parameters::parse(&form);
         let Ok(range) = parameters.range() else {
             return bad_parameter("start or end is not a time");
         };
-        let found = queries.store.label_values(&name, &parameters.all("match[]"), range);
+        let found = store.label_values(&name, &parameters.all("match[]"), range);
         prometheus(found.map(|names| http::prometheus_names(&names)))
     })
     .await
 }
 
 async fn series(State(queries): State<Queries>, RawForm(form): RawForm) -> Response {
-    answer(move || {
+    answer(queries, move |_, store| {
         let parameters = Parameters::parse(&form);
         let Ok(range) = parameters.range() else {
             return bad_parameter("start or end is not a time");
         };
-        let found = queries.store.series(&parameters.all("match[]"), range);
+        let found = store.series(&parameters.all("match[]"), range);
         prometheus(found.map(|series| http::prometheus_series(&series)))
     })
     .await
 }
 
 async fn logsql(State(queries): State<Queries>, RawForm(form): RawForm) -> Response {
-    answer(move || {
+    answer(queries, move |_, store| {
         let parameters = Parameters::parse(&form);
-        match evaluate_logsql(&queries.store, &parameters) {
+        match evaluate_logsql(store, &parameters) {
             Ok(rows) => ([(header::CONTENT_TYPE, "application/stream+json")], rows).into_response(),
             Err(message) => (StatusCode::BAD_REQUEST, message).into_response(),
         }
@@ -171,8 +175,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::create(&dir.path().join("store"), Options::default()).unwrap();
         store.ingest(Signal::Logs, RECORD.as_bytes(), Some("application/json"), None, None, chrono::Utc::now()).unwrap();
-        let now: Arc<dyn Fn() -> Time + Send + Sync> = Arc::new(chrono::Utc::now);
-        let router = routes(Queries { store: Arc::new(store), now });
+        let store = Arc::new(store);
+        let router = routes(Queries { store: Arc::new(move || Ok(Arc::clone(&store))), now: Arc::new(|_| chrono::Utc::now()) });
         let listener = Listener::open("test", "--port", 0, router).await.unwrap();
         let url = format!("{}{path}", listener.url());
         let fetched = tokio::task::spawn_blocking(move || {
