@@ -112,10 +112,10 @@ fn expand(identity: &Identity, points: &[&MetricPoint], out: &mut Vec<Stored>) {
 
 fn stored(identity: &Identity, suffix: &str, label: Option<(&str, String)>, samples: Vec<(i64, f64)>, lasting: bool) -> Stored {
     let mut labels = identity.labels.clone();
-    if let Some((name, text)) = label {
-        if let Some(sent) = labels.insert(name.to_owned(), text) {
-            labels.insert(format!("exported_{name}"), sent);
-        }
+    if let Some((name, text)) = label
+        && let Some(sent) = labels.insert(name.to_owned(), text)
+    {
+        labels.insert(format!("exported_{name}"), sent);
     }
     let names = identity.names.iter().map(|name| format!("{name}{suffix}")).collect();
     Stored { names, labels, samples, lasting }
