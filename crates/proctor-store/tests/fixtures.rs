@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use proctor_store::{Options, Signal, Store, Time, TimeRange};
+use proctor_store::{Loss, LossKind, Options, Signal, Store, Time, TimeRange};
 use regex::Regex;
 
 /// Names of what a request holds, and how often.
@@ -141,7 +141,10 @@ fn every_capture_survives_sealing_and_reopening() {
     store.seal().unwrap();
     let again = Store::open_read_only(home.path()).unwrap();
     let stats = store.stats();
-    assert_eq!((stats.records_rejected, stats.repaired), (0, 0), "{:?}", store.losses());
+    // One of the programs gives the attribute `thread.id` twice.
+    let is_known = |loss: &Loss| loss.kind == LossKind::Repaired && loss.example == "thread.id";
+    let lost = |loss: &&Loss| matches!(loss.kind, LossKind::Refused | LossKind::Rejected | LossKind::Repaired) && !is_known(loss);
+    assert_eq!(store.losses().iter().filter(lost).count(), 0, "{:?}", store.losses());
     assert_eq!(again.stats(), stats);
     assert_eq!(again.logs(TimeRange::ALL), store.logs(TimeRange::ALL));
     assert_eq!(again.points(TimeRange::ALL), store.points(TimeRange::ALL));
