@@ -179,8 +179,6 @@ pub enum StopKind {
     Provider,
     /// Proctor or a script of the scenario is at fault.
     Harness,
-    /// A recorded answer was missing.
-    ReplayMiss,
     /// A person or a signal ended the run.
     Cancelled,
     /// The landing deadline passed, or nobody was left who could land what was missing. Not an error of the run: the verdict is

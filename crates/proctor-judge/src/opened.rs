@@ -69,7 +69,7 @@ fn one(run: &Run, telemetry: &Telemetry, evidence: &Evidence, step: Option<&str>
         EvidenceKind::Path => at_path(run, &evidence.at, step),
         EvidenceKind::Logsql => telemetry.logsql(&evidence.at).map_or_else(
             |why| vec![Opened::new(&evidence.at, &why)],
-            |answer| vec![Opened::new(format!("{} ({} rows)", evidence.at, answer.total), &rows(&answer))],
+            |answer| vec![Opened::new(format!("{} ({})", evidence.at, count(answer.total, "row")), &rows(&answer))],
         ),
         EvidenceKind::Promql => {
             let text = match telemetry.promql(&evidence.at) {

@@ -26,8 +26,6 @@ pub enum Outcome {
     ProviderError,
     /// Proctor itself or a script of the scenario is at fault.
     HarnessError,
-    /// A recorded answer was missing.
-    ReplayMiss,
     /// A person or a signal ended the run.
     Cancelled,
 }
@@ -37,7 +35,7 @@ pub const USAGE_EXIT_CODE: u8 = 2;
 
 impl Outcome {
     /// Every outcome, in the order of `docs/exit-codes.md`.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::Passed,
         Self::Failed,
         Self::NotLanded,
@@ -45,7 +43,6 @@ impl Outcome {
         Self::EnvironmentError,
         Self::ProviderError,
         Self::HarnessError,
-        Self::ReplayMiss,
         Self::Cancelled,
     ];
 
@@ -59,7 +56,6 @@ impl Outcome {
             Self::EnvironmentError => 102,
             Self::ProviderError => 103,
             Self::HarnessError => 104,
-            Self::ReplayMiss => 105,
             Self::Cancelled => 130,
         }
     }
@@ -75,7 +71,6 @@ impl Outcome {
             Self::EnvironmentError => "environment_error",
             Self::ProviderError => "provider_error",
             Self::HarnessError => "harness_error",
-            Self::ReplayMiss => "replay_miss",
             Self::Cancelled => "cancelled",
         }
     }

@@ -64,7 +64,6 @@ impl Signals {
         match self.stopped {
             Some(StopKind::Cancelled) => return Outcome::Cancelled,
             Some(StopKind::Environment) => return Outcome::EnvironmentError,
-            Some(StopKind::ReplayMiss) => return Outcome::ReplayMiss,
             Some(StopKind::Harness) => return Outcome::HarnessError,
             Some(StopKind::Provider) => return Outcome::ProviderError,
             Some(StopKind::Timeout | StopKind::Lost) | None => {}
@@ -270,7 +269,6 @@ mod tests {
             (Signals { stopped: Some(StopKind::Environment), ..passing() }, Outcome::EnvironmentError),
             (Signals { stopped: Some(StopKind::Provider), ..passing() }, Outcome::ProviderError),
             (Signals { stopped: Some(StopKind::Harness), ..passing() }, Outcome::HarnessError),
-            (Signals { stopped: Some(StopKind::ReplayMiss), ..passing() }, Outcome::ReplayMiss),
             (Signals { stopped: Some(StopKind::Cancelled), ..passing() }, Outcome::Cancelled),
             (Signals { lost: true, ..passing() }, Outcome::Unknown),
             (Signals { lost: true, check_failed: true, ..passing() }, Outcome::Failed),

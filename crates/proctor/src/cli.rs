@@ -23,7 +23,6 @@ Exit codes:
   102  environment error: the machine lacks something (Python, disk, port, package index)
   103  provider error: the model provider did not answer usefully
   104  harness error: Proctor or a script of the scenario is at fault
-  105  replay miss: a recorded answer was missing
   130  cancelled: Ctrl-C or SIGTERM";
 
 /// Tests multi-agent coding orchestrators: from a prompt to a judged run.

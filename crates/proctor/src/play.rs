@@ -255,7 +255,6 @@ fn outcome(kind: StopKind) -> Outcome {
         StopKind::Environment => Outcome::EnvironmentError,
         StopKind::Provider => Outcome::ProviderError,
         StopKind::Harness => Outcome::HarnessError,
-        StopKind::ReplayMiss => Outcome::ReplayMiss,
         StopKind::Cancelled => Outcome::Cancelled,
         StopKind::Timeout => Outcome::NotLanded,
         StopKind::Lost => Outcome::Unknown,

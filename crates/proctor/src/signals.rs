@@ -14,13 +14,14 @@ use proctor_harness::linux;
 use proctor_harness::namespace::Namespace;
 use proctor_judge::evidence::SignalRow;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::iterator::exfiltrator::origin::Origin;
-use signal_hook::iterator::{Signals, SignalsInfo};
+use signal_hook::low_level::siginfo::Cause;
 use signal_hook::low_level::signal_name;
 
 use crate::failure::{Failure, code};
-use crate::terminal::live::aside;
+use crate::terminal::live::{aside, below_what_was_typed};
 
 /// How long ending by force may take after the second signal. Only what hangs, such as a disk, takes so long.
 const FORCE_LIMIT: Duration = Duration::from_secs(2);
@@ -36,7 +37,7 @@ pub(crate) fn watch(cancel: &Cancel) -> Result<(), Failure> {
         for origin in signals.forever() {
             match own_sender(&origin) {
                 Some(row) => refuse(&cancel, row),
-                None => received(&cancel),
+                None => received(&cancel, is_typed(&origin)),
             }
         }
     })
@@ -92,10 +93,20 @@ fn refuse(cancel: &Cancel, row: SignalRow) {
     cancel.refuse(row);
 }
 
+/// Whether a terminal sent the signal, because somebody typed Ctrl-C.
+fn is_typed(origin: &Origin) -> bool {
+    origin.signal == SIGINT && origin.cause == Cause::Kernel
+}
+
+/// One byte for each signal that arrived outside.
+const TYPED: u8 = b'^';
+const SENT: u8 = b'!';
+
 /// Takes each byte for a signal. At the end of the line nobody waits for the run any more, and it ends with its namespace.
 fn obey(cancel: &Cancel, mut line: impl Read) {
-    while line.read_exact(&mut [0]).is_ok() {
-        received(cancel);
+    let mut byte = [0];
+    while line.read_exact(&mut byte).is_ok() {
+        received(cancel, byte == [TYPED]);
     }
     exit();
 }
@@ -114,11 +125,11 @@ impl PassedOn {
 /// Passes signals on to the process inside from now on; the one that ends everything on the spot ends `child`, the process that
 /// holds the namespace.
 pub(crate) fn pass_on(mut line: ChildStdin, child: u32) -> Result<PassedOn, Failure> {
-    let mut signals = signals()?;
+    let mut signals = SignalsInfo::<WithOrigin>::new(WATCHED).map_err(unwatched)?;
     let passed_on = PassedOn(Arc::default());
     let counted = passed_on.clone();
     thread("signals", move || {
-        for _ in signals.forever() {
+        for origin in signals.forever() {
             let count = counted.0.fetch_add(1, Ordering::AcqRel) + 1;
             if count >= AT_ONCE {
                 // The process inside has no time left to say it.
@@ -126,15 +137,11 @@ pub(crate) fn pass_on(mut line: ChildStdin, child: u32) -> Result<PassedOn, Fail
                 linux::end(child, true);
             } else {
                 // Whoever does not read any more has ended.
-                _ = line.write_all(b"!");
+                _ = line.write_all(&[if is_typed(&origin) { TYPED } else { SENT }]);
             }
         }
     })?;
     Ok(passed_on)
-}
-
-fn signals() -> Result<Signals, Failure> {
-    Signals::new(WATCHED).map_err(unwatched)
 }
 
 fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
@@ -142,7 +149,10 @@ fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failur
     started.map(drop).map_err(|error| Failure::environment(format!("cannot start a thread: {error}")))
 }
 
-fn received(cancel: &Cancel) {
+fn received(cancel: &Cancel, typed: bool) {
+    if typed {
+        below_what_was_typed();
+    }
     match cancel.request() {
         0 | 1 => say("\ncancelling: keeping what was seen and ending the town (again to stop at once)\n"),
         2 => {

@@ -83,7 +83,8 @@ impl<S: Services> Run<S> {
         let state = self.state.as_ref();
         let (agents, mail, beads) = state.map_or((0, 0, 0), |s| (s.agents.len(), s.mail.len(), s.beads.len()));
         let events = self.live.totals.events;
-        let detail = format!("{events} events · {agents} agents · {exercises} exercises");
+        let parts = [(events as usize, "event"), (agents, "agent"), (exercises, "exercise")];
+        let detail = parts.map(|(number, one)| format!("{number} {one}{}", if number == 1 { "" } else { "s" })).join(" · ");
         let facts = [
             ("events", events as usize),
             ("agents", agents),

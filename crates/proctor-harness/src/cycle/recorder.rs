@@ -14,6 +14,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use proctor_judge::evidence::{Phase, RunRecord, path};
 use proctor_judge::seal::SealedKind;
+use proctor_judge::visible_line;
 use serde_json::Value;
 
 use super::{Clock, Happening, Progress};
@@ -99,11 +100,11 @@ impl Recorder {
         self.ledger.write_json(&self.evidence.join(path::RUN), &self.record)
     }
 
-    /// A line of `run.log`.
+    /// A line of `run.log`. People read it on a terminal, and agents choose parts of it.
     pub(crate) fn log(&mut self, line: &str) {
         let at = self.now().format("%Y-%m-%dT%H:%M:%S%.3fZ");
         // The log must not end a run; evidence that cannot be written does.
-        _ = self.log.append(format!("{at} {line}\n").as_bytes());
+        _ = self.log.append(format!("{at} {}\n", visible_line(line)).as_bytes());
     }
 
     /// Something that belongs on the timeline.

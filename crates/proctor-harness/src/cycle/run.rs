@@ -167,7 +167,7 @@ impl<S: Services> Run<S> {
     /// A full disk lets programs fail in ways that look like anybody's fault.
     pub(crate) fn or_full_disk(&self, halt: Halt) -> Halt {
         match halt.kind {
-            StopKind::Cancelled | StopKind::Provider | StopKind::ReplayMiss => halt,
+            StopKind::Cancelled | StopKind::Provider => halt,
             _ => self.full_disk().map(|full| self.filled().unwrap_or(full)).unwrap_or(halt),
         }
     }

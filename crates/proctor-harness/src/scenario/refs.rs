@@ -265,17 +265,8 @@ fn check_expectation(expect: &str, refs: &mut Refs<'_>) {
 }
 
 /// The outcomes that a run can end with.
-pub(super) const OUTCOMES: [&str; 9] = [
-    "passed",
-    "failed",
-    "not_landed",
-    "unknown",
-    "environment_error",
-    "provider_error",
-    "harness_error",
-    "replay_miss",
-    "cancelled",
-];
+pub(super) const OUTCOMES: [&str; 8] =
+    ["passed", "failed", "not_landed", "unknown", "environment_error", "provider_error", "harness_error", "cancelled"];
 
 /// Checks what the selftest cases say.
 pub(super) fn check_cases(spec: &Spec, files: &Files, cases: &BTreeMap<String, CaseSpec>, problems: &mut Vec<Problem>) {

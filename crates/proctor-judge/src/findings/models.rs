@@ -86,7 +86,6 @@ fn stopped(known: &Known<'_>) -> Option<Finding> {
         StopKind::Environment => "run.environment_error",
         StopKind::Provider => "run.provider_error",
         StopKind::Harness => "run.harness_error",
-        StopKind::ReplayMiss => "run.replay_miss",
         StopKind::Cancelled => "run.cancelled",
         StopKind::Lost => "run.lost",
         StopKind::Timeout => return None,

@@ -203,7 +203,7 @@ fn several(text: &str) -> Markup {
 fn evidence(given: &Evidence) -> Markup {
     html! {
         @if given.kind == EvidenceKind::Path { dt { "evidence" } dd { (place(&given.at)) } }
-        @else { dt { "query" } dd { code { (given.at) } } }
+        @else { dt { "query" } dd { a href="evidence/telemetry/" title="the store that it asks" { code { (given.at) } } } }
     }
 }
 

@@ -106,7 +106,7 @@ fn check_table(checks: &[&CheckSummary]) -> Markup {
                 td { @if let Some(cause) = &check.depends_on { "depends on " code { (cause) } br; } (check.saw) }
                 td { @for (index, evidence) in check.evidence.iter().enumerate() {
                     @if index > 0 { br; }
-                    @if evidence.kind == EvidenceKind::Path { (place(&evidence.at)) } @else { code { (evidence.at) } }
+                    @if evidence.kind == EvidenceKind::Path { (place(&evidence.at)) } @else { a href="evidence/telemetry/" title="the store that it asks" { code { (evidence.at) } } }
                 } }
             } } }
         } }

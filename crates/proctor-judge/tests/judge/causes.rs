@@ -215,7 +215,6 @@ fn early_ends_have_their_outcomes() {
         (StopKind::Environment, Outcome::EnvironmentError, "run.environment_error"),
         (StopKind::Provider, Outcome::ProviderError, "run.provider_error"),
         (StopKind::Harness, Outcome::HarnessError, "run.harness_error"),
-        (StopKind::ReplayMiss, Outcome::ReplayMiss, "run.replay_miss"),
         (StopKind::Cancelled, Outcome::Cancelled, "run.cancelled"),
     ];
     for (kind, outcome, id) in cases {

@@ -111,6 +111,7 @@ export class Detail {
       facts(rows),
       el('h3', {}, 'Events'),
       facts(Object.entries(lane.counts).map(([kind, value]) => [KINDS[kind].word, count(value)])),
+      lane.kind === 'session' ? evidence(['evidence/transcripts/', 'evidence/town/sessions.ndjson']) : null,
     ];
   }
 

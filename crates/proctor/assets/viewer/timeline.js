@@ -126,6 +126,8 @@ export class Timeline {
     const lanes = this.lanes();
     byId('lanes-space').style.height = `${lanes.length * paint.LANE}px`;
     this.drawHead(view);
+    // What few lanes do not need, the list gets.
+    byId('timeline').style.maxHeight = `${byId('overview').offsetHeight + byId('head').offsetHeight + Math.max(2, lanes.length) * paint.LANE + 4}px`;
     const height = Math.min(this.scroller.clientHeight, lanes.length * paint.LANE);
     this.canvas.style.width = `${view.width}px`;
     this.canvas.style.height = `${height}px`;

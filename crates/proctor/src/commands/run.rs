@@ -35,7 +35,7 @@ Examples:
 The run's folder is reports/<UTC timestamp>-<id>/; reports/latest points at the newest.
 
 Exit codes: 0 passed; 100 failed or not landed; 2 usage; 101 unknown; 102 environment; 103 provider;
-104 harness; 105 replay miss; 130 cancelled. Only 100 is a failure of the system under test.";
+104 harness; 130 cancelled. Only 100 is a failure of the system under test.";
 
 /// How long tasks that nobody waits for any more may take to end, such as one that a hung disk holds.
 const LAST_TASKS: Duration = Duration::from_secs(1);

@@ -1,5 +1,6 @@
 //! The lines of a terminal that change while a run goes on: the phase, its landed clauses, and one line per agent.
 
+use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +22,18 @@ pub(crate) fn aside(write: impl FnOnce()) {
     match shown {
         Some(area) => area.suspend(write),
         None => write(),
+    }
+}
+
+/// Takes back the line that a terminal began when it showed `^C`. The last of the changing lines fills its row, so that what is
+/// typed stands on the next one, and lines that are drawn anew would begin one row too low.
+pub(crate) fn below_what_was_typed() {
+    let is_shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+    let echo = rustix::termios::LocalModes::ECHO | rustix::termios::LocalModes::ECHOCTL;
+    let echoes = || rustix::termios::tcgetattr(std::io::stdout()).is_ok_and(|modes| modes.local_modes.contains(echo));
+    if is_shown && echoes() {
+        let mut out = std::io::stdout().lock();
+        drop(out.write_all(b"\r\x1b[2K\x1b[1A").and_then(|()| out.flush()));
     }
 }
 

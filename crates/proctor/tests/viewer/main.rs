@@ -9,6 +9,8 @@
 
 mod browser;
 mod conversations;
+mod driven;
+mod steps;
 mod town;
 
 // The edge is a program, not a library; the viewer's HTTP side is complete in itself.
