@@ -9,17 +9,20 @@ use rustix::process::Signal;
 use super::gastown::{crypto_tales, outside, programs};
 use super::sandbox::{Ran, Running, Sandbox, assert_nothing_left};
 
-/// Where the town's programs are, when they and namespaces are there; else the test says what is missing and ends.
-fn ground() -> Option<String> {
-    let folder = programs()?;
+/// Whether the system grants a namespace; else the test says that it does not.
+pub(crate) fn namespaces() -> bool {
     let asked = |args: &[&str]| Command::new("unshare").args(args).args(["--pid", "--fork", "--mount-proc", "true"]).output();
     let granted =
         [&[][..], &["--user", "--map-current-user"]].iter().any(|args| asked(args).is_ok_and(|out| out.status.success()));
     if !granted {
         eprintln!("skipped: namespaces not found");
-        return None;
     }
-    Some(folder)
+    granted
+}
+
+/// Where the town's programs are, when they and namespaces are there.
+fn ground() -> Option<String> {
+    programs().filter(|_| namespaces())
 }
 
 /// A process as a daemon takes it for an agent that nobody needs any more: called `claude`, without a terminal, below a town.

@@ -69,6 +69,19 @@ pub(super) fn last_line_is_prompt(screen: &str) -> bool {
     screen.lines().rev().find(|line| !line.trim().is_empty()).is_some_and(|line| line.starts_with(PROMPT_SIGN))
 }
 
+/// Whether any program that plays a role in a fresh town waits for input: Proctor's own agent, or one that draws a frame around an empty
+/// input, with what it has to say of itself below.
+pub(super) fn waits(screen: &str) -> bool {
+    let mut lines = screen.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
+    let mut is_framed = false;
+    while let Some(line) = lines.next() {
+        if line.trim_matches('│').trim() == PROMPT_SIGN {
+            is_framed = lines.peek().is_some_and(|below| below.starts_with(['─', '╰']));
+        }
+    }
+    last_line_is_prompt(screen) || is_framed && !screen.contains(BUSY)
+}
+
 /// An agent that draws more than its input: an empty input near the end, and no sign of a running turn.
 pub(super) fn shows_an_empty_input(screen: &str) -> bool {
     let mut last = screen.lines().rev().map(str::trim).filter(|line| !line.is_empty()).take(LINES_BELOW);
@@ -84,6 +97,19 @@ pub(super) fn shows_an_empty_input(screen: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_waits_is_known_by_the_last_line_or_by_an_empty_frame() {
+        let frame = "─".repeat(80);
+        let drawn = |input: &str, below: &str| format!("● done\n{frame}\n❯ {input}\n{frame}\n  {below}\n");
+        assert!(waits("done\n❯ \n\n") && waits(&drawn("", "⏵⏵ bypass permissions on")));
+        assert!(waits("● done\n╭────╮\n│ ❯  │\n╰────╯\n"));
+        // The sign that Proctor's own agent shows before its first turn stays above what it does then.
+        assert!(!waits("❯ \n● I read my hook.\n  │ gt prime"));
+        for busy in [drawn("half a text", ""), drawn("", "esc to interrupt"), "starting".into(), String::new()] {
+            assert!(!waits(&busy), "{busy}");
+        }
+    }
 
     #[test]
     fn an_agent_listens_when_its_input_is_empty_and_no_turn_runs() {

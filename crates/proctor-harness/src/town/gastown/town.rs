@@ -117,7 +117,7 @@ impl Gastown {
     }
 
     fn mayor(&self) -> Mayor<'_> {
-        Mayor { calls: &self.calls, socket: &self.socket.0, listens: mayor::last_line_is_prompt }
+        Mayor { calls: &self.calls, socket: &self.socket.0, listens: mayor::waits }
     }
 }
 
@@ -278,7 +278,7 @@ impl Town for Gastown {
         }
         for session in tmux::sessions(&self.calls, &self.socket.0).await {
             let screen = tmux::pane(&self.calls, &self.socket.0, &session, false).await.unwrap_or_default();
-            if !mayor::last_line_is_prompt(&screen) {
+            if !mayor::waits(&screen) {
                 return false;
             }
         }
