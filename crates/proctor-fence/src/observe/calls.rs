@@ -16,6 +16,8 @@ pub(crate) enum Touch {
     Execute { folder: Option<usize>, path: usize },
     /// Changes the entry.
     Change { folder: Option<usize>, path: usize },
+    /// Makes the entry; the kernel says so of one that is there already before any fence is asked.
+    Make { folder: Option<usize>, path: usize },
     /// Cuts the file.
     Truncate { path: usize },
     /// Changes what is said about the file: mode, owner, times, attributes. No Landlock refuses that.
@@ -49,10 +51,10 @@ const CALLS: &[(c_long, Touch)] = &[
     (libc::SYS_unlinkat, Touch::Change { folder: Some(0), path: 1 }),
     (libc::SYS_renameat, Touch::Move { from: (Some(0), 1), to: (Some(2), 3) }),
     (libc::SYS_renameat2, Touch::Move { from: (Some(0), 1), to: (Some(2), 3) }),
-    (libc::SYS_linkat, Touch::Change { folder: Some(2), path: 3 }),
-    (libc::SYS_symlinkat, Touch::Change { folder: Some(1), path: 2 }),
-    (libc::SYS_mkdirat, Touch::Change { folder: Some(0), path: 1 }),
-    (libc::SYS_mknodat, Touch::Change { folder: Some(0), path: 1 }),
+    (libc::SYS_linkat, Touch::Make { folder: Some(2), path: 3 }),
+    (libc::SYS_symlinkat, Touch::Make { folder: Some(1), path: 2 }),
+    (libc::SYS_mkdirat, Touch::Make { folder: Some(0), path: 1 }),
+    (libc::SYS_mknodat, Touch::Make { folder: Some(0), path: 1 }),
     (libc::SYS_truncate, Touch::Truncate { path: 0 }),
     (libc::SYS_fchmodat, Touch::Describe { folder: Some(0), path: 1 }),
     (libc::SYS_fchownat, Touch::Describe { folder: Some(0), path: 1 }),
@@ -78,10 +80,10 @@ const OLD_CALLS: &[(c_long, Touch)] = &[
     (libc::SYS_unlink, Touch::Change { folder: None, path: 0 }),
     (libc::SYS_rmdir, Touch::Change { folder: None, path: 0 }),
     (libc::SYS_rename, Touch::Move { from: (None, 0), to: (None, 1) }),
-    (libc::SYS_link, Touch::Change { folder: None, path: 1 }),
-    (libc::SYS_symlink, Touch::Change { folder: None, path: 1 }),
-    (libc::SYS_mkdir, Touch::Change { folder: None, path: 0 }),
-    (libc::SYS_mknod, Touch::Change { folder: None, path: 0 }),
+    (libc::SYS_link, Touch::Make { folder: None, path: 1 }),
+    (libc::SYS_symlink, Touch::Make { folder: None, path: 1 }),
+    (libc::SYS_mkdir, Touch::Make { folder: None, path: 0 }),
+    (libc::SYS_mknod, Touch::Make { folder: None, path: 0 }),
     (libc::SYS_chmod, Touch::Describe { folder: None, path: 0 }),
     (libc::SYS_chown, Touch::Describe { folder: None, path: 0 }),
     (libc::SYS_lchown, Touch::Describe { folder: None, path: 0 }),

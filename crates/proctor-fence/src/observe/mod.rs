@@ -180,6 +180,10 @@ impl Observer {
             Touch::Change { folder, path: at } | Touch::Describe { folder, path: at } => {
                 self.changed(&caller, &path(folder, at)?)
             }
+            Touch::Make { folder, path: at } => {
+                let refused = self.changed(&caller, &path(folder, at)?)?;
+                std::fs::symlink_metadata(&refused.1).is_err().then_some(refused)
+            }
             Touch::Truncate { path: at } => self.changed(&caller, &path(None, at)?),
             Touch::Move { from, to } => {
                 let first = self.changed(&caller, &path(from.0, from.1)?);

@@ -142,10 +142,13 @@ impl<S: Services> Run<S> {
     }
 
     /// The temporary folder of everything in a real town: `gt` and `bd` leave there what they tell one another of its database. Only where the
-    /// run has one of its own.
+    /// run has one of its own, and where nothing of the run lies below it: whoever may write to a folder may read what is mounted in it.
     fn common_tmp(&self) -> Option<PathBuf> {
+        const TMP: &str = "/tmp";
         let is_real = self.request.town == TownKind::Gastown && self.fence_mode() != FenceMode::Off;
-        (is_real && proctor_fence::support().namespaces).then(|| PathBuf::from("/tmp"))
+        let is_apart =
+            self.base.as_ref().and_then(|base| base.root().canonicalize().ok()).is_some_and(|root| !root.starts_with(TMP));
+        (is_real && is_apart && proctor_fence::support().namespaces).then(|| PathBuf::from(TMP))
     }
 
     /// Origins that are files, which everybody pushes to; absent where they are served.

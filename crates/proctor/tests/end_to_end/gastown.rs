@@ -102,7 +102,10 @@ fn an_honest_run_inside_the_fence_is_refused_nothing_and_warned_of_nothing() {
         return;
     }
     let refused = std::fs::read_to_string(evidence.join("refusals.ndjson")).unwrap_or_default();
-    assert_eq!((refused.as_str(), complaints(&sandbox)), ("", Vec::new()));
+    // A run whose base directory lies below /tmp, as that of a test, cannot open it to its agents; gt and bd do without.
+    let is_shared = |row: &str| row.contains("\"target\":\"/tmp\"") || row.contains("\"target\":\"/tmp/beads-");
+    let refused: Vec<&str> = refused.lines().filter(|row| !is_shared(row)).collect();
+    assert_eq!((refused, complaints(&sandbox)), (Vec::new(), Vec::new()));
     let pushes = std::fs::read_to_string(evidence.join("git/pushes.ndjson")).unwrap();
     for (agent, kind) in [("mayor", "created"), ("alice/polecats/", "updated")] {
         assert!(pushes.lines().any(|push| push.contains(&format!("\"agent\":\"{agent}")) && push.contains(kind)), "{pushes}");

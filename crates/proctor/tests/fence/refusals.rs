@@ -83,6 +83,38 @@ fn each_refusal_is_written_once_and_counted() {
 }
 
 #[test]
+fn what_is_there_already_is_not_refused_to_whoever_would_make_it() {
+    let place = Place::new();
+    let Some(python) = program("python3") else { return };
+    if !has("observation") {
+        return;
+    }
+    let (fence, file) = fence(&place);
+    // `mkdir -p` asks for every folder on its way; the kernel says that each is there, and asks no fence.
+    let script = "
+import os
+for make in (os.mkdir, lambda path: os.symlink('/', path), lambda path: os.mkfifo(path), lambda path: os.link('own', path)):
+    for path in ('OTHER', 'OTHER/secret', '/'):
+        try: make(path)
+        except FileExistsError: print('there')
+        except OSError as error: print(error)
+os.makedirs('mine/deep')
+try: os.mkdir('OTHER/new')
+except OSError: print('refused')
+";
+    let script = script.replace("OTHER", place.other.to_str().unwrap());
+    std::fs::write(place.mine.join("own"), "x").unwrap();
+    let output = place.run(Who::Me, &fence, python.to_str().unwrap(), &["-I", "-c", &script]);
+    let said = said(&output);
+    assert_eq!((said.matches("there").count(), said.ends_with("refused")), (12, true), "{said}");
+    let rows: Vec<_> = refusals(&file).into_iter().map(|row| (row.what, row.target)).collect();
+    assert_eq!(
+        rows,
+        [(Tried::Write, place.other.join("new").canonicalize().unwrap_or(place.other.join("new")).display().to_string())]
+    );
+}
+
+#[test]
 fn a_hidden_file_that_is_looked_for_is_named() {
     let place = Place::new();
     if !has("observation") || !has("namespaces") {
