@@ -14,7 +14,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use proctor_judge::evidence::{Phase, RunRecord, path};
 use proctor_judge::seal::SealedKind;
-use proctor_judge::visible_line;
+use proctor_judge::{visible_json, visible_line};
 use serde_json::Value;
 
 use super::{Clock, Happening, Progress};
@@ -109,8 +109,8 @@ impl Recorder {
 
     /// Something that belongs on the timeline.
     pub(crate) fn happened(&mut self, happening: Happening) -> Result<(), Halt> {
-        let mut line = serde_json::to_string(&happening).map_err(|error| Halt::harness(error.to_string()))?;
-        line.push('\n');
+        let line = serde_json::to_string(&happening).map_err(|error| Halt::harness(error.to_string()))?;
+        let line = format!("{}\n", visible_json(&line));
         let file = self.evidence.join("../timeline.ndjson");
         self.timeline.append(line.as_bytes()).map_err(|error| Halt::io("write", &file, &error))?;
         self.log(&format!("{} {}", happening.kind, happening.text));

@@ -83,10 +83,12 @@ fn mark(status: CheckStatus) -> Markup {
 
 /// Checks that do not hold, or could not be judged, before anything else is told: each leads to its evidence.
 pub(super) fn failed_checks(summary: &Summary) -> Markup {
-    let wrong: Vec<&CheckSummary> = summary.checks.iter().filter(|c| c.status != CheckStatus::Passed).collect();
+    let mut wrong: Vec<&CheckSummary> = summary.checks.iter().filter(|c| c.status != CheckStatus::Passed).collect();
+    wrong.sort_by_key(|check| check.status != CheckStatus::Failed);
+    let fails = wrong.first().is_some_and(|check| check.status == CheckStatus::Failed);
     html! {
         @if !wrong.is_empty() {
-            h2 id="failed" { "Checks that do not hold" }
+            h2 id="failed" { @if fails { "Checks that do not hold" } @else { "Checks that could not be judged" } }
             details open[wrong.len() <= OPEN] {
                 summary { (summary.judged()) }
                 (check_table(&wrong))

@@ -7,6 +7,7 @@
     reason = "a failing unwrap is a failing test, and a skipped test says so"
 )]
 
+mod hostile;
 mod identity;
 #[path = "../support/mini.rs"]
 mod mini;
