@@ -170,6 +170,18 @@ impl QueryError {
         self
     }
 
+    /// The message with its line and its column there: `line 2, column 5: …`; of a query of one line, the message as it is.
+    #[must_use]
+    pub fn in_lines(&self, query: &str) -> String {
+        let before: Vec<char> = query.chars().take(self.column.saturating_sub(1)).collect();
+        if !query.trim_end().contains('\n') {
+            return self.to_string();
+        }
+        let line = before.iter().filter(|c| **c == '\n').count() + 1;
+        let column = before.iter().rev().take_while(|c| **c != '\n').count() + 1;
+        format!("line {line}, column {column}: {}", self.message)
+    }
+
     /// The query's line with carets below what is wrong, for terminals and pages.
     #[must_use]
     pub fn caret(&self, query: &str) -> String {

@@ -59,7 +59,7 @@ pub fn logsql_rows(answer: &logsql::Answer) -> String {
 #[must_use]
 pub fn logsql_error(query: &str, error: &QueryError) -> String {
     let hint = error.hint.as_ref().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-    format!("cannot parse the query: {error}\n{}\n{hint}", error.caret(query))
+    format!("cannot parse the query: {}\n{}\n{hint}", error.in_lines(query), error.caret(query))
 }
 
 fn success(data: &Value) -> String {

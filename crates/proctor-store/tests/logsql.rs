@@ -279,6 +279,23 @@ fn an_error_points_at_its_place_and_says_what_is_not_there() {
 }
 
 #[test]
+fn an_error_in_a_query_of_several_lines_says_its_line() {
+    for (query, place) in [
+        ("*\n| filter f:\"a\\q\"", "line 2, column 14: "),
+        ("*\n| stats count()\n| nosuch", "line 3, column 3: "),
+        ("a:~'\\d'\n", "column 5: "),
+    ] {
+        let error = logsql::parse(query).unwrap_err();
+        assert!(error.in_lines(query).starts_with(place), "{}", error.in_lines(query));
+        let caret = error.caret(query);
+        assert_eq!(
+            caret.lines().last().unwrap().find('^').map(|at| at + 1),
+            place.trim_end_matches(": ").rsplit(' ').next().unwrap().parse().ok()
+        );
+    }
+}
+
+#[test]
 fn deep_nesting_is_refused_not_crashed_on() {
     for nested in ["(".repeat(10_000), "!".repeat(10_000), "a:".repeat(10_000)] {
         assert!(logsql::parse(&nested).unwrap_err().message.contains("levels deep"));

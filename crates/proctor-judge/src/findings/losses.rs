@@ -38,6 +38,7 @@ fn finding(known: &Known<'_>, (kind, who, is_claimed): &Key<'_>, losses: &[&Loss
     let Words { level, id, title, expected, then } = words(*kind);
     let example = if first.example.is_empty() { first.reason.clone() } else { quoted(&first.example, SHOWN) };
     let title = match kind {
+        LossKind::FarOff if amount.starts_with("1 ") => format!("{amount} that came {sender} bears a time far outside the run"),
         LossKind::Dropped => format!("{amount} of records that came {sender} {title}"),
         _ => format!("{amount} that came {sender} {title}"),
     };

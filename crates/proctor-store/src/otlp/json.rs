@@ -97,7 +97,11 @@ impl<'a> Parser<'a> {
     }
 
     fn fault(&mut self, why: &'static str) {
-        self.fault.get_or_insert((self.at, why));
+        self.fault_at(self.at, why);
+    }
+
+    fn fault_at(&mut self, at: usize, why: &'static str) {
+        self.fault.get_or_insert((at, why));
     }
 
     fn cut(&mut self) -> Whole {
@@ -245,12 +249,12 @@ impl<'a> Parser<'a> {
             Ok("false") => Json::Bool(false),
             Ok(text) if is_number(text) => {
                 if text.ends_with(|c: char| c.is_ascii_alphabetic()) {
-                    self.fault("a bare word");
+                    self.fault_at(start, "a bare word");
                 }
                 Json::Number(text)
             }
             _ => {
-                self.fault("a bare word");
+                self.fault_at(start, "a bare word");
                 Json::Unreadable(String::from_utf8_lossy(word))
             }
         }

@@ -16,7 +16,7 @@ use proctor_store::{Address, IngestError, Ingested, Signal, Store};
 use tokio::sync::Semaphore;
 
 use super::address::Addressed;
-use super::serving::last;
+use super::serving::{GIVEN_UP, last};
 
 /// Largest body that is read from the wire, which is also what the store takes unpacked.
 pub(crate) const MAX_BODY_BYTES: u64 = 64 << 20;
@@ -126,9 +126,15 @@ async fn receive(receiver: Receiver, signal: Signal, by: (Addressed, Full), head
         full();
         return refusal(encoding, StatusCode::TOO_MANY_REQUESTS, FULL);
     }
-    let Ok(body) = read(body).await else {
-        receiver.store.note_refused(signal, IngestError::CutOff, address(&by), chrono::Utc::now());
-        return refused(encoding, &IngestError::CutOff);
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(error) => {
+            // What the listener itself gave up is counted there.
+            if !error.to_string().contains(GIVEN_UP) {
+                receiver.store.note_refused(signal, IngestError::CutOff, address(&by), chrono::Utc::now());
+            }
+            return refused(encoding, &IngestError::CutOff);
+        }
     };
     let text = |name: HeaderName| Some(headers.get(name)?.to_str().ok()?.to_owned());
     let content_type = text(header::CONTENT_TYPE);
@@ -503,6 +509,25 @@ mod tests {
         let answer = receiver.send("/v1/logs", &headers, protobuf).await;
         assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\u{12}") && answer.contains("\u{8}\u{1}"), "{answer:?}");
         assert!(receiver.store.losses().len() >= 4);
+    }
+
+    #[tokio::test]
+    async fn a_body_whose_sender_hangs_up_is_counted_as_refused() {
+        let receiver = Listening::start().await;
+        let address = receiver.listener.url().replace("http://", "");
+        let hang_up = move || {
+            let mut stream = TcpStream::connect(address).unwrap();
+            let head = "POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n";
+            stream.write_all(format!("{head}{RECORD}").as_bytes()).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
+        };
+        tokio::task::spawn_blocking(hang_up).await.unwrap();
+        while receiver.store.losses().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let loss = receiver.store.losses().remove(0);
+        assert_eq!((loss.kind, loss.reason.as_str()), (proctor_store::LossKind::Refused, "cut off"));
     }
 
     #[test]

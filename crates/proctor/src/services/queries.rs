@@ -141,7 +141,7 @@ fn evaluate_logsql(store: &Store, parameters: &Parameters) -> Result<String, Str
     };
     // 0 means no limit in VictoriaLogs.
     let limit = limit.filter(|limit| *limit > 0);
-    let answer = store.logsql(query, range, limit).map_err(|error| format!("{error}\n{}\n", error.caret(query)))?;
+    let answer = store.logsql(query, range, limit).map_err(|error| http::logsql_error(query, &error))?;
     Ok(http::logsql_rows(&answer))
 }
 

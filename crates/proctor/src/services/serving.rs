@@ -32,6 +32,9 @@ const LARGEST_HEAD: usize = 64 << 10;
 /// The pause after a connection could not be accepted, for lack of descriptors or memory.
 const AFTER_FAILURE: Duration = Duration::from_millis(20);
 
+/// Why a body ends in an error when its connection does not.
+pub(super) const GIVEN_UP: &str = "proctor: the body takes too long or too much room";
+
 /// What a listener does about each request before the routes see it.
 pub(crate) trait Guard: Send + Sync + 'static {
     /// Whose the request is, by its address; empty: nobody known. What the routes need to know goes into its extensions.
@@ -199,7 +202,7 @@ fn metered(shared: Arc<Shared>, owner: String, held: Arc<Mutex<Held>>, ends: End
         let refuse = move |reason| {
             let (shared, owner, name) = &*told;
             shared.guard.refused(owner, reason, name, ends, None);
-            io::Error::other("proctor: the body takes too long or too much room")
+            io::Error::other(GIVEN_UP)
         };
         Body::from_stream(futures::stream::try_unfold(start, move |(mut stream, held)| {
             let refuse = refuse.clone();
