@@ -38,7 +38,8 @@ pub(crate) enum Touch {
 pub(crate) const WRITES: u32 =
     (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY)).unsigned_abs();
 
-/// Calls of Linux 6.13, the same number on every architecture.
+/// Calls of Linux 6.6 and 6.13, which not every architecture's list in `libc` has yet: the same number on every architecture.
+const FCHMODAT2: c_long = 452;
 const SETXATTRAT: c_long = 463;
 const REMOVEXATTRAT: c_long = 466;
 
@@ -61,7 +62,7 @@ const CALLS: &[(c_long, Touch)] = &[
     (libc::SYS_utimensat, Touch::Describe { folder: Some(0), path: 1 }),
     (libc::SYS_setxattr, Touch::Describe { folder: None, path: 0 }),
     (libc::SYS_lsetxattr, Touch::Describe { folder: None, path: 0 }),
-    (libc::SYS_fchmodat2, Touch::Describe { folder: Some(0), path: 1 }),
+    (FCHMODAT2, Touch::Describe { folder: Some(0), path: 1 }),
     (libc::SYS_removexattr, Touch::Describe { folder: None, path: 0 }),
     (libc::SYS_lremovexattr, Touch::Describe { folder: None, path: 0 }),
     (SETXATTRAT, Touch::Describe { folder: Some(0), path: 1 }),
