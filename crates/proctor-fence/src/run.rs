@@ -161,28 +161,29 @@ impl Supervisor {
         }
     }
 
-    /// Waits for whatever happens next; says whether a process may have ended or spoken.
+    /// Waits for whatever happens next; says whether a process may have ended or spoken. Most turns are questions, each of which
+    /// keeps a program waiting: they come to nothing else.
     fn turn(&self, timeout: Option<&rustix::event::Timespec>) -> io::Result<bool> {
         let mut observer = self.observer.borrow_mut();
-        let mut sources = vec![PollFd::new(&self.signals, PollFlags::IN)];
-        sources.extend(observer.as_ref().map(|observer| PollFd::new(observer, PollFlags::IN)));
-        if self.speaks.get() {
-            sources.push(PollFd::new(&self.channel, PollFlags::IN));
-        }
+        let signals = || PollFd::new(&self.signals, PollFlags::IN);
+        // What is not asked stands for another that is, and its answer is not looked at.
+        let asks = observer.as_ref().map_or_else(signals, |observer| PollFd::new(observer, PollFlags::IN));
+        let speaks = if self.speaks.get() { PollFd::new(&self.channel, PollFlags::IN) } else { signals() };
+        let mut sources = [signals(), asks, speaks];
         match rustix::event::poll(&mut sources, timeout) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let is_ready = |at: usize| sources.get(at).is_some_and(|source| source.revents().contains(PollFlags::IN));
-        let (came, asked) = (is_ready(0), is_ready(1));
-        drop(sources);
+        // A channel whose other end is closed is not readable: it hangs up.
+        let [came, asked, spoke] = sources.map(|source| source.revents());
+        let (came, asked, spoke) = (!came.is_empty(), asked.contains(PollFlags::IN), !spoke.is_empty());
         if let Some(observer) = observer.as_mut().filter(|_| asked) {
             observer.answer();
         }
         while came && let Some(came) = self.signals.next() {
             pass_on(came, self.child, self.is_init);
         }
-        Ok(came || self.speaks.get())
+        Ok(came || spoke)
     }
 
     /// A turn that does not take long.
