@@ -30,7 +30,7 @@ pub struct Git {
 
 /// What `.gitconfig` in the base directory's home says. Without a template no repository gets git's sample hooks, which are most
 /// of a fresh one's files and all have to be removed again.
-pub const GITCONFIG: &str = "[user]\n\tname = Proctor\n\temail = proctor@localhost\n[init]\n\tdefaultBranch = main\n\ttemplateDir =\n[core]\n\tlogAllRefUpdates = always\n\tfsync = none\n[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[protocol \"file\"]\n\tallow = always\n";
+pub const GITCONFIG: &str = "[user]\n\tname = Proctor\n\temail = proctor@localhost\n[init]\n\tdefaultBranch = main\n\ttemplateDir =\n[core]\n\tlogAllRefUpdates = always\n\tfsync = none\n[advice]\n\tdetachedHead = false\n[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[protocol]\n\tversion = 0\n[protocol \"file\"]\n\tallow = always\n";
 
 /// What Proctor's own git is told wherever it runs: nothing that a repository, a user or a machine has configured is run, shown or followed.
 const SETTINGS: [(&str, &str); 14] = [

@@ -86,7 +86,8 @@ fn make(town: &Town, name: &str, url: &str, branch: Option<&str>) -> Result<Stri
     Git::of_daemon(&town.caller, &dir, "overseer").run(&["clone", "--quiet", "--bare", "--template=", "--", url, ".repo.git"])?;
     let git = Git::of_daemon(&town.caller, &repo, "overseer");
     git.run(&["config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"])?;
-    git.run(&["fetch", "--quiet", "origin"])?;
+    // What was just cloned need not be asked for again: every visit to a served origin costs several processes on both sides.
+    git.run(&["fetch", "--quiet", "--no-tags", ".", "+refs/heads/*:refs/remotes/origin/*"])?;
     let branch = match branch {
         Some(branch) if !is_branch(branch) => return refused(format!("{branch:?} is no name of a branch")),
         Some(branch) => branch.to_string(),
@@ -95,7 +96,10 @@ fn make(town: &Town, name: &str, url: &str, branch: Option<&str>) -> Result<Stri
     if !git.holds(&["rev-parse", "--verify", "--quiet", &format!("origin/{branch}")]) {
         return refused_hint(format!("{url} has no commit on {branch}"), "push a first commit to it");
     }
-    let clone = ["clone", "--quiet", "--template=", "--branch", &branch, "--", url, "mayor/rig"];
+    let instead = format!("url.{}.insteadOf={url}", repo.display());
+    // The mayor can write to its clone, and must not get hold of a file of the town's own repository by a link.
+    let clone =
+        ["-c", &instead, "clone", "--quiet", "--no-hardlinks", "--template=", "--branch", &branch, "--", url, "mayor/rig"];
     Git::of_daemon(&town.caller, &dir, "overseer").run(&clone)?;
     exclude(&dir.join("mayor/rig/.git/info"))?;
     Ok(branch)
