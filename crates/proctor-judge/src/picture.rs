@@ -52,6 +52,24 @@ pub fn timeline_svg(lanes: &Lanes, options: &Options) -> String {
     svg
 }
 
+/// Lanes that nobody misses are told in one line from this number on: a real town keeps seven agents that only stand by.
+const IDLE: usize = 3;
+const IDLE_H: f64 = 22.0;
+
+/// The row of each lane, `None` for agents that asked no model, called no tool, and are at no end of an arrow.
+fn rows(lanes: &Lanes) -> Vec<Option<usize>> {
+    let linked = |index: usize| lanes.links.iter().any(|link| link.from == index || link.to == index);
+    let acts = |lane: &Lane| [Kind::ModelCall, Kind::ToolCall].iter().any(|kind| lane.counts.contains_key(kind.name()));
+    let is_agent = |lane: &Lane| matches!(lane.kind, LaneKind::Session | LaneKind::Agent);
+    let stands_by = |index: usize, lane: &Lane| {
+        is_agent(lane) && !acts(lane) && !linked(index) && lane.errors == 0 && !["mayor", "polecat"].contains(&lane.role.as_str())
+    };
+    let idle: Vec<bool> = lanes.lanes.iter().enumerate().map(|(index, lane)| stands_by(index, lane)).collect();
+    let fold = idle.iter().filter(|idle| **idle).count() >= IDLE;
+    let mut row = 0..;
+    idle.into_iter().map(|idle| if idle && fold { None } else { row.next() }).collect()
+}
+
 /// A moment that has a text of its own below the phases, and a line down through the lanes.
 struct Flag {
     at: f64,
@@ -92,6 +110,8 @@ struct Drawing<'a> {
     labels: f64,
     scale: Scale,
     placed: Vec<Placed>,
+    /// The row of each lane; absent for those that are told in one line.
+    rows: Vec<Option<usize>>,
 }
 
 impl<'a> Drawing<'a> {
@@ -100,7 +120,7 @@ impl<'a> Drawing<'a> {
         let labels = if width < NARROW { 98.0 } else { 168.0 };
         let waited = lanes.phases.iter().find(|phase| phase.number == 6 && phase.ended).map(|phase| phase.end);
         let scale = Scale::new((lanes.start, lanes.end), (labels, width - RIGHT), waited);
-        let mut drawing = Drawing { lanes, dark: options.dark, width, labels, scale, placed: Vec::new() };
+        let mut drawing = Drawing { lanes, dark: options.dark, width, labels, scale, placed: Vec::new(), rows: rows(lanes) };
         drawing.placed = drawing.place_flags();
         drawing
     }
@@ -120,7 +140,13 @@ impl<'a> Drawing<'a> {
     }
 
     fn lanes_bottom(&self) -> f64 {
-        self.lanes_top() + self.lanes.lanes.len() as f64 * LANE_H
+        let idle = if self.idle().next().is_some() { IDLE_H } else { 0.0 };
+        self.lanes_top() + self.rows.iter().flatten().count() as f64 * LANE_H + idle
+    }
+
+    /// Lanes that are told in one line.
+    fn idle(&self) -> impl Iterator<Item = &'a Lane> + '_ {
+        self.lanes.lanes.iter().zip(&self.rows).filter(|(_, row)| row.is_none()).map(|(lane, _)| lane)
     }
 
     fn height(&self) -> f64 {
@@ -128,7 +154,7 @@ impl<'a> Drawing<'a> {
     }
 
     fn lane_y(&self, index: usize) -> f64 {
-        self.lanes_top() + index as f64 * LANE_H
+        self.lanes_top() + self.rows.get(index).copied().flatten().unwrap_or(index) as f64 * LANE_H
     }
 
     /// Flags go into the first row in which their text does not touch the one before.
@@ -267,8 +293,32 @@ impl<'a> Drawing<'a> {
             of_lane[event.lane].push(event);
         }
         for (index, (lane, events)) in self.lanes.lanes.iter().zip(&of_lane).enumerate() {
-            self.lane(svg, index, lane, events);
+            if self.rows[index].is_some() {
+                self.lane(svg, index, lane, events);
+            }
         }
+        self.idle_line(svg);
+    }
+
+    /// One line for all who were there and did nothing that is drawn.
+    fn idle_line(&self, svg: &mut String) {
+        let names: Vec<&str> = self.idle().map(|lane| lane.label.as_str()).collect();
+        if names.is_empty() {
+            return;
+        }
+        let y = self.lanes_bottom() - IDLE_H;
+        let text = format!("{} more asked no model and called no tool: {}", names.len(), names.join(", "));
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a line has few letters")]
+        let room = ((self.width - 24.0) / 5.8) as usize;
+        let _ = writeln!(
+            svg,
+            "<g class=\"idle\"><title>{}</title><path class=\"rule\" d=\"M8 {}H{}\"/><text class=\"dim\" x=\"12\" y=\"{}\">{}</text></g>",
+            escape(&text),
+            n(y),
+            n(self.width - 8.0),
+            n(y + 14.0),
+            escape(&cut(&text, room)),
+        );
     }
 
     fn lane(&self, svg: &mut String, index: usize, lane: &Lane, events: &[&Event]) {

@@ -32,9 +32,9 @@ pub(crate) fn after(seconds: f64) -> String {
     format!("{:+.2} s", positive_zero((seconds * 100.0).round() / 100.0))
 }
 
-/// `31 ms`.
+/// `31 ms`, `14.3 s`.
 pub(crate) fn milliseconds(value: f64) -> String {
-    format!("{:.0} ms", positive_zero(value.round()))
+    if value >= 999.5 { duration(value / 1e3) } else { format!("{:.0} ms", positive_zero(value.round())) }
 }
 
 /// The sum of no numbers is a negative zero, which nobody wants to read.
@@ -212,6 +212,7 @@ mod tests {
         assert_eq!((duration(0.999), duration(59.97), duration(-0.0)), ("1.0 s".into(), "1 min 0 s".into(), "0.00 s".into()));
         let none: f64 = [].iter().sum();
         assert_eq!((milliseconds(none), milliseconds(-0.2), milliseconds(31.5)), ("0 ms".into(), "0 ms".into(), "32 ms".into()));
+        assert_eq!((milliseconds(999.7), milliseconds(14_277.0)), ("1.0 s".into(), "14.3 s".into()));
         assert_eq!((after(none), after(-0.001), after(-0.02)), ("+0.00 s".into(), "+0.00 s".into(), "-0.02 s".into()));
         assert_eq!(duration(725.0), "12 min 5 s");
         assert_eq!(count(2, "query"), "2 queries");

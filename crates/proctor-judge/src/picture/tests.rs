@@ -92,3 +92,22 @@ fn lengths_have_their_unit() {
     let texts: Vec<String> = [0.0, 0.04, 12.314, 200.0, 3840.0].into_iter().map(time_text).collect();
     assert_eq!(texts, ["0 s", "40 ms", "12.31 s", "3 min 20 s", "1 h 04 min"]);
 }
+
+#[test]
+fn agents_that_only_stand_by_share_one_line() {
+    let by = |rig: &str, role: &str| {
+        let mut session = session(&format!("{rig}/{role}"), &format!("{rig}-{role}"), 0.0, None, None);
+        session.role = role.into();
+        session
+    };
+    let with = |number: usize| {
+        let all = [by("alice", "witness"), by("alice", "refinery"), by("bob", "witness"), by("bob", "refinery")];
+        let mut material = town();
+        material.sessions.extend(all.into_iter().take(number));
+        picture(&material)
+    };
+    assert_eq!(with(2).matches("<g class=\"lane\">").count(), with(0).matches("<g class=\"lane\">").count() + 2);
+    let svg = with(4);
+    assert_eq!(svg.matches("<g class=\"lane\">").count(), with(0).matches("<g class=\"lane\">").count());
+    assert!(svg.contains("4 more asked no model and called no tool: alice/"), "{svg}");
+}
