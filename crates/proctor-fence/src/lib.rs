@@ -34,4 +34,4 @@ pub use process::{Command, Ended, Leftover, Status};
 pub use run::{END, run};
 pub use spec::{Bind, Fence, FenceError, Limits, Mode, Namespaces, Signals};
 pub use support::{Missing, Support, support};
-pub use sys::end_by;
+pub use sys::{end_by, forget_variables, undo_inherited_signals};

@@ -1,7 +1,7 @@
 //! System calls that no crate wraps, as safe functions. Everything `unsafe` of this crate lies here, each block with the
 //! reason why it is sound.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -165,6 +165,41 @@ pub(crate) fn default_signals() {
     unsafe {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
         libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
+
+/// Undoes what a parent left to this process about signals: lets all of them through, and gives those that are ignored what the system
+/// does about them by itself. A program that inherits an ignored SIGCHLD cannot wait for its children. SIGPIPE is left alone:
+/// Rust's own start ignores it. Gives whether SIGHUP was ignored, as `nohup` asks for.
+pub fn undo_inherited_signals() -> bool {
+    let none = set_of(&[]);
+    let mut hangup = false;
+    for signal in (1..=libc::SIGRTMAX()).filter(|signal| *signal != libc::SIGPIPE) {
+        // SAFETY: a zeroed structure is a valid place for what the kernel writes; a default disposition runs no code of ours; a
+        // number that is no signal, or one that cannot be set, is refused.
+        unsafe {
+            let mut now: libc::sigaction = std::mem::zeroed();
+            let known = libc::sigaction(signal, std::ptr::null(), &raw mut now) == 0;
+            if known && now.sa_sigaction == libc::SIG_IGN {
+                hangup |= signal == libc::SIGHUP;
+                libc::signal(signal, libc::SIG_DFL);
+            }
+        }
+    }
+    // SAFETY: the set is valid.
+    unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+    hangup
+}
+
+/// Takes the variables that are not wanted out of this process's environment. Does nothing in a process with several threads, one of
+/// which could be reading it.
+pub fn forget_variables(unwanted: impl Fn(&OsStr) -> bool) {
+    if crate::run::one_thread().is_err() {
+        return;
+    }
+    for (name, _) in std::env::vars_os().filter(|(name, _)| unwanted(name)) {
+        // SAFETY: no other thread is there that could read or write the environment meanwhile.
+        unsafe { std::env::remove_var(name) };
     }
 }
 

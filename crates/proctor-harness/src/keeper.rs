@@ -79,7 +79,7 @@ impl Keeper {
         let (line, its) = Line::new()?;
         let fence = fence.to_json().map_err(io::Error::other)?;
         let mut command = Command::new(launcher);
-        command.arg("--keeper").arg(fence).env_clear().envs(env).process_group(0);
+        command.arg("--keeper").arg(fence).env_clear().envs(env).process_group(0).current_dir("/");
         // The keeper of a town that is kept outlives this process: whoever reads this process's output must not wait for it.
         // Why it fails it says on its line.
         let child = command.stdin(Stdio::from(its)).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;

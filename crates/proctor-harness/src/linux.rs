@@ -383,14 +383,16 @@ pub fn raise_descriptor_limit() {
     }
 }
 
-/// Finds a program on a search path, as `execvp` would.
+/// Finds a program on a search path, as `execvp` would; gives its absolute path, since what is started begins elsewhere.
 pub fn find_program(name: &str, path: &str) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let runnable = |file: &PathBuf| fs::metadata(file).is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
-    if name.contains('/') {
-        return Some(PathBuf::from(name)).filter(runnable);
-    }
-    std::env::split_paths(&OsString::from(path)).map(|folder| folder.join(name)).find(runnable)
+    let found = if name.contains('/') {
+        Some(PathBuf::from(name)).filter(runnable)
+    } else {
+        std::env::split_paths(&OsString::from(path)).map(|folder| folder.join(name)).find(runnable)
+    };
+    found.and_then(|file| std::path::absolute(file).ok())
 }
 
 /// TCP ports on which somebody listens, on any address.

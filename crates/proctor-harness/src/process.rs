@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,7 +40,7 @@ pub struct Program {
     pub args: Vec<String>,
     /// Its whole environment.
     pub env: BTreeMap<String, String>,
-    /// Its working directory.
+    /// Its working directory; absent: `/`.
     pub cwd: Option<PathBuf>,
     /// What it reads.
     pub stdin: Option<Vec<u8>>,
@@ -281,9 +281,8 @@ impl Program {
         command.args(&self.args).env_clear().envs(&self.env).process_group(0).kill_on_drop(true);
         let input = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
         command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
-        if let Some(cwd) = &self.cwd {
-            command.current_dir(cwd);
-        }
+        // Nothing depends on the folder that Proctor was started in: it may be a repository, or hold a `json.py`.
+        command.current_dir(self.cwd.as_deref().unwrap_or(Path::new("/")));
         Ok(command)
     }
 }

@@ -9,6 +9,7 @@ mod canary;
 mod cli;
 mod commands;
 mod failure;
+mod inherited;
 mod namespace;
 mod personality;
 mod places;
@@ -28,6 +29,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let called = std::env::args_os().next().unwrap_or_default();
     let name = Path::new(&called).file_name().unwrap_or_default().to_string_lossy();
+    inherited::settle(&name);
     personality::run(&name).unwrap_or_else(proctor)
 }
 
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
 fn proctor() -> ExitCode {
     let command = cli::Cli::parse().command;
     proctor_harness::linux::raise_descriptor_limit();
-    let outcome = std::panic::catch_unwind(|| commands::run(command));
+    let outcome = std::panic::catch_unwind(|| inherited::folder_is_there().and_then(|()| commands::run(command)));
     ExitCode::from(match outcome {
         Ok(Ok(code)) => code,
         Ok(Err(failure)) => {

@@ -31,7 +31,7 @@ pub(crate) const AT_ONCE: u32 = 3;
 
 /// Hands signals to `cancel` from now on.
 pub(crate) fn watch(cancel: &Cancel) -> Result<(), Failure> {
-    let mut signals = SignalsInfo::<WithOrigin>::new(WATCHED).map_err(unwatched)?;
+    let mut signals = SignalsInfo::<WithOrigin>::new(watched()).map_err(unwatched)?;
     let cancel = cancel.clone();
     thread("signals", move || {
         for origin in signals.forever() {
@@ -58,8 +58,11 @@ pub(crate) fn watch_run(cancel: &Cancel, namespace: &Namespace) -> Result<(), Fa
 /// What is said when everything ends on the spot.
 const STOPPED: &str = "\nstopped; what was left is ended and removed by: proctor clean\n";
 
-/// The signals that end a run.
-const WATCHED: [i32; 3] = [SIGINT, SIGTERM, SIGHUP];
+/// The signals that end a run: not SIGHUP below `nohup`, whose user wants the run to outlive the terminal.
+fn watched() -> Vec<i32> {
+    let hangup = (!crate::inherited::ignores_hangup()).then_some(SIGHUP);
+    [SIGINT, SIGTERM].into_iter().chain(hangup).collect()
+}
 
 fn unwatched(error: std::io::Error) -> Failure {
     Failure::environment(format!("cannot watch for signals: {error}"))
@@ -125,7 +128,7 @@ impl PassedOn {
 /// Passes signals on to the process inside from now on; the one that ends everything on the spot ends `child`, the process that
 /// holds the namespace.
 pub(crate) fn pass_on(mut line: ChildStdin, child: u32) -> Result<PassedOn, Failure> {
-    let mut signals = SignalsInfo::<WithOrigin>::new(WATCHED).map_err(unwatched)?;
+    let mut signals = SignalsInfo::<WithOrigin>::new(watched()).map_err(unwatched)?;
     let passed_on = PassedOn(Arc::default());
     let counted = passed_on.clone();
     thread("signals", move || {

@@ -75,7 +75,7 @@ fn asked(arguments: &[OsString], report: Option<PathBuf>, cwd: Option<PathBuf>) 
     let command = Command {
         program: program.clone(),
         args: args.to_vec(),
-        env: std::env::vars_os().collect(),
+        env: crate::inherited::variables(),
         cwd,
         grace: GRACE,
         clock: chrono::Utc::now,

@@ -23,9 +23,10 @@ pub(crate) fn run(name: &str) -> Option<ExitCode> {
     }
 }
 
-/// Reads this process's environment.
+/// The environment that this process was started with.
 pub(crate) fn environment() -> Environment {
-    std::env::vars_os()
+    crate::inherited::variables()
+        .into_iter()
         .map(|(key, value)| {
             let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
             (text(key), text(value))
