@@ -8,6 +8,7 @@ use proctor_gateway::{Scripts, World};
 use proctor_harness::scenario::{self, Files, Problem, SCENARIO_FILE, Scenario};
 use proctor_judge::plan::Check;
 
+use crate::commands::run::quoted;
 use crate::failure::{Failure, file_error};
 use crate::places::nearest;
 use crate::terminal::problems;
@@ -125,8 +126,8 @@ pub(crate) fn problems_failure(named: &str, files: &Files, problems: &[Problem])
     let failure = Failure::usage(format!("{named} has {} problems", problems.len())).drawn(drawn);
     match problems.len().saturating_sub(SHOWN) {
         0 => failure,
-        1 => failure.hint(format!("1 more problem: proctor validate {named}")),
-        more => failure.hint(format!("{more} more problems: proctor validate {named}")),
+        1 => failure.hint(format!("1 more problem: proctor validate {}", quoted(named))),
+        more => failure.hint(format!("{more} more problems: proctor validate {}", quoted(named))),
     }
 }
 

@@ -99,9 +99,29 @@ fn entry(agent: &AgentSpec, base: &Path, path: &str, relative_to: &Path) -> Resu
     let program = command.first_mut().ok_or_else(|| failed("an agent's command is empty".into()))?;
     let place = if program.contains('/') { relative_to.join(&*program) } else { PathBuf::from(&*program) };
     let found = linux::find_program(&place.display().to_string(), path).and_then(|found| found.canonicalize().ok());
-    let found = found.ok_or_else(|| failed(format!("the agent program `{program}` is not there or cannot be run")))?;
+    let found = found.ok_or_else(|| not_found(program, &place, path))?;
     *program = found.display().to_string();
     Ok(AgentEntry { program: agent.command.clone(), command, env: agent.env.clone(), telemetry: true, otlp: None })
+}
+
+/// Why an agent's program cannot be used, and what to do about it.
+fn not_found(program: &str, place: &Path, path: &str) -> Halt {
+    let message = |why: &str| format!("the agent program `{program}` {why}");
+    if !program.contains('/') {
+        return Halt::environment(message(&format!("is not on your PATH ({path})")))
+            .hint(format!("install it, or write its path with a /: --agent ROLE=./{program}"));
+    }
+    let at = std::path::absolute(place).unwrap_or_else(|_| place.to_owned());
+    let shown = at.display();
+    if at.is_dir() {
+        Halt::environment(message("is a folder")).hint(format!("name the program in it: {shown}/PROGRAM"))
+    } else if at.exists() {
+        Halt::environment(message("is not executable"))
+            .hint(format!("chmod +x '{shown}', or name its interpreter: python3 '{shown}'"))
+    } else {
+        Halt::environment(message(&format!("is not there: {shown} does not exist")))
+            .hint("a path is taken from the folder that proctor was started in, in a scenario from the scenario's folder")
+    }
 }
 
 /// Changes the entries of whom a fault hits. A fault for one rig's worker makes an entry for that rig.

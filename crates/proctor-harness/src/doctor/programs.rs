@@ -18,7 +18,7 @@ pub(super) async fn lines(real: bool, places: Places<'_>) -> Result<Vec<Line>, H
     let mut lines: Vec<Line> = shared.into_iter().map(line).collect();
     lines.push(python_line(places).await);
     if real {
-        lines.extend(own.into_iter().map(line));
+        lines.extend(programs::named_folder(places.environment).into_iter().chain(own).map(line));
     }
     Ok(lines)
 }

@@ -9,6 +9,8 @@ use proctor_harness::launch::{LaunchError, Override};
 use proctor_harness::namespace::Namespace;
 use proctor_harness::scenario::Scenario;
 use proctor_harness::scenario::spec::Span;
+use proctor_harness::town::TownKind;
+use proctor_harness::town::gastown::programs::BIN as GASTOWN_BIN;
 use proctor_judge::Outcome;
 use proctor_judge::evidence::FenceMode;
 
@@ -17,6 +19,7 @@ use super::town::TownChoice;
 use super::{ReportsArg, parse_span};
 use crate::failure::Failure;
 use crate::namespace::{self, Place};
+use crate::personality::{Environment, environment};
 use crate::play::{Choice, Played, play};
 use crate::services::Ports;
 use crate::terminal::phases::RunDisplay;
@@ -36,6 +39,9 @@ The run's folder is reports/<UTC timestamp>-<id>/; reports/latest points at the 
 
 Exit codes: 0 passed; 100 failed or not landed; 2 usage; 101 unknown; 102 environment; 103 provider;
 104 harness; 130 cancelled. Only 100 is a failure of the system under test.";
+
+/// The variable that says how many seconds landing may take.
+const CONVOY_TIMEOUT: &str = "CONVOY_TIMEOUT";
 
 /// How long tasks that nobody waits for any more may take to end, such as one that a hung disk holds.
 const LAST_TASKS: Duration = Duration::from_secs(1);
@@ -61,12 +67,9 @@ pub(crate) struct Args {
     /// Seed of the ids that the built-in town gives out
     #[arg(long, value_name = "N", default_value_t = 42)]
     seed: u64,
-    /// How long landing may take, such as 90s, 10m, 1h [default: the scenario's]
+    /// How long landing may take, such as 90s, 10m, 1h [default: CONVOY_TIMEOUT in seconds, else the scenario's]
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     timeout: Option<Span>,
-    /// The same in seconds, as a variable
-    #[arg(long, hide = true, env = "CONVOY_TIMEOUT", value_name = "SECONDS")]
-    convoy_timeout: Option<u64>,
     /// Python interpreter that already has the packages that the deliverables need
     #[arg(long, value_name = "PATH")]
     python: Option<PathBuf>,
@@ -96,9 +99,16 @@ fn parse_agent(text: &str) -> Result<Override, String> {
 
 impl Args {
     /// The flag wins over the variable.
-    fn landing_timeout(&self) -> Option<Duration> {
-        let seconds = self.convoy_timeout.map(Duration::from_secs);
-        self.timeout.map(|span| span.0).or(seconds)
+    fn landing_timeout(&self) -> Result<Option<Duration>, Failure> {
+        if let Some(span) = self.timeout {
+            return Ok(Some(span.0));
+        }
+        let Some(text) = environment().remove(CONVOY_TIMEOUT).filter(|text| !text.trim().is_empty()) else { return Ok(None) };
+        let seconds: u64 = text.trim().parse().map_err(|_| {
+            Failure::usage(format!("the variable {CONVOY_TIMEOUT}: `{text}` is no whole number of seconds"))
+                .hint(format!("write {CONVOY_TIMEOUT}=600, or take it out of the environment and write --timeout 10m"))
+        })?;
+        Ok(Some(Duration::from_secs(seconds)))
     }
 
     /// The scenario with the flags laid over it.
@@ -144,7 +154,7 @@ impl Args {
         Ok(Choice {
             scenario,
             town: self.town.kind(),
-            command: self.command(),
+            command: self.command()?,
             reports: self.reports.reports.clone(),
             seed: self.seed,
             agents: self.agents.clone(),
@@ -153,15 +163,16 @@ impl Args {
             namespace,
             fence: self.fence.mode(),
             keep_town: self.keep_town,
-            timeout: self.landing_timeout(),
+            timeout: self.landing_timeout()?,
             ports: Ports { telemetry: self.port, gateway: self.gateway_port },
             is_latest: true,
         })
     }
 
     /// The command that repeats the run, with everything that decides what happens in it.
-    fn command(&self) -> String {
-        let mut words = vec!["proctor".to_owned(), "run".to_owned(), quoted(&self.scenario), format!("--seed {}", self.seed)];
+    fn command(&self) -> Result<String, Failure> {
+        let mut words = programs_folder(self.town.kind(), &environment());
+        words.extend(["proctor".to_owned(), "run".to_owned(), quoted(&self.scenario), format!("--seed {}", self.seed)]);
         words.extend(self.town.words());
         words.extend(self.fence.words());
         if let Some(town) = self.town.live() {
@@ -170,18 +181,24 @@ impl Args {
         for agent in &self.agents {
             words.push(format!("--agent {}", quoted(&format!("{}={}", agent.role, agent.command))));
         }
-        if let Some(timeout) = self.landing_timeout() {
+        if let Some(timeout) = self.landing_timeout()? {
             words.push(format!("--timeout {}", Span(timeout)));
         }
         if let Some(python) = &self.python {
             words.push(format!("--python {}", quoted(&python.display().to_string())));
         }
-        words.join(" ")
+        Ok(words.join(" "))
     }
 }
 
+/// What says in front of a command where the programs of a real town are.
+pub(super) fn programs_folder(town: TownKind, environment: &Environment) -> Vec<String> {
+    let folder = environment.get(GASTOWN_BIN).filter(|folder| town == TownKind::Gastown && !folder.is_empty());
+    folder.map(|folder| format!("{GASTOWN_BIN}={}", quoted(folder))).into_iter().collect()
+}
+
 /// A word as a shell takes it whole.
-pub(super) fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
@@ -243,6 +260,14 @@ fn settle_town(played: &Played, is_live: bool, json: bool) -> Result<(), Failure
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_folder_of_a_real_towns_programs_is_part_of_the_command() {
+        let environment = Environment::from([("PROCTOR_GASTOWN_BIN".to_owned(), "/opt/gas town/bin".to_owned())]);
+        assert_eq!(programs_folder(TownKind::Gastown, &environment), ["PROCTOR_GASTOWN_BIN='/opt/gas town/bin'"]);
+        assert!(programs_folder(TownKind::Builtin, &environment).is_empty());
+        assert!(programs_folder(TownKind::Gastown, &Environment::new()).is_empty());
+    }
 
     #[test]
     fn words_are_quoted_as_a_shell_takes_them() {

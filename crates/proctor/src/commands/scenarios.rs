@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use proctor_harness::scenario::{self, Files};
 
+use crate::commands::run::quoted;
 use crate::failure::{Failure, code, file_error};
 use crate::terminal::table::Table;
 use crate::{scenarios, terminal};
@@ -82,7 +83,7 @@ fn write(files: &Files, dir: &Path) -> Result<(), Failure> {
         return Err(Failure::usage(format!("{} exists already", dir.display())).hint("name a new folder"));
     }
     files.write_to(dir).map_err(|error| file_error("cannot write", dir, &error))?;
-    terminal::print(&format!("wrote {0}; run it: proctor run {1}\n", dir.display(), as_path(dir)));
+    terminal::print(&format!("wrote {0}; run it: proctor run {1}\n", dir.display(), quoted(&as_path(dir))));
     Ok(())
 }
 

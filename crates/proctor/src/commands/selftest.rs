@@ -17,10 +17,11 @@ use proctor_judge::evidence::FenceMode;
 
 use super::fence::FenceChoice;
 use super::parse_span;
-use super::run::quoted;
+use super::run::{programs_folder, quoted};
 use super::town::TownChoice;
 use crate::failure::{Failure, code};
 use crate::namespace::{self, Place};
+use crate::personality::environment;
 use crate::places::nearest;
 use crate::play::{Choice, Played, play};
 use crate::services::Ports;
@@ -104,8 +105,14 @@ impl Args {
     fn repeating(&self, command: &str) -> String {
         let timeout = self.timeout.as_ref().map(|timeout| format!("--timeout {timeout}"));
         let python = self.python.as_ref().map(|python| format!("--python {}", quoted(&python.display().to_string())));
-        let words =
-            std::iter::once(command.to_owned()).chain(self.town.words()).chain(self.fence.words()).chain(timeout).chain(python);
+        let before = programs_folder(self.town.kind(), &environment());
+        let words = before
+            .into_iter()
+            .chain(std::iter::once(command.to_owned()))
+            .chain(self.town.words())
+            .chain(self.fence.words())
+            .chain(timeout)
+            .chain(python);
         words.collect::<Vec<_>>().join(" ")
     }
 }

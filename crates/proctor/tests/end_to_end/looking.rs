@@ -103,7 +103,15 @@ fn programs_of_the_real_town_that_are_missing_say_what_to_do() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.proctor(&["doctor", "--town", "gastown"]);
     let ran = Ran::of(command.env("PATH", "/nowhere").env("PROCTOR_GASTOWN_BIN", "/nowhere").output().unwrap()).expect_code(102);
-    for part in ["✗ gt", "✗ bd", "→ install bd 0.62.0", "✗ python3", "no run on the town gastown can be made"] {
+    for part in [
+        "✗ PROCTOR_GASTOWN_BIN",
+        "/nowhere: it is no folder",
+        "✗ gt",
+        "✗ bd",
+        "→ install bd 0.62.0",
+        "✗ python3",
+        "no run on the town gastown can be made",
+    ] {
         assert!(ran.stdout.contains(part), "no {part} in\n{}", ran.stdout);
     }
 }

@@ -104,6 +104,18 @@ pub async fn find(user: &BTreeMap<String, String>, home: &Path) -> Result<Vec<Fo
     Ok(found)
 }
 
+/// How the folder that [`BIN`] names stands, when it is no folder: programs would be taken from elsewhere without a word.
+pub fn named_folder(user: &BTreeMap<String, String>) -> Option<Row> {
+    let folder = user.get(BIN).filter(|folder| !folder.is_empty())?;
+    (!Path::new(folder).is_dir()).then(|| Row {
+        what: BIN.into(),
+        found: folder.clone(),
+        ok: false,
+        why: "it is no folder".into(),
+        advice: format!("name the folder that holds gt, bd and dolt, or take {BIN} out of the environment"),
+    })
+}
+
 /// Where a program is: in the folder that [`BIN`] names, else on `PATH`.
 pub fn search(user: &BTreeMap<String, String>, name: &str) -> Option<PathBuf> {
     let named = user.get(BIN).filter(|folder| !folder.is_empty());
@@ -166,9 +178,13 @@ fn judge_one(found: &Found) -> Row {
 
 fn install_advice(name: &str) -> &'static str {
     match name {
-        "gt" => "install gt as its README says, or name its folder: PROCTOR_GASTOWN_BIN=DIR",
-        "bd" => "install bd 0.62.0, or name its folder: PROCTOR_GASTOWN_BIN=DIR",
-        "dolt" => "install dolt 1.82.4 or later, or name its folder: PROCTOR_GASTOWN_BIN=DIR",
+        "gt" => "install gt as its README says, or name its folder: PROCTOR_GASTOWN_BIN=DIR (docs/gastown.md)",
+        "bd" => {
+            "install bd 0.62.0 (https://github.com/gastownhall/beads/releases/tag/v0.62.0), or name its folder: PROCTOR_GASTOWN_BIN=DIR"
+        }
+        "dolt" => {
+            "install dolt 1.82.4 or later (https://github.com/dolthub/dolt/releases), or name its folder: PROCTOR_GASTOWN_BIN=DIR"
+        }
         "tmux" => "install tmux 3.2 or later",
         _ => "install git 2.20 or later",
     }

@@ -52,7 +52,8 @@ impl Gastown {
             site.namespace.must_be_own()?;
         }
         let found = programs::find(&site.user, &site.base.path("home")).await?;
-        programs::accept(&programs::judge(&found))?;
+        let rows: Vec<_> = programs::named_folder(&site.user).into_iter().chain(programs::judge(&found)).collect();
+        programs::accept(&rows)?;
         let versions: BTreeMap<String, Version> = found.iter().filter_map(|f| Some((f.name.clone(), f.version()?))).collect();
         let rows = workarounds::applying(&versions);
         let programs = found.into_iter().filter_map(|f| Some((f.name, (f.path?.display().to_string(), f.said)))).collect();

@@ -92,7 +92,8 @@ impl LiveTown {
     pub async fn new(site: Site, path: &Path) -> Result<Self, Halt> {
         let town = found::root(path)?;
         let found = programs::find(&site.user, &site.base.path("home")).await?;
-        programs::accept(&programs::judge(&found))?;
+        let rows: Vec<_> = programs::named_folder(&site.user).into_iter().chain(programs::judge(&found)).collect();
+        programs::accept(&rows)?;
         let programs = found.into_iter().filter_map(|f| Some((f.name, (f.path?.display().to_string(), f.said)))).collect();
         let env = found::environment(&site.user, &town);
         let port = found::port(&town, &env);
