@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -127,6 +128,16 @@ impl Base {
 /// The variable that every process of a run carries, with the run's short id: what ends, counts or clears away processes knows them by it.
 pub const RUN_ID: &str = "PROCTOR_RUN_ID";
 
+/// The address of a folder. It has no letter that git, a shell or a script's pattern takes for anything else; git decodes it.
+pub fn file_url(folder: &Path) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(byte);
+    let bytes = folder.as_os_str().as_bytes().iter();
+    bytes.fold(
+        "file://".to_owned(),
+        |url, byte| if plain(byte) { url + &char::from(*byte).to_string() } else { format!("{url}%{byte:02X}") },
+    )
+}
+
 /// The environment of everything in the town, but for the addresses of telemetry. See `docs/seams.md`.
 pub fn town_environment(root: &Path, id: &str, seed: u64) -> BTreeMap<String, String> {
     let below = |name: &str| root.join(name).display().to_string();
@@ -184,6 +195,12 @@ mod tests {
         let halt = Base::create(&deep, "7k3f", Path::new("/r"), Time::UNIX_EPOCH).unwrap_err();
         assert!(halt.message.contains("too long"), "{halt}");
         assert!(halt.hint.is_some());
+    }
+
+    #[test]
+    fn addresses_of_folders_are_plain() {
+        assert_eq!(file_url(Path::new("/c/runs/7k3f/origins")), "file:///c/runs/7k3f/origins");
+        assert_eq!(file_url(Path::new("/a%20b/it's #1/ü")), "file:///a%2520b/it%27s%20%231/%C3%BC");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::fence::{FenceGap, FenceMode, FenceRecord, Refusal};
-pub use exercise::{ExerciseRecord, FileState, RuntimeChange, RuntimeRecord, StepRecord};
+pub use exercise::{ExerciseRecord, FileState, NOT_STARTED, RuntimeChange, RuntimeRecord, StepRecord};
 pub use push::{Push, PushKind};
 pub use requests::{RefusalReason, RefusedRequests, Sender};
 pub use skipped::{Skipped, SkippedFile, SkippedRow};
@@ -62,6 +62,8 @@ pub mod path {
     pub const GIT: &str = "git";
     /// One folder per exercise, each with a `record.json` ([`super::ExerciseRecord`]).
     pub const EXERCISE: &str = "exercise";
+    /// Folder with what is needed to run an exercise again: the resolved scenario and its checks' programs.
+    pub const SCENARIO: &str = "scenario";
     /// [`super::RuntimeRecord`]: what the exercises ran with.
     pub const RUNTIME: &str = "exercise/runtime.json";
     /// The run's store (see `proctor-store`).

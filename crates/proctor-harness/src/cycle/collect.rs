@@ -206,25 +206,30 @@ impl<S: Services> Run<S> {
             ready = self.runtime.ready() => ready?,
             () = self.cancel.reached(1) => return Err(Halt::cancelled()),
         };
-        let (Some(runtime), Some(git)) = (runtime, &self.git) else { return Ok(None) };
-        self.rec.record.versions.insert("python".into(), runtime.python.version.clone());
+        let Some(git) = &self.git else { return Ok(None) };
+        let version = runtime.iter().map(|runtime| ("python".to_owned(), runtime.python.version.clone()));
+        self.rec.record.versions.extend(version);
         let spec = Arc::new(self.request.scenario.spec.clone());
         let (work, clock) = (self.root()?.join("work"), Arc::clone(&self.rec.clock));
-        let bench = self.bench(&work, &runtime).await?.map(Arc::new);
-        let ground = Ground { spec, work, runtime, bench, secret: self.request.secret.clone(), clock };
+        let bench = self.bench(&work, runtime.as_ref()).await?.map(Arc::new);
+        let ground =
+            Ground { spec, work, runtime, programs: self.needed.clone(), bench, secret: self.request.secret.clone(), clock };
         ground.prepare(&self.request.scenario.files, git, &self.rec.evidence.join(path::GIT)).await.map_err(Halt::of_the_town)?;
         Ok(Some(ground))
     }
 
-    async fn bench(&self, work: &Path, runtime: &Arc<Provided>) -> Result<Option<Bench>, Halt> {
+    async fn bench(&self, work: &Path, runtime: Option<&Arc<Provided>>) -> Result<Option<Bench>, Halt> {
         let fencing = Fencing {
             mode: self.request.fence,
             proctor: self.request.proctor.clone(),
             limits: self.limits(),
             hide: self.kept_unread(),
         };
-        let (work, runtime) = (work.to_owned(), Arc::clone(runtime));
-        let set_up = move || Bench::set_up(fencing, &work, &runtime.python).map_err(|error| Halt::io("write", &work, &error));
+        let (work, runtime, programs) = (work.to_owned(), runtime.cloned(), self.needed.clone());
+        let set_up = move || {
+            let python = runtime.as_ref().map(|runtime| &runtime.python);
+            Bench::set_up(fencing, &work, python, &programs).map_err(|error| Halt::io("write", &work, &error))
+        };
         untrusted::apart(set_up).await?
     }
 
@@ -461,6 +466,8 @@ async fn run_exercises(
             write(&record)
         })
         .await?;
-    ledger.write_json(&runtime_file, &ground.runtime().await?)?;
+    if let Some(record) = ground.runtime().await? {
+        ledger.write_json(&runtime_file, &record)?;
+    }
     Ok(count)
 }

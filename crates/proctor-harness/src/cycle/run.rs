@@ -24,6 +24,7 @@ use super::strikes::Strikes;
 use super::sums::Sums;
 use super::{Cancel, Request, Services};
 use crate::base::{Base, RUN_ID, RUNS};
+use crate::exercise::programs::Programs;
 use crate::exercise::python::{self, Provided, Wanted};
 use crate::halt::Halt;
 use crate::keeper::Keeper;
@@ -73,6 +74,8 @@ pub(crate) struct Run<S> {
     pub(crate) keeper: Option<Keeper>,
     /// Descriptors and watches for what comes later.
     pub(crate) kept: Kept,
+    /// What deliverables need besides the runtime.
+    pub(crate) needed: Programs,
     /// Of the programs that take part.
     pub(crate) sums: Sums,
     /// Whether phase 7 went through, so that all of the evidence is entered.
@@ -119,6 +122,7 @@ impl<S: Services> Run<S> {
             ports: Vec::new(),
             keeper: None,
             kept: Kept::default(),
+            needed: Programs::default(),
             sums: Sums::default(),
             collected: false,
             programs,
@@ -233,12 +237,12 @@ pub(crate) struct RuntimeInTheMaking {
 impl RuntimeInTheMaking {
     fn begin(request: &Request) -> Self {
         let spec = &request.scenario.spec;
-        let Some(runtime) = spec.runtime.as_ref().filter(|_| !spec.exercise.is_empty()) else {
+        if !spec.needs_python() {
             return Self { making: None, task: None };
-        };
+        }
         let wanted = Wanted {
             named: request.python.clone(),
-            packages: runtime.packages.clone(),
+            packages: spec.runtime.iter().flat_map(|runtime| runtime.packages.clone()).collect(),
             cache: request.cache.clone(),
             environment: making_environment(request),
         };

@@ -18,7 +18,8 @@ use super::run::Run;
 use super::stalled::StalledCollector;
 use super::sums::Sums;
 use super::{GatewaySpec, Services, agents};
-use crate::base::{Base, ENVIRONMENT, OWN};
+use crate::base::{Base, ENVIRONMENT, OWN, file_url};
+use crate::exercise::{self, programs};
 use crate::fence::{AGENTS, REFUSED};
 use crate::halt::Halt;
 use crate::landed::git::{GITCONFIG, Git};
@@ -43,6 +44,7 @@ impl<S: Services> Run<S> {
         let mut plan = self.request.scenario.plan();
         plan.landing_timeout_s = self.landing_limit().as_secs_f64();
         self.rec.ledger.write_json(&self.rec.evidence.join(path::PLAN), &plan)?;
+        exercise::keep(&self.request.scenario, &self.rec.ledger, &self.rec.evidence)?;
         let done = Done::new("fresh store").fact("store", "evidence/telemetry");
         Ok(done.fact("run", self.request.run_id.clone()))
     }
@@ -66,6 +68,11 @@ impl<S: Services> Run<S> {
         for (name, (path, version)) in town.programs() {
             self.rec.record.versions.insert(name.clone(), version.clone());
             self.programs.insert(name, (path, version));
+        }
+        self.needed = programs::find(&self.request.scenario.spec, &self.request.environment).await?;
+        for (name, found) in &self.needed {
+            self.rec.record.versions.insert(name.clone(), found.version.clone());
+            self.programs.insert(name.clone(), (found.path.display().to_string(), found.version.clone()));
         }
         self.sums = Sums::begin(self.programs.values().map(|(path, _)| path.into()));
         let spec = &self.request.scenario.spec;
@@ -126,6 +133,7 @@ impl<S: Services> Run<S> {
             origins: self.origins.clone(),
             secret: self.request.secret.clone(),
             spec: Arc::new(self.request.scenario.spec.clone()),
+            files: self.request.scenario.files.clone(),
             proctor: self.request.proctor.clone(),
             live_town: self.request.live_town.clone(),
             namespace: self.request.namespace.clone(),
@@ -296,7 +304,7 @@ impl<S: Services> Run<S> {
 
     fn prompt(&self) -> Result<String, Halt> {
         let folder = self.root()?.join("origins");
-        let origins = self.origins.clone().unwrap_or_else(|| format!("file://{}", folder.display()));
+        let origins = self.origins.clone().unwrap_or_else(|| file_url(&folder));
         Ok(self.request.scenario.prompt.replace("{{origins}}", &origins))
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use proctor_judge::evidence::{ExerciseRecord, FenceMode};
 
-use super::python::{self, Wanted};
+use super::programs;
+use super::python::{self, Provided, Wanted};
 use super::{Bench, Fencing, Ground, needed_by};
 use crate::cycle::{Cancel, Clock};
 use crate::halt::Halt;
@@ -15,7 +16,7 @@ use crate::scenario::{Exercise, Scenario};
 
 /// What an exercise is run again with.
 pub struct Again<'a> {
-    /// The scenario, as it is now.
+    /// The scenario, as the run kept it (see [`super::kept()`]) or as it is now.
     pub scenario: &'a Scenario,
     /// The run's `evidence/` folder.
     pub evidence: &'a Path,
@@ -44,14 +45,8 @@ pub struct Again<'a> {
 pub async fn again(again: Again<'_>, name: &str, cancel: &Cancel) -> Result<ExerciseRecord, Halt> {
     let spec = &again.scenario.spec;
     let wanted_exercises = with_needed(&spec.exercise, name)?;
-    let runtime = spec.runtime.as_ref().ok_or_else(|| Halt::harness("the scenario has no runtime"))?;
-    let wanted = Wanted {
-        named: again.python.map(Path::to_owned),
-        packages: runtime.packages.clone(),
-        cache: again.cache.to_owned(),
-        environment: again.environment.clone(),
-    };
-    let provided = python::provide(&wanted).await?;
+    let programs = programs::find(spec, again.environment).await?;
+    let runtime = provided(&again).await?;
     let home = again.environment.get("HOME").map(PathBuf::from);
     let fencing = Fencing {
         mode: again.fence,
@@ -59,12 +54,14 @@ pub async fn again(again: Again<'_>, name: &str, cancel: &Cancel) -> Result<Exer
         limits: crate::fence::limits(&spec.limits),
         hide: home.into_iter().chain([again.cache.to_owned()]).collect(),
     };
-    let bench = Bench::set_up(fencing, &again.work, &provided.python).map_err(|error| Halt::io("write", &again.work, &error))?;
+    let bench = Bench::set_up(fencing, &again.work, runtime.as_ref().map(|runtime| &runtime.python), &programs)
+        .map_err(|error| Halt::io("write", &again.work, &error))?;
     let ground = Ground {
         bench: bench.map(Arc::new),
         spec: Arc::new(spec.clone()),
         work: again.work.clone(),
-        runtime: Arc::new(provided),
+        runtime: runtime.map(Arc::new),
+        programs,
         secret: again.secret,
         clock: again.clock,
     };
@@ -77,6 +74,21 @@ pub async fn again(again: Again<'_>, name: &str, cancel: &Cancel) -> Result<Exer
     };
     ground.run(&wanted_exercises, cancel, keep).await?;
     found.ok_or_else(Halt::cancelled)
+}
+
+/// The interpreter, where exercises need one.
+async fn provided(again: &Again<'_>) -> Result<Option<Provided>, Halt> {
+    let spec = &again.scenario.spec;
+    if !spec.needs_python() {
+        return Ok(None);
+    }
+    let wanted = Wanted {
+        named: again.python.map(Path::to_owned),
+        packages: spec.runtime.iter().flat_map(|runtime| runtime.packages.clone()).collect(),
+        cache: again.cache.to_owned(),
+        environment: again.environment.clone(),
+    };
+    python::provide(&wanted).await.map(Some)
 }
 
 /// Git with a cleared environment and a home of its own below `work`.

@@ -12,7 +12,9 @@ use proctor_fence::{Bind, Fence, Limits, Mode, Namespaces, Support, support};
 use proctor_judge::evidence::FenceMode;
 
 use super::place::Folders;
+use super::programs::Programs;
 use super::python::Python;
+use crate::fence::programs::readable;
 use crate::process::Fenced;
 
 /// Where steps see their folders; below `/tmp`, which the fence's namespaces make afresh.
@@ -51,7 +53,7 @@ impl Bench {
     ///
     /// # Errors
     /// When `work` cannot be written.
-    pub fn set_up(fencing: Fencing, work: &Path, python: &Python) -> io::Result<Option<Self>> {
+    pub fn set_up(fencing: Fencing, work: &Path, python: Option<&Python>, programs: &Programs) -> io::Result<Option<Self>> {
         let mode = match fencing.mode {
             FenceMode::On => Mode::On,
             FenceMode::Warn => Mode::Warn,
@@ -60,7 +62,9 @@ impl Bench {
         let launcher = work.join("proctor-fence");
         fs::create_dir_all(work)?;
         symlink(&fencing.proctor, &launcher)?;
-        let read = SYSTEM.iter().map(PathBuf::from).chain(python.folders.clone()).collect();
+        let mut read: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
+        read.extend(python.iter().flat_map(|python| python.folders.clone()));
+        read.extend(programs.values().flat_map(|found| readable(&found.path, &fencing.hide)));
         Ok(Some(Self { mode, launcher, support: support(), read, hide: fencing.hide, limits: fencing.limits }))
     }
 

@@ -4,7 +4,9 @@
 
 mod again;
 mod bench;
+mod kept;
 mod place;
+pub mod programs;
 pub mod python;
 pub mod step;
 mod strays;
@@ -21,11 +23,14 @@ use crate::cycle::{Cancel, Clock};
 use crate::halt::Halt;
 use crate::landed::TARGET;
 use crate::landed::git::Git;
-use crate::scenario::{Exercise, Files, Spec, Step};
+use crate::scenario::{Exercise, Files, Spec};
+use programs::Programs;
 use python::Provided;
 
 pub use again::{Again, again};
 pub use bench::{Bench, Fencing};
+pub(crate) use kept::keep;
+pub use kept::{KeptError, kept};
 
 /// What exercises run on and with.
 #[derive(Clone)]
@@ -34,8 +39,10 @@ pub struct Ground {
     pub spec: Arc<Spec>,
     /// Folder for clones, working directories and the scenario's checks; fresh.
     pub work: PathBuf,
-    /// The interpreter, whose environment is watched for changes.
-    pub runtime: Arc<Provided>,
+    /// The interpreter, whose environment is watched for changes; absent where no exercise needs it.
+    pub runtime: Option<Arc<Provided>>,
+    /// Programs that deliverables need besides.
+    pub programs: Programs,
     /// The fence around each step; absent: there is none.
     pub bench: Option<Arc<Bench>>,
     /// What nobody but the harness knows: folders are named by it.
@@ -129,29 +136,26 @@ impl Ground {
                     facts.extend(done.facts.clone());
                     record.steps.push(done);
                 }
+                Err(missing) if step.command.is_some() => record.steps.push(step::not_started(step, &missing, (self.clock)())),
                 Err(missing) => _ = record.not_done.get_or_insert(missing),
             }
             // Inside a fence nothing can be changed: one look at the end is enough.
-            if let Some(subject) =
-                step.subject.as_ref().filter(|_| !self.bench.as_ref().is_some_and(|bench| bench.keeps_clones()))
-            {
-                self.runtime.watched.look(self.said_of(exercise, step, subject)).await?;
+            let is_open = !self.bench.as_ref().is_some_and(|bench| bench.keeps_clones());
+            if let (Some(rig), Some(runtime), true) = (step.subject_rig(), &self.runtime, is_open) {
+                runtime.watched.look(format!("step {} of exercise {} ({rig})", step.name, exercise.name)).await?;
             }
         }
         Ok(record)
     }
 
-    fn said_of(&self, exercise: &Exercise, step: &Step, subject: &[String]) -> String {
-        format!("step {} of exercise {} ({})", step.name, exercise.name, subject.get(..2).unwrap_or(subject).join("/"))
-    }
-
-    /// What became of the interpreter's environment, once all exercises have ended.
+    /// What became of the interpreter's environment, once all exercises have ended; absent where there is none.
     ///
     /// # Errors
     /// When looking at it breaks off.
-    pub async fn runtime(&self) -> Result<RuntimeRecord, Halt> {
-        self.runtime.watched.look("the exercises".to_owned()).await?;
-        Ok(self.runtime.watched.record(&self.runtime.python.version))
+    pub async fn runtime(&self) -> Result<Option<RuntimeRecord>, Halt> {
+        let Some(runtime) = &self.runtime else { return Ok(None) };
+        runtime.watched.look("the exercises".to_owned()).await?;
+        Ok(Some(runtime.watched.record(&runtime.python.version)))
     }
 }
 

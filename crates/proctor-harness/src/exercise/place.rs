@@ -10,6 +10,7 @@ use proctor_judge::evidence::Skipped;
 
 use super::Ground;
 use super::bench::Bench;
+use super::programs::Programs;
 use crate::digest::sha256;
 use crate::halt::Halt;
 use crate::scenario::Exercise;
@@ -39,8 +40,10 @@ pub(super) struct Place {
     pub(super) seen: Folders,
     /// The fence around each step; absent: there is none.
     pub(super) bench: Option<Arc<Bench>>,
-    /// The interpreter.
-    pub(super) python: PathBuf,
+    /// The interpreter; absent where none is needed.
+    pub(super) python: Option<PathBuf>,
+    /// Programs that deliverables need besides.
+    pub(super) programs: Programs,
     /// Patterns of files whose opening is recorded.
     pub(super) watch: Vec<String>,
     /// The environment of every step.
@@ -81,19 +84,34 @@ impl Ground {
             real,
             seen,
             bench: self.bench.clone(),
-            python: self.runtime.python.program.clone(),
+            python: self.python(),
+            programs: self.programs.clone(),
             watch: self.spec.watch.clone(),
             before: None,
         };
         Ok((place, not_brought))
     }
 
+    fn python(&self) -> Option<PathBuf> {
+        self.runtime.as_ref().map(|runtime| runtime.python.program.clone())
+    }
+
+    /// Where steps look for programs: the interpreter's folder, those of the programs that were found, the system's.
+    fn search_path(&self) -> String {
+        let found = self.python().into_iter().chain(self.programs.values().map(|found| found.path.clone()));
+        let mut folders: Vec<String> =
+            found.filter_map(|path| path.parent().map(|folder| folder.display().to_string())).collect();
+        folders.extend(["/usr/local/bin", "/usr/bin", "/bin"].map(str::to_owned));
+        let mut seen = std::collections::BTreeSet::new();
+        folders.retain(|folder| seen.insert(folder.clone()));
+        folders.join(":")
+    }
+
     fn environment(&self, repos: &Path) -> BTreeMap<String, String> {
-        let bin = self.runtime.python.program.parent().map(|bin| bin.display().to_string()).unwrap_or_default();
         let fixed = [("LANG", "C.UTF-8"), ("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONUNBUFFERED", "1"), ("TERM", "dumb")];
         let mut env: BTreeMap<String, String> =
             fixed.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        env.insert("PATH".into(), format!("{bin}:/usr/local/bin:/usr/bin:/bin"));
+        env.insert("PATH".into(), self.search_path());
         for rig in &self.spec.rig {
             env.insert(format!("PROCTOR_REPO_{}", rig.name.to_uppercase()), repos.join(&rig.name).display().to_string());
         }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use proctor_judge::evidence::{FenceGap, FileState, Refusal, StepRecord, Time};
+use proctor_judge::evidence::{FenceGap, FileState, NOT_STARTED, Refusal, Skipped, StepRecord, Time};
 
 use super::place::Place;
 use super::strays;
@@ -15,6 +16,7 @@ use crate::halt::Halt;
 use crate::linux::{self, Opens};
 use crate::process::{Ended, Program};
 use crate::scenario::Step;
+use crate::scenario::spec::{PYTHON, REPO};
 use crate::untrusted::{self, Listing, shown};
 
 /// Bytes kept of each stream of a step.
@@ -35,13 +37,18 @@ const NO_FENCE: &str = "Deliverables can read and change every file of this user
 /// How `proctor-fence` ends, and how its message begins, when it cannot set up the fence.
 const FENCE_REFUSED: i32 = 2;
 const FENCE_SAYS: &str = "proctor-fence: ";
+/// How the message goes on when the fence is there and the program is none that can be started.
+const NO_PROGRAM: &str = "cannot start ";
+/// How records show the interpreter.
+const PYTHON_SHOWN: &str = "$PYTHON";
 
-/// A step that can be run: its command line with real paths.
+/// A step that can be run: its command line with the paths that it sees.
 struct Ready {
     by: &'static str,
-    /// As the step sees it.
-    script: PathBuf,
+    program: PathBuf,
     args: Vec<String>,
+    /// As records show it: without this machine's paths, so that the same run gives the same evidence anywhere.
+    shown: Vec<String>,
 }
 
 /// What was seen of the files while a step ran.
@@ -65,29 +72,104 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
+/// The record of a step with a command that could not be started.
+pub(super) fn not_started(step: &Step, why: &Missing, now: Time) -> StepRecord {
+    StepRecord {
+        name: step.name.clone(),
+        by: "subject".into(),
+        command: Vec::new(),
+        exit: None,
+        ended: Some(format!("{NOT_STARTED}{why}")),
+        stdout: String::new(),
+        stderr: String::new(),
+        cut: 0,
+        started_at: now,
+        duration_ms: 0.0,
+        files: Vec::new(),
+        skipped: Skipped::default(),
+        opened: Vec::new(),
+        opened_lost: false,
+        facts: BTreeMap::new(),
+        left_behind: Vec::new(),
+        refused: Vec::new(),
+        open: Vec::new(),
+    }
+}
+
+fn refused_to_start(ready: &Ready, why: &str) -> Missing {
+    format!("{} cannot be started: {why}", ready.shown.first().map_or("the program", String::as_str))
+}
+
 /// Why a step cannot be run: what it runs is not there, or cannot be given its arguments.
 pub(super) type Missing = String;
 
 impl Place {
     fn ready(&self, step: &Step, facts: &BTreeMap<String, String>) -> Result<Ready, Missing> {
-        let (by, script, args) = match (&step.checker, &step.subject) {
-            (Some(command), _) => ("checker", command.first().map(|name| self.seen.checks.join(name)), command.get(1..)),
-            (None, Some(command)) => {
-                let (rig, script) = (command.first(), command.get(1));
-                let path = rig.zip(script).map(|(rig, script)| self.real.repos.join(rig).join(script));
-                if let (Some(path), Some(rig), Some(script)) = (&path, rig, script)
-                    && !path.is_file()
-                {
-                    return Err(format!("{script} is not on main of {rig}"));
-                }
-                let path = rig.zip(script).map(|(rig, script)| self.seen.repos.join(rig).join(script));
-                ("subject", path, command.get(2..))
-            }
-            (None, None) => ("checker", None, None),
+        match (&step.checker, &step.subject, &step.command) {
+            (Some(command), ..) => self.checker(command, facts),
+            (None, Some(command), _) => self.script(command, facts),
+            (None, None, Some(command)) => self.any(command, step.rig.as_deref().unwrap_or_default(), facts),
+            (None, None, None) => Err(format!("the step {} has no command", step.name)),
+        }
+    }
+
+    fn python(&self) -> Result<PathBuf, Missing> {
+        self.python.clone().ok_or_else(|| "there is no Python".to_owned())
+    }
+
+    fn checker(&self, command: &[String], facts: &BTreeMap<String, String>) -> Result<Ready, Missing> {
+        let (name, given) = command.split_first().ok_or("the checker is empty")?;
+        let given = given.iter().map(|arg| fill(arg, facts));
+        let checks = self.seen.checks.display().to_string();
+        let mut args: Vec<String> = ["-I", "-B", "-u", "-c", CHECKER].map(str::to_owned).to_vec();
+        args.extend([checks.clone(), format!("{checks}/{name}")]);
+        let mut shown = vec![PYTHON_SHOWN.to_owned(), format!("$CHECKS/{name}")];
+        shown.extend(given.clone());
+        args.extend(given);
+        Ok(Ready { by: "checker", program: self.python()?, args, shown })
+    }
+
+    fn script(&self, command: &[String], facts: &BTreeMap<String, String>) -> Result<Ready, Missing> {
+        let [rig, script, given @ ..] = command else { return Err("the subject names no script".into()) };
+        self.is_merged(rig, script, false)?;
+        let given = given.iter().map(|arg| fill(arg, facts));
+        let mut args = vec![self.seen.repos.join(rig).join(script).display().to_string()];
+        let mut shown = vec![PYTHON_SHOWN.to_owned(), format!("$REPO/{rig}/{script}")];
+        shown.extend(given.clone());
+        args.extend(given);
+        Ok(Ready { by: "subject", program: self.python()?, args, shown })
+    }
+
+    /// Any program: one of the runtime's, or one that was merged.
+    fn any(&self, command: &[String], rig: &str, facts: &BTreeMap<String, String>) -> Result<Ready, Missing> {
+        let (first, rest) = command.split_first().ok_or("the command is empty")?;
+        let merged = |word: &String| word.strip_prefix(REPO).and_then(|rest| rest.strip_prefix('/')).map(str::to_owned);
+        if let Some(script) = command.iter().find_map(merged) {
+            self.is_merged(rig, &script, merged(first).is_some())?;
+        }
+        let with = |repos: &str, word: &String| fill(&word.replace(REPO, &format!("{repos}/{rig}")), facts);
+        let repos = self.seen.repos.display().to_string();
+        let (program, name) = match self.programs.get(first) {
+            Some(found) => (found.path.clone(), first.clone()),
+            None if first == PYTHON => (self.python()?, PYTHON_SHOWN.to_owned()),
+            None => (with(&repos, first).into(), with("$REPO", first)),
         };
-        let script = script.ok_or_else(|| format!("the step {} has no command", step.name))?;
-        let args = args.unwrap_or(&[]).iter().map(|arg| fill(arg, facts)).collect();
-        Ok(Ready { by, script, args })
+        let args = rest.iter().map(|word| with(&repos, word)).collect();
+        let shown = std::iter::once(name).chain(rest.iter().map(|word| with("$REPO", word))).collect();
+        Ok(Ready { by: "subject", program, args, shown })
+    }
+
+    /// Whether a file of a deliverable is there, and can be executed where it must.
+    fn is_merged(&self, rig: &str, file: &str, executed: bool) -> Result<(), Missing> {
+        let path = self.real.repos.join(rig).join(file);
+        match fs::metadata(&path) {
+            Ok(data) if !data.is_file() => Err(format!("{file} is no file on main of {rig}")),
+            Ok(data) if executed && data.permissions().mode() & 0o111 == 0 => {
+                Err(format!("{file} is not executable on main of {rig}"))
+            }
+            Ok(_) => Ok(()),
+            Err(_) => Err(format!("{file} is not on main of {rig}")),
+        }
     }
 
     /// Runs one step. `facts` are those stated by the steps before.
@@ -118,9 +200,15 @@ impl Place {
                     step.name
                 )));
             }
-            ended => ended.map_err(|error| Halt::environment(format!("{} cannot be started: {error}", self.python.display())))?,
+            // A program that was merged may be none that this machine can start.
+            Err(error) if step.command.is_some() => return Ok(Err(refused_to_start(&ready, &error.to_string()))),
+            ended => {
+                ended.map_err(|error| Halt::environment(format!("{} cannot be started: {error}", ready.program.display())))?
+            }
         };
-        self.is_fenced(&ended)?;
+        if let Err(why) = self.is_fenced(&ended)? {
+            return Ok(Err(refused_to_start(&ready, &why)));
+        }
         let (opened, opened_lost) =
             opens.take().map_err(|error| Halt::environment(format!("opened files cannot be read: {error}")))?;
         let opened = opened.iter().filter(|path| self.is_watched(path)).map(|path| shown(path)).collect();
@@ -141,17 +229,18 @@ impl Place {
         Ok(left)
     }
 
-    /// A step whose fence could not be set up did not run at all.
-    fn is_fenced(&self, ended: &Ended) -> Result<(), Halt> {
+    /// A step whose fence could not be set up did not run at all. Inner: the fence was there, but the program could not be started.
+    fn is_fenced(&self, ended: &Ended) -> Result<Result<(), String>, Halt> {
         // Whoever was ended by force wrote nothing.
         if self.bench.is_none() || ended.fence.is_some() || ended.code != Some(FENCE_REFUSED) {
-            return Ok(());
+            return Ok(Ok(()));
         }
-        let said = ended.said();
-        match said.strip_prefix(FENCE_SAYS) {
-            Some(why) => Err(Halt::environment(format!("a step cannot be run inside its fence: {why}")).hint("proctor doctor")),
-            None => Ok(()),
+        let text = String::from_utf8_lossy(&ended.stderr);
+        let Some(why) = text.lines().next().and_then(|line| line.strip_prefix(FENCE_SAYS)) else { return Ok(Ok(())) };
+        if why.starts_with(NO_PROGRAM) {
+            return Ok(Err(why.rsplit_once(": ").map_or(why, |(_, reason)| reason).to_owned()));
         }
+        Err(Halt::environment(format!("a step cannot be run inside its fence: {why}")).hint("proctor doctor"))
     }
 
     /// What is open to a step: what the kernel did not give its fence, or all of it.
@@ -177,13 +266,8 @@ impl Place {
 
     fn program(&self, ready: &Ready, limit: Duration) -> Result<Program, Halt> {
         let is_checker = ready.by == "checker";
-        let isolated: &[&str] = if is_checker { &["-I", "-B", "-u", "-c", CHECKER] } else { &[] };
-        let mut program = Program::new(&self.python, isolated).env(&self.env).cwd(&self.real.work).timeout(limit);
-        if is_checker {
-            program.args.push(self.seen.checks.display().to_string());
-        }
-        program.args.push(ready.script.display().to_string());
-        program.args.extend(ready.args.clone());
+        let mut program = Program::new(&ready.program, &[]).env(&self.env).cwd(&self.real.work).timeout(limit);
+        program.args.clone_from(&ready.args);
         program.env.insert("HOME".into(), self.seen.home.display().to_string());
         program.env.insert("TMPDIR".into(), self.seen.tmp.display().to_string());
         program.limit = LIMIT;
@@ -209,7 +293,7 @@ impl Place {
         StepRecord {
             name: step.name.clone(),
             by: ready.by.into(),
-            command: self.shown_command(ready),
+            command: ready.shown.clone(),
             exit: ended.code,
             ended: how,
             stdout,
@@ -226,15 +310,6 @@ impl Place {
             refused: seen.refused.clone(),
             open: seen.open.clone(),
         }
-    }
-
-    /// The command line without this machine's paths, so that the same run gives the same evidence anywhere.
-    fn shown_command(&self, ready: &Ready) -> Vec<String> {
-        let script = ready.script.display().to_string();
-        let script = script
-            .replace(&self.seen.repos.display().to_string(), "$REPO")
-            .replace(&self.seen.checks.display().to_string(), "$CHECKS");
-        ["$PYTHON".to_owned(), script].into_iter().chain(ready.args.iter().cloned()).collect()
     }
 }
 

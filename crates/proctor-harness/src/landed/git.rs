@@ -164,23 +164,6 @@ impl Git {
         Ok(text.trim_start_matches("git version ").to_owned())
     }
 
-    /// Makes a bare repository whose `main` has one first commit. An existing one is left as it is.
-    ///
-    /// # Errors
-    /// When git fails.
-    pub async fn seed_origin(&self, origin: &Path, rig: &str) -> Result<(), Halt> {
-        if origin.exists() {
-            return Ok(());
-        }
-        self.init_bare(origin).await?;
-        let mut tree = self.command(origin, &["mktree"]);
-        tree.stdin = Some(Vec::new());
-        let tree = String::from_utf8_lossy(&self.bytes(tree).await?).trim().to_owned();
-        let message = format!("First commit of {rig}");
-        let commit = self.run(origin, &["commit-tree", &tree, "-m", &message]).await?;
-        self.run(origin, &["update-ref", "refs/heads/main", &commit]).await.map(drop)
-    }
-
     pub(crate) async fn is_ancestor(&self, repository: &Path, objects: Option<&Path>, old: &str, new: &str) -> bool {
         let mut program = self.command(repository, &["merge-base", "--is-ancestor", old, new]);
         lend(&mut program, objects);

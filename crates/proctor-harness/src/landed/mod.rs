@@ -11,6 +11,7 @@ mod materialize;
 mod objects;
 mod piped;
 mod rig;
+mod seed;
 pub mod signs;
 mod standing;
 mod touched;

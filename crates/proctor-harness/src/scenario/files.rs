@@ -7,6 +7,9 @@ use std::path::Path;
 
 use walkdir::WalkDir;
 
+/// Files and folders that git, Python and file managers leave behind; they are nobody's.
+const LEFT_BEHIND: [&str; 4] = [".git", "__pycache__", ".DS_Store", ".pytest_cache"];
+
 /// A scenario folder in memory.
 #[derive(Clone, Debug, Default)]
 pub struct Files {
@@ -20,15 +23,15 @@ impl Files {
         Self { label: label.into(), map }
     }
 
-    /// Reads a folder. Hidden files and `__pycache__` are left out.
+    /// Reads a folder, links followed. Left out are hidden files at its top, and what tools leave behind anywhere.
     ///
     /// # Errors
     /// When the folder or a file in it cannot be read.
     pub fn from_dir(dir: &Path) -> io::Result<Self> {
         let mut map = BTreeMap::new();
-        let wanted = |name: &str| !name.starts_with('.') && name != "__pycache__";
-        let walk = WalkDir::new(dir).min_depth(1).into_iter();
-        for entry in walk.filter_entry(|e| wanted(&e.file_name().to_string_lossy())) {
+        let wanted = |name: &str, depth| !(LEFT_BEHIND.contains(&name) || depth == 1 && name.starts_with('.'));
+        let walk = WalkDir::new(dir).min_depth(1).follow_links(true).into_iter();
+        for entry in walk.filter_entry(|e| wanted(&e.file_name().to_string_lossy(), e.depth())) {
             let entry = entry.map_err(io::Error::from)?;
             if entry.file_type().is_file() {
                 let path = entry.path().strip_prefix(dir).unwrap_or(entry.path());
@@ -107,6 +110,6 @@ impl Files {
 }
 
 /// Whether a file is one to execute. Modes are not kept, since files inside the binary have none.
-fn is_program(bytes: &[u8]) -> bool {
+pub(crate) fn is_program(bytes: &[u8]) -> bool {
     bytes.starts_with(b"#!") || bytes.starts_with(b"\x7fELF")
 }

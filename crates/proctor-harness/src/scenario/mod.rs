@@ -1,6 +1,7 @@
 //! Scenario folders: reading, every problem at once, selftest cases, the plan that judging needs.
 
 mod change;
+mod exercises;
 mod fault;
 pub mod files;
 mod limits;
@@ -52,11 +53,27 @@ pub struct Scenario {
 /// # Errors
 /// Every problem of every file of the folder, in the order of files and lines.
 pub fn load(files: &Files) -> Result<Scenario, Vec<Problem>> {
+    read(files, Whole::Scenario)
+}
+
+/// What a folder is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    /// A scenario as it was written.
+    Scenario,
+    /// One with a selftest case laid over, in which somebody may play in a rig that the scenario does not know.
+    Case,
+}
+
+fn read(files: &Files, whole: Whole) -> Result<Scenario, Vec<Problem>> {
     let mut problems = Vec::new();
     let spec: Option<Spec> = shape::read(files, SCENARIO_FILE, &mut problems);
     let cases = read_cases(files, &mut problems);
     if let Some(spec) = &spec {
         refs::check(spec, files, &mut problems);
+        if whole == Whole::Scenario {
+            refs::check_scripts(spec, files, &mut problems);
+        }
         refs::check_cases(spec, files, &cases, &mut problems);
     }
     problems.sort_by(|a, b| {
@@ -111,7 +128,7 @@ impl Scenario {
         let case = self.cases.get(name)?;
         // Changes that cannot be made are problems of the scenario, found when it was loaded.
         let (files, _) = change::apply(&laid_over(&self.files, name), &case.change);
-        Some(load(&files.without(SELFTEST)).map(|mut scenario| {
+        Some(read(&files.without(SELFTEST), Whole::Case).map(|mut scenario| {
             case.timeouts.lay_over(&mut scenario.spec.timeouts);
             scenario.spec.fault.extend(case.fault.iter().cloned());
             scenario.spec.agents.extend(case.agents.clone());

@@ -8,7 +8,10 @@ use proctor_judge::plan::{Check, CheckKind};
 
 use super::files::Files;
 use super::problem::Problem;
-use super::spec::{ATTACK_CLASSES, CaseSpec, CaseTown, Exercise, Fault, SCENARIO_SCHEMA, Spec, Step};
+use super::shape::UNREAD;
+use super::spec::{
+    ATTACK_CLASSES, CaseSpec, CaseTown, Exercise, Fault, FaultKind, PYTHON, REPO, RigsBy, SCENARIO_SCHEMA, Spec, Step,
+};
 use super::{SCENARIO_FILE, SELFTEST};
 use crate::launch::ROLES;
 
@@ -33,7 +36,8 @@ impl Refs<'_> {
 
     fn known<'k>(&mut self, what: &str, key: &str, value: &str, known: impl IntoIterator<Item = &'k str>) {
         let known: Vec<&str> = known.into_iter().collect();
-        if known.contains(&value) {
+        // A name that could not be read may be the one that is meant.
+        if known.contains(&value) || known.contains(&UNREAD) {
             return;
         }
         let nearest = super::problem::nearest(value, known.iter().copied());
@@ -85,14 +89,73 @@ pub(super) fn check(spec: &Spec, files: &Files, problems: &mut Vec<Problem>) {
     refs.unique("exercise", "name", spec.exercise.iter().map(|e| e.name.as_str()));
     refs.unique("check", "id", spec.check.iter().map(|c| c.id.as_str()));
     check_faults(&spec.fault, spec, &mut refs);
-    for role in spec.agents.keys() {
-        check_role(role, role, spec, &mut refs);
-    }
+    check_agents(spec, files, &mut refs);
+    check_rigs(spec, files, &mut refs);
+    check_runtime(spec, &mut refs);
     for (index, exercise) in spec.exercise.iter().enumerate() {
         check_exercise(exercise, &spec.exercise[..index], spec, files, &mut refs);
     }
     for check in &spec.check {
         check_check(check, spec, &mut refs);
+    }
+    // What is said of a name that could not be read says nothing more.
+    problems.retain(|problem| !problem.message.contains(UNREAD));
+}
+
+/// Whom the scripts are for: a script for a rig or role that does not exist is never played.
+pub(super) fn check_scripts(spec: &Spec, files: &Files, problems: &mut Vec<Problem>) {
+    for (path, _) in files.below(&spec.script).filter(|(path, _)| path.ends_with(".toml") && !path.contains('/')) {
+        let file = format!("{}/{path}", spec.script);
+        let text = files.text(&file).unwrap_or_default();
+        // What is wrong with the script itself is said by whoever plays it.
+        let Ok(script) = text.parse::<toml::Table>() else { continue };
+        let mut refs = Refs { file, text, problems };
+        let named = |key: &str| script.get(key).and_then(toml::Value::as_str);
+        if let Some(rig) = named("rig") {
+            refs.known("rig", "rig", rig, spec.rig.iter().map(|rig| rig.name.as_str()));
+        }
+        if let Some(role) = named("role") {
+            refs.known("role", "role", role, ROLES);
+        }
+    }
+}
+
+fn check_agents(spec: &Spec, files: &Files, refs: &mut Refs<'_>) {
+    for (role, agent) in &spec.agents {
+        check_role(role, role, spec, refs);
+        match crate::launch::split_command(&agent.command) {
+            Err(error) => _ = refs.at("command", &agent.command, 0, error.to_string()),
+            Ok(words) if words.is_empty() => _ = refs.at("command", &agent.command, 0, format!("`{role}` has no command")),
+            Ok(_) => {}
+        }
+        let Some(program) = super::own_program(&agent.command).filter(|program| files.get(program).is_none()) else { continue };
+        let nearest = super::problem::nearest(&program, files.iter().map(|(path, _)| path));
+        let message = format!("the program `{program}`, which plays `{role}`, is missing in the scenario's folder");
+        refs.at("command", &agent.command, 0, message).nearest = nearest;
+    }
+}
+
+fn check_rigs(spec: &Spec, files: &Files, refs: &mut Refs<'_>) {
+    refs.unique("prefix", "prefix", spec.rig.iter().filter_map(|rig| rig.prefix.as_deref()));
+    for (rig, folder) in spec.rig.iter().filter_map(|rig| Some((rig, rig.files.as_deref()?))) {
+        if files.below(folder.trim_end_matches('/')).next().is_none() {
+            let folders = files.iter().filter_map(|(path, _)| path.rsplit_once('/')).map(|(folder, _)| folder);
+            let nearest = super::problem::nearest(folder, folders);
+            refs.at("files", folder, 0, format!("the folder `{folder}`, for `{}`, holds no file", rig.name)).nearest = nearest;
+        }
+        if spec.rigs == RigsBy::ByMayor {
+            let message = format!("`files` of `{}` are never used: the mayor makes the rigs", rig.name);
+            refs.at("files", folder, 0, message).hint = Some("write `rigs = \"prepared\"` at the top".into());
+        }
+    }
+}
+
+fn check_runtime(spec: &Spec, refs: &mut Refs<'_>) {
+    let programs = || spec.runtime.iter().flat_map(|runtime| runtime.programs.iter().map(String::as_str));
+    refs.unique("program", "programs", programs());
+    for program in programs().filter(|program| program.is_empty() || program.contains(['/', ' '])) {
+        refs.at("programs", program, 0, format!("`{program}` is no name of a program")).hint =
+            Some("write a name that is looked for on PATH, such as `node`".into());
     }
 }
 
@@ -137,13 +200,21 @@ fn check_files(spec: &Spec, files: &Files, refs: &mut Refs<'_>) {
     }
 }
 
+/// The programs that a fault of a kind can hit, of any town.
+fn hit_by(kind: FaultKind) -> &'static [&'static str] {
+    match kind {
+        FaultKind::Kill | FaultKind::Freeze => &["dolt", "tmux", "daemon"],
+        _ => &["gt", "bd", "agent-launch", "proctor-agent", "dolt", "tmux"],
+    }
+}
+
 fn check_role(written: &str, role: &str, spec: &Spec, refs: &mut Refs<'_>) {
     let (name, rig) = role.split_once(':').map_or((role, None), |(name, rig)| (name, Some(rig)));
     if !ROLES.contains(&name) {
         let problem = refs.at("agent", written, 0, format!("`{written}` names no role"));
         problem.nearest = super::problem::nearest(name, ROLES);
         problem.hint = Some(format!("a role is one of {}; a rig may follow: `polecat:RIG`", ROLES.join(", ")));
-    } else if let Some(rig) = rig.filter(|rig| !spec.rig.iter().any(|known| known.name == *rig)) {
+    } else if let Some(rig) = rig.filter(|rig| !spec.rig.iter().any(|known| known.name == *rig || known.name == UNREAD)) {
         let nearest = super::problem::nearest(rig, spec.rig.iter().map(|r| r.name.as_str()));
         refs.at("agent", written, 0, format!("there is no rig `{rig}`")).nearest = nearest.map(|rig| format!("{name}:{rig}"));
     }
@@ -154,6 +225,9 @@ fn check_faults(faults: &[Fault], spec: &Spec, refs: &mut Refs<'_>) {
     for fault in faults {
         if fault.agent != "*" {
             check_role(&fault.agent, &fault.agent, spec, refs);
+        }
+        if let Some(program) = &fault.program {
+            refs.known("program that this fault can hit", "program", program, hit_by(fault.kind).iter().copied());
         }
         for misfit in fault.misfits() {
             refs.at("name", &fault.name, 0, misfit);
@@ -186,15 +260,20 @@ fn check_exercise(exercise: &Exercise, before: &[Exercise], spec: &Spec, files: 
         }
         check_step(step, exercise, spec, files, refs);
     }
-    if spec.runtime.is_none() && !exercise.step.is_empty() {
+    if spec.runtime.is_none() && exercise.step.iter().any(needs_runtime) {
         refs.at("name", &exercise.name, 0, format!("the exercise `{}` needs a `[runtime]`", exercise.name));
     }
 }
 
+/// Whether a step runs something that `[runtime]` states.
+fn needs_runtime(step: &Step) -> bool {
+    step.command.as_ref().is_none_or(|command| command.first().is_some_and(|word| !word.starts_with(REPO)))
+}
+
 fn check_step(step: &Step, exercise: &Exercise, spec: &Spec, files: &Files, refs: &mut Refs<'_>) {
     let whole = format!("step `{}` of `{}`", step.name, exercise.name);
-    match (&step.checker, &step.subject) {
-        (Some(command), None) => match command.first() {
+    match (&step.checker, &step.subject, &step.command) {
+        (Some(command), None, None) => match command.first() {
             None => _ = refs.at("name", &step.name, 0, format!("the checker of {whole} is empty")),
             Some(program) if files.get(&format!("checks/{program}")).is_none() => {
                 let known: Vec<&str> = files.below("checks").map(|(path, _)| path).collect();
@@ -203,15 +282,61 @@ fn check_step(step: &Step, exercise: &Exercise, spec: &Spec, files: &Files, refs
             }
             Some(_) => {}
         },
-        (None, Some(command)) if command.len() < 2 => {
+        (None, Some(command), None) if command.len() < 2 => {
             refs.at("name", &step.name, 0, format!("the subject of {whole} must be a rig and a script"));
         }
-        (None, Some(command)) => refs.known("rig", "subject", &command[0], spec.rig.iter().map(|rig| rig.name.as_str())),
-        _ => _ = refs.at("name", &step.name, 0, format!("{whole} must have either `checker` or `subject`")),
+        (None, Some(command), None) => refs.known("rig", "subject", &command[0], rigs(spec)),
+        (None, None, Some(command)) => check_command(command, step.rig.as_deref(), &whole, spec, refs),
+        _ => _ = refs.at("name", &step.name, 0, format!("{whole} must have one of `checker`, `subject` and `command`")),
+    }
+    if let (Some(rig), None) = (&step.rig, &step.command) {
+        refs.at("rig", rig, 0, format!("{whole} has a `rig` and no `command`"));
     }
     let earlier: Vec<&str> = exercise.step.iter().map(|s| s.name.as_str()).take_while(|name| *name != step.name).collect();
     for need in &step.needs {
         refs.known("step before it", "needs", need, earlier.iter().copied());
+    }
+}
+
+fn rigs(spec: &Spec) -> impl Iterator<Item = &str> {
+    spec.rig.iter().map(|rig| rig.name.as_str())
+}
+
+fn check_command(command: &[String], rig: Option<&str>, whole: &str, spec: &Spec, refs: &mut Refs<'_>) {
+    match rig {
+        Some(rig) => refs.known("rig", "rig", rig, rigs(spec)),
+        None => {
+            let first = command.first().map_or("", String::as_str);
+            refs.at("command", first, 0, format!("the command of {whole} has no `rig`: whose deliverable is it?"));
+        }
+    }
+    let Some(first) = command.first() else {
+        refs.problems.push(Problem::of_file(&refs.file, format!("the command of {whole} is empty")));
+        return;
+    };
+    if first.strip_prefix(REPO).is_some_and(|rest| rest.starts_with('/')) {
+        return;
+    }
+    let stated = spec.runtime.iter().flat_map(|runtime| runtime.programs.iter().map(String::as_str));
+    let known: Vec<&str> = stated.chain(spec.runtime.is_some().then_some(PYTHON)).collect();
+    if spec.runtime.is_some() && !known.contains(&first.as_str()) && first != UNREAD {
+        let nearest = super::problem::nearest(first, known);
+        let problem = refs.at("command", first, 0, format!("the runtime has no program `{first}`"));
+        problem.nearest = nearest;
+        problem.hint = Some(format!(
+            "name it in `programs` of [runtime]; a program that was merged is written `{REPO}/{}`",
+            first.trim_start_matches("./")
+        ));
+    }
+}
+
+/// A file that nobody watches is never seen to be opened.
+fn check_watched(key: &str, names: &[String], spec: &Spec, refs: &mut Refs<'_>) {
+    for name in names {
+        if !spec.watch.iter().any(|pattern| crate::exercise::step::matches(pattern, name)) {
+            refs.at(key, name, 0, format!("`{name}` is no watched file, so that nobody sees whether it is opened")).hint =
+                Some(format!("add it to `watch` at the top: watch = [\"{name}\"]"));
+        }
     }
 }
 
@@ -224,7 +349,13 @@ fn check_check(check: &Check, spec: &Spec, refs: &mut Refs<'_>) {
                 check_regex("matches", pattern, refs);
             }
         }
-        CheckKind::Mail(mail) => refs.known("rig", "to_holder_of", &mail.to_holder_of, rigs()),
+        CheckKind::Mail(mail) => {
+            refs.known("rig", "to_holder_of", &mail.to_holder_of, rigs());
+            if !mail.from.contains('/') {
+                refs.known("role", "from", &mail.from, ROLES);
+            }
+        }
+        CheckKind::Workers(workers) => refs.known("role", "role", &workers.role, ROLES),
         CheckKind::Exercise(about) => {
             refs.known("exercise", "exercise", &about.exercise, spec.exercise.iter().map(|e| e.name.as_str()));
             if let Some(exercise) = spec.exercise.iter().find(|e| e.name == about.exercise) {
@@ -235,6 +366,8 @@ fn check_check(check: &Check, spec: &Spec, refs: &mut Refs<'_>) {
                     exercise.step.iter().map(|s| s.name.as_str()),
                 );
             }
+            check_watched("opened", &about.opened, spec, refs);
+            check_watched("not_opened", &about.not_opened, spec, refs);
             if let Some(pattern) = &about.output_matches {
                 check_regex("output_matches", pattern, refs);
             }

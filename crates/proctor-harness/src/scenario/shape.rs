@@ -19,7 +19,9 @@ pub(super) fn schema_of<T: JsonSchema>() -> Schema {
     SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>()
 }
 
-/// Reads one file as `T`; what is wrong with it is added to `problems`.
+/// Reads one file as `T`; what is wrong with it is added to `problems`. What can be read of a file with problems is given all the same,
+/// so that problems of references are shown together with those of shape: a value that cannot be used is left out, and where a name
+/// must stand, [`UNREAD`] does.
 pub(super) fn read<T: JsonSchema + DeserializeOwned>(files: &Files, path: &str, problems: &mut Vec<Problem>) -> Option<T> {
     let Some(bytes) = files.get(path) else {
         problems.push(Problem::of_file(path, format!("`{path}` is missing in {}", files.label())));
@@ -30,10 +32,9 @@ pub(super) fn read<T: JsonSchema + DeserializeOwned>(files: &Files, path: &str, 
         return None;
     };
     let before = problems.len();
-    check_text::<T>(path, text, problems);
+    let usable = check_text::<T>(path, text, problems);
     if problems.len() > before {
-        // Best effort, so that problems of references are shown together with those of shape.
-        return toml::from_str(text).ok();
+        return usable.and_then(|usable| usable.try_into().ok());
     }
     match toml::from_str(text) {
         Ok(value) => Some(value),
@@ -44,15 +45,20 @@ pub(super) fn read<T: JsonSchema + DeserializeOwned>(files: &Files, path: &str, 
     }
 }
 
-fn check_text<T: JsonSchema>(path: &str, text: &str, problems: &mut Vec<Problem>) {
+/// Stands for a text that could not be read. Nobody writes it.
+pub(super) const UNREAD: &str = "\u{0}";
+
+/// Adds the problems of a text, and gives what of it can be used.
+fn check_text<T: JsonSchema>(path: &str, text: &str, problems: &mut Vec<Problem>) -> Option<toml::Value> {
     let (table, errors) = DeTable::parse_recoverable(text);
     problems.extend(errors.iter().map(|error| syntax(path, text, error)));
-    if errors.is_empty() {
-        let schema = schema_of::<T>();
-        let mut walk = Walk { file: path, text, root: schema.as_value(), problems };
-        let span = 0..0;
-        walk.table(table.get_ref(), schema.as_value(), span, "");
+    if !errors.is_empty() {
+        // What seems wrong behind a mistake in the notation may only not have been understood.
+        return None;
     }
+    let schema = schema_of::<T>();
+    let mut walk = Walk { file: path, text, root: schema.as_value(), problems };
+    walk.table(table.get_ref(), schema.as_value(), 0..0, "")
 }
 
 fn syntax(path: &str, text: &str, error: &toml::de::Error) -> Problem {
@@ -76,6 +82,8 @@ struct Shape<'s> {
     known: BTreeMap<&'s str, &'s Value>,
     required: Vec<&'s str>,
     others: Option<&'s Value>,
+    /// Whether it cannot be told what the object is.
+    unknown: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -90,18 +98,51 @@ impl<'a> Walk<'a> {
         target.and_then(|pointer| self.root.pointer(pointer)).unwrap_or(schema)
     }
 
-    fn table(&mut self, table: &DeTable<'_>, schema: &'a Value, span: std::ops::Range<usize>, place: &str) {
+    /// Adds the problems of a table, and gives what of it can be used; nothing where a key that it must have cannot be made up.
+    fn table(
+        &mut self,
+        table: &DeTable<'_>,
+        schema: &'a Value,
+        span: std::ops::Range<usize>,
+        place: &str,
+    ) -> Option<toml::Value> {
         let mut shape = Shape::default();
         self.gather(table, schema, &mut shape);
+        let mut usable = toml::Table::new();
         for (key, value) in table.iter() {
-            match (shape.known.get(key.get_ref().as_ref()).copied(), shape.others) {
+            let read = match (shape.known.get(key.get_ref().as_ref()).copied(), shape.others) {
                 (Some(schema), _) | (None, Some(schema)) => self.value(value, schema, key.get_ref()),
-                (None, None) => self.unknown(key.span(), key.get_ref(), &shape),
-            }
+                (None, None) => {
+                    self.unknown(key.span(), key.get_ref(), &shape);
+                    None
+                }
+            };
+            usable.extend(read.map(|read| (key.get_ref().to_string(), read)));
         }
         for &key in shape.required.iter().filter(|key| !table.contains_key(**key)) {
             let place = if place.is_empty() { String::new() } else { format!(" in `{place}`") };
             self.problem(span.clone(), format!("the key `{key}` is missing{place}"));
+        }
+        if shape.unknown {
+            return None;
+        }
+        for &key in &shape.required {
+            if !usable.contains_key(key) {
+                usable.insert(key.to_owned(), self.made_up(shape.known.get(key)?)?);
+            }
+        }
+        Some(toml::Value::Table(usable))
+    }
+
+    /// A value for a key that must be there and is not, or cannot be used: one that says nothing.
+    fn made_up(&self, schema: &'a Value) -> Option<toml::Value> {
+        let schema = self.resolve(schema);
+        let says_nothing = words(schema).is_empty() && schema.get("pattern").is_none();
+        match *types(schema).first()? {
+            "string" if says_nothing => Some(toml::Value::String(UNREAD.into())),
+            "array" => Some(toml::Value::Array(Vec::new())),
+            "integer" => Some(toml::Value::Integer(1)),
+            _ => None,
         }
     }
 
@@ -158,24 +199,29 @@ impl<'a> Walk<'a> {
                 problem.hint = Some(format!("one of: {}", names.join(", ")));
                 problem.nearest = nearest;
                 shape.others = Some(&Value::Null);
+                shape.unknown = true;
             }
             (None, None) => {
                 shape.required.push(tag);
                 shape.others = Some(&Value::Null);
+                shape.unknown = true;
             }
         }
     }
 
-    fn value(&mut self, value: &Spanned<DeValue<'_>>, schema: &'a Value, key: &str) {
+    fn value(&mut self, value: &Spanned<DeValue<'_>>, schema: &'a Value, key: &str) -> Option<toml::Value> {
         let schema = self.resolve(schema);
         match value.get_ref() {
             DeValue::Table(table) if self.is_object(schema) => self.table(table, schema, value.span(), key),
             DeValue::Array(items) if schema.get("items").is_some() => {
-                for item in items {
-                    self.value(item, &schema["items"], key);
-                }
+                let items = items.iter().map(|item| self.value(item, &schema["items"], key));
+                Some(toml::Value::Array(items.flatten().collect()))
             }
-            other => self.scalar(other, value.span(), schema, key),
+            other => {
+                let before = self.problems.len();
+                self.scalar(other, value.span(), schema, key);
+                (self.problems.len() == before).then(|| as_it_stands(other)).flatten()
+            }
         }
     }
 
@@ -247,6 +293,24 @@ impl<'a> Walk<'a> {
             _ => {}
         }
     }
+}
+
+/// A value that has no problem.
+fn as_it_stands(value: &DeValue<'_>) -> Option<toml::Value> {
+    Some(match value {
+        DeValue::String(text) => toml::Value::String(text.to_string()),
+        DeValue::Integer(number) => {
+            toml::Value::Integer(i64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok()?)
+        }
+        DeValue::Float(number) => toml::Value::Float(number.as_str().replace('_', "").parse().ok()?),
+        DeValue::Boolean(answer) => toml::Value::Boolean(*answer),
+        DeValue::Datetime(_) => return None,
+        DeValue::Array(items) => toml::Value::Array(items.iter().filter_map(|item| as_it_stands(item.get_ref())).collect()),
+        DeValue::Table(table) => {
+            let pairs = table.iter().filter_map(|(key, value)| Some((key.get_ref().to_string(), as_it_stands(value.get_ref())?)));
+            toml::Value::Table(pairs.collect())
+        }
+    })
 }
 
 fn list<'s>(object: &'s Map<String, Value>, key: &str) -> &'s [Value] {

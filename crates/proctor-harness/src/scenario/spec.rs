@@ -12,6 +12,7 @@ use proctor_judge::plan::{Check, Clause, TelemetryExpectation};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub use super::exercises::{Exercise, PYTHON, REPO, Runtime, RuntimeKind, Step};
 pub use super::fault::{Fault, FaultKind};
 pub use super::limits::{Bytes, Limits, Network, Port};
 use crate::town::TownKind;
@@ -150,6 +151,9 @@ pub struct Rig {
     /// Prefix of its issue ids.
     #[serde(default)]
     pub prefix: Option<String>,
+    /// Folder of the scenario whose files are the rig's first commit; only where rigs are `prepared`.
+    #[serde(default)]
+    pub files: Option<String>,
 }
 
 /// Time limits of a run.
@@ -208,63 +212,6 @@ pub struct AgentSpec {
 
 fn builtin() -> String {
     "builtin".into()
-}
-
-/// What the deliverables need to run.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Runtime {
-    /// The kind of runtime.
-    pub kind: RuntimeKind,
-    /// Requirements in the runtime's own notation: `cryptography>=42.0`.
-    #[serde(default)]
-    pub packages: Vec<String>,
-}
-
-/// Kinds of runtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RuntimeKind {
-    /// Python 3 in a virtual environment.
-    Python,
-}
-
-/// Something that is run on what was merged.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Exercise {
-    /// Its name, dotted: `bob.signature_bit`.
-    pub name: String,
-    /// What it is, for people.
-    pub title: String,
-    /// The exercise whose files it starts with; one listed before.
-    #[serde(default)]
-    pub after: Option<String>,
-    /// Sub-folder of the working directory to the exercise, listed before, whose files are copied into it.
-    #[serde(default)]
-    pub bring: BTreeMap<String, String>,
-    /// Its steps, in order.
-    pub step: Vec<Step>,
-}
-
-/// One program of an exercise. Exactly one of `checker` and `subject` is given.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Step {
-    /// Its name in the exercise.
-    pub name: String,
-    /// A program of `checks/` and its arguments.
-    #[serde(default)]
-    pub checker: Option<Vec<String>>,
-    /// A rig, a script on its target branch, and arguments.
-    #[serde(default)]
-    pub subject: Option<Vec<String>>,
-    /// Steps that must have exited 0, else this one is not run.
-    #[serde(default)]
-    pub needs: Vec<String>,
-    /// Its own time limit.
-    #[serde(default)]
-    pub timeout: Option<Span>,
 }
 
 /// `case.toml` of a selftest.

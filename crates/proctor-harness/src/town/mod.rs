@@ -15,14 +15,14 @@ use proctor_judge::evidence::{AgentRow, Bead, Convoy, Leftover, Mail, MergeReque
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::base::Base;
+use crate::base::{Base, file_url};
 use crate::cycle::Clock;
 use crate::halt::Halt;
 use crate::keeper::Keeper;
 use crate::landed::git::Git;
 use crate::namespace::Namespace;
-use crate::scenario::Spec;
 use crate::scenario::spec::Rig;
+use crate::scenario::{Files, Spec};
 use crate::untrusted;
 
 /// The towns that can be tested.
@@ -67,6 +67,8 @@ pub struct Site {
     pub secret: String,
     /// The scenario.
     pub spec: Arc<Spec>,
+    /// Its files.
+    pub files: Files,
     /// The running executable, which plays the agents.
     pub proctor: PathBuf,
     /// The root of a town that is there already and is attached to instead of making one.
@@ -93,7 +95,7 @@ impl Site {
 
     /// The address below which the town finds `/<rig>.git`.
     pub fn origins_url(&self) -> String {
-        self.origins.clone().unwrap_or_else(|| format!("file://{}", self.base.path("origins").display()))
+        self.origins.clone().unwrap_or_else(|| file_url(&self.base.path("origins")))
     }
 
     /// Makes a rig's origin with a first commit. The arguments of the `gt` call that adds the rig.
@@ -102,7 +104,9 @@ impl Site {
     /// When git fails.
     async fn seed_rig(&self, rig: &Rig) -> Result<Vec<String>, Halt> {
         let origin = self.base.path(&format!("origins/{}.git", rig.name));
-        self.git.seed_origin(&origin, &rig.name).await?;
+        let files = rig.files.iter().flat_map(|folder| self.files.below(folder.trim_end_matches('/')));
+        let files: Vec<(String, Vec<u8>)> = files.map(|(path, bytes)| (path.to_owned(), bytes.to_vec())).collect();
+        self.git.seed_origin(&origin, &rig.name, &files).await?;
         let url = format!("{}/{}.git", self.origins_url(), rig.name);
         let mut args = vec!["rig".to_owned(), "add".to_owned(), rig.name.clone(), url];
         args.extend(rig.prefix.iter().flat_map(|prefix| ["--prefix".to_owned(), prefix.clone()]));

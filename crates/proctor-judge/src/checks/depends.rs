@@ -16,6 +16,8 @@ pub(crate) struct NotRun {
     pub(crate) command: Vec<String>,
     /// In words.
     pub(crate) why: String,
+    /// Whether the step itself could not be started, whatever became of others.
+    pub(crate) own: bool,
 }
 
 /// Gives every check that was not run the check that it depends on. Where no check fails for the reason, the first of those that depend on
@@ -54,12 +56,13 @@ fn cause(case: &Case<'_>, checks: &[Check], judged: &[Judged], not_run: &NotRun)
         _ => false,
     };
     let of_exercise = |check: &Check| matches!(&check.kind, CheckKind::Exercise(own) if own.exercise == not_run.exercise);
-    let found = failed().find(|(check, answer)| answer.not_run.is_none() && of_step(check));
-    let found = found.or_else(|| failed().find(|(check, answer)| answer.not_run.is_none() && of_command(check)));
+    let ran_and_failed =
+        |is: &dyn Fn(&Check) -> bool| failed().find(|(check, answer)| !not_run.own && answer.not_run.is_none() && is(check));
+    let found = ran_and_failed(&of_step).or_else(|| ran_and_failed(&of_command));
     let found = found.or_else(|| failed().find(|(check, _)| of_file(check)));
     let found =
         found.or_else(|| failed().find(|(_, answer)| answer.not_run.as_ref().is_some_and(|other| is_same(other, not_run))));
-    let found = found.or_else(|| failed().find(|(check, answer)| answer.not_run.is_none() && of_exercise(check)));
+    let found = found.or_else(|| ran_and_failed(&of_exercise));
     found.map(|(check, _)| check.id.clone())
 }
 

@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::depends::NotRun;
 use super::{Answer, Case, merged_as};
-use crate::evidence::{ExerciseRecord, StepRecord, StopKind};
+use crate::evidence::{ExerciseRecord, NOT_STARTED, StepRecord, StopKind};
 use crate::next;
 use crate::plan::{ExerciseCheck, ExitExpectation};
 use crate::summary::CheckStatus;
@@ -23,7 +23,11 @@ pub(super) fn answer(case: &Case<'_>, check: &ExerciseCheck) -> Answer {
     };
     let step = &record.steps[index];
     if let Some(why) = step.ended.as_deref().filter(|e| step.exit.is_none() && e.starts_with("not run")) {
-        let not_run = not_run(check, record.steps[..index].iter().rev().find(|s| s.exit != Some(0)), why);
+        let not_run = if why.starts_with(NOT_STARTED) {
+            NotRun { own: true, ..not_run(check, None, why) }
+        } else {
+            not_run(check, record.steps[..index].iter().rev().find(|s| s.exit != Some(0)), why)
+        };
         return Answer::unknown(wording(check), format!("the step was {why}")).absent(true).not_run(not_run).at(place).next(next);
     }
     let answer = match Facts::before(record, index).fill_in(check) {
@@ -89,6 +93,7 @@ fn not_run(check: &ExerciseCheck, bad: Option<&StepRecord>, why: &str) -> NotRun
         after: bad.map(|step| step.name.clone()),
         command: bad.map(|step| step.command.clone()).unwrap_or_default(),
         why: why.to_owned(),
+        own: false,
     }
 }
 
@@ -107,9 +112,10 @@ fn output(step: &StepRecord) -> String {
     quoted(&last.into_iter().rev().collect::<Vec<_>>().join("\n"), 300)
 }
 
-/// The rig and the script that a step ran, when it ran a deliverable: its command names `$REPO/<rig>/…` first of all.
+/// The rig and the file that a step ran, when it ran a deliverable: the first word of its command that names `$REPO/<rig>/…`.
 pub(crate) fn subject_of(step: &StepRecord) -> Option<(String, String)> {
-    let (rig, script) = step.command.get(1)?.strip_prefix("$REPO/")?.split_once('/')?;
+    let first = step.command.iter().find_map(|word| word.strip_prefix("$REPO/"));
+    let (rig, script) = first.filter(|_| step.by == "subject")?.split_once('/')?;
     Some((rig.to_owned(), script.to_owned()))
 }
 

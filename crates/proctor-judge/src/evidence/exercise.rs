@@ -23,6 +23,9 @@ pub struct ExerciseRecord {
     pub not_brought: BTreeMap<String, Skipped>,
 }
 
+/// How [`StepRecord::ended`] begins for a step whose program could not be started.
+pub const NOT_STARTED: &str = "not run: ";
+
 /// One program that an exercise ran.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StepRecord {
@@ -34,7 +37,7 @@ pub struct StepRecord {
     pub command: Vec<String>,
     /// Exit code; absent when ended by a signal or the time limit.
     pub exit: Option<i32>,
-    /// `signal 9`, `time limit 60 s`, when there is no exit code.
+    /// `signal 9`, `time limit 60 s`, `not run: x is not on main of bob`, when there is no exit code.
     pub ended: Option<String>,
     /// Standard output, decoded lossily, ANSI kept, cut at `LIMIT` bytes.
     pub stdout: String,

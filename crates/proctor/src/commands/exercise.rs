@@ -1,18 +1,20 @@
-//! `proctor exercise RUN NAME`: runs one exercise again on what was merged, and shows what it did.
+//! `proctor exercise RUN ID`: runs one exercise again on what was merged, and shows what it did.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use proctor_harness::cycle::Cancel;
-use proctor_harness::exercise::{self, Again};
+use proctor_harness::exercise::{self, Again, KeptError};
 use proctor_harness::scenario::Scenario;
-use proctor_judge::evidence::{ExerciseRecord, RunRecord, StepRecord};
+use proctor_judge::evidence::{ExerciseRecord, StepRecord};
+use proctor_judge::plan::CheckKind;
 use proctor_judge::visible_line;
 
 use super::RunArg;
 use super::fence::FenceChoice;
 use crate::failure::{Failure, code, file_error};
 use crate::personality::environment;
+use crate::places::nearest;
 use crate::{places, scenarios, signals, terminal};
 
 /// See [`crate::cli::Command::Exercise`].
@@ -20,16 +22,16 @@ use crate::{places, scenarios, signals, terminal};
 #[command(after_help = "\
 Examples:
   proctor exercise latest bob.signature_bit
-  proctor exercise 7k3f alice --scenario ./my-scenario
+  proctor exercise 7k3f alice --scenario ./my-scenario    with checks that were changed since
 
-Evidence is not changed. The exit code is 0 when the exercise could be run, whatever it showed.")]
+The exercise and its checks' programs are those that the run kept in its evidence, which is not changed. The exit code is 0 when the exercise could be run, whatever it showed.")]
 pub(crate) struct Args {
     #[command(flatten)]
     run: RunArg,
-    /// The exercise's name, as in the report
-    #[arg(value_name = "NAME")]
+    /// The exercise's name, as in the report, or the id of a check on it
+    #[arg(value_name = "ID")]
     name: String,
-    /// Take the exercise from this scenario instead of the run's
+    /// Take the exercise from this scenario instead of the run's evidence
     #[arg(long, value_name = "SCENARIO")]
     scenario: Option<String>,
     /// Python interpreter that already has the packages
@@ -46,6 +48,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
     let run_dir = args.run.find()?;
     let scenario = scenario_of(args, &run_dir)?;
+    let name = named(&scenario, &args.name)?;
     let cache = places::cache()?;
     let work = cache.join("exercises").join(uuid::Uuid::new_v4().to_string());
     let proctor =
@@ -64,23 +67,45 @@ pub(crate) fn run(args: &Args) -> Result<u8, Failure> {
         secret: uuid::Uuid::new_v4().to_string(),
         clock: Arc::new(chrono::Utc::now),
     };
-    let record = super::runtime()?.block_on(exercise::again(again, &args.name, &cancel));
+    let record = super::runtime()?.block_on(exercise::again(again, name, &cancel));
     proctor_harness::untrusted::remove(&work).map_err(|error| file_error("cannot remove", &work, &error))?;
     show(&record?, args.json)?;
     Ok(code::OK)
 }
 
-/// The run's own scenario by its name, unless another is named.
+/// What the run kept of its scenario, unless another is named.
 fn scenario_of(args: &Args, run_dir: &Path) -> Result<Scenario, Failure> {
     if let Some(named) = &args.scenario {
         return scenarios::load(named);
     }
-    let path = run_dir.join("evidence/run.json");
-    let bytes = std::fs::read(&path).map_err(|error| file_error("cannot read", &path, &error))?;
-    let record: RunRecord =
-        serde_json::from_slice(&bytes).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-    scenarios::load(&record.scenario)
-        .map_err(|failure| failure.maybe_hint(Some("name the folder of the run's scenario: --scenario DIR".to_owned())))
+    exercise::kept(&run_dir.join("evidence")).map_err(|error| {
+        let hint = "name the folder of the run's scenario: --scenario DIR";
+        match &error {
+            KeptError::Read(path, why) => file_error("cannot read", path, why),
+            KeptError::Nothing(_) | KeptError::Form(..) => Failure::usage(error.to_string()).hint(hint),
+        }
+    })
+}
+
+/// The name of the exercise that is meant: its own, or that of a check on it.
+fn named<'s>(scenario: &'s Scenario, id: &'s str) -> Result<&'s str, Failure> {
+    let names = || scenario.spec.exercise.iter().map(|exercise| exercise.name.as_str());
+    if names().any(|name| name == id) {
+        return Ok(id);
+    }
+    let checked = scenario.spec.check.iter().find_map(|check| match &check.kind {
+        CheckKind::Exercise(about) if check.id == id => Some(about.exercise.as_str()),
+        _ => None,
+    });
+    checked.ok_or_else(|| {
+        let failure = Failure::usage(format!("the run has no exercise `{id}`"));
+        let known: Vec<&str> = names().collect();
+        match (nearest(id, names()), known.is_empty()) {
+            (_, true) => failure.hint(format!("the scenario `{}` has no exercises", scenario.spec.name)),
+            (Some(near), _) => failure.hint(format!("did you mean `{near}`? known: {}", known.join(", "))),
+            (None, _) => failure.hint(format!("known: {}", known.join(", "))),
+        }
+    })
 }
 
 fn show(record: &ExerciseRecord, json: bool) -> Result<(), Failure> {
