@@ -1,7 +1,7 @@
 //! What a program leaves behind: found by descent, which no process can give up below a subreaper.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -13,10 +13,40 @@ use crate::Leftover;
 /// How long a process that was there when the program ended may take to end by itself, with the rest of its group.
 const SETTLING: Duration = Duration::from_millis(100);
 
-/// Ends everything below this process: asks first, then kills. Gives what was there, in ascending order of ids. `init` is the
-/// first process of a PID namespace, which goes last and is nobody's; `turn` waits a little for something to happen.
-pub(crate) fn end_all(grace: Duration, init: Option<u32>, turn: impl Fn()) -> Vec<Leftover> {
-    let mut named: BTreeMap<u32, Leftover> = BTreeMap::new();
+/// What a program was in the middle of when it was told to end. It ends with the program and is nothing that it left behind: an orphan
+/// was that before.
+#[derive(Debug)]
+pub(crate) struct CutOff {
+    at: Instant,
+    running: BTreeSet<u32>,
+    sessions: BTreeSet<u32>,
+    /// When the youngest of all began: whatever these start meanwhile is younger.
+    youngest: u64,
+}
+
+/// How long a program that was told to end may take to do so.
+const ENDS: Duration = Duration::from_secs(5);
+
+impl CutOff {
+    /// What is below a program now.
+    pub(crate) fn now(program: u32) -> Self {
+        let running: BTreeSet<u32> = below(program).into_iter().collect();
+        let sessions = running.iter().chain([&program]).filter_map(|pid| session(*pid)).collect();
+        let youngest = running.iter().map(|pid| started(*pid)).max().unwrap_or(u64::MAX);
+        Self { at: Instant::now(), running, sessions, youngest }
+    }
+
+    fn has(&self, pid: u32) -> bool {
+        self.running.contains(&pid)
+            || (started(pid) > self.youngest && session(pid).is_some_and(|session| self.sessions.contains(&session)))
+    }
+}
+
+/// Ends everything below this process: asks first, then kills. Gives what was there and was not cut off, in ascending order of ids. `init`
+/// is the first process of a PID namespace, which goes last and is nobody's; `turn` waits a little for something to happen.
+pub(crate) fn end_all(grace: Duration, init: Option<u32>, cut_off: Option<&CutOff>, turn: impl Fn()) -> Vec<Leftover> {
+    let cut_off = cut_off.filter(|cut_off| cut_off.at.elapsed() <= ENDS);
+    let mut named: BTreeMap<u32, (Leftover, bool)> = BTreeMap::new();
     let begun = Instant::now();
     loop {
         // A list of children that was read while some were ending may lack others: that none is left, only wait(2) says.
@@ -28,7 +58,7 @@ pub(crate) fn end_all(grace: Duration, init: Option<u32>, turn: impl Fn()) -> Ve
         }
         if begun.elapsed() >= SETTLING {
             let force = begun.elapsed() >= SETTLING + grace;
-            living.into_iter().for_each(|pid| end(pid, force, &mut named));
+            living.into_iter().for_each(|pid| end(pid, force, cut_off, &mut named));
         }
         turn();
     }
@@ -36,13 +66,14 @@ pub(crate) fn end_all(grace: Duration, init: Option<u32>, turn: impl Fn()) -> Ve
         signal(init, Signal::KILL);
         _ = waitpid(i32::try_from(init).ok().and_then(Pid::from_raw), WaitOptions::empty());
     }
-    named.into_values().collect()
+    named.into_values().filter(|(_, was_left)| *was_left).map(|(leftover, _)| leftover).collect()
 }
 
 /// Asks a process to end when it is seen first, and kills it with `force`.
-fn end(pid: u32, force: bool, named: &mut BTreeMap<u32, Leftover>) {
+fn end(pid: u32, force: bool, cut_off: Option<&CutOff>, named: &mut BTreeMap<u32, (Leftover, bool)>) {
     if let Entry::Vacant(new) = named.entry(pid) {
-        new.insert(Leftover { pid, started: started(pid), command: command_line(pid) });
+        let was_left = !cut_off.is_some_and(|cut_off| cut_off.has(pid));
+        new.insert((Leftover { pid, started: started(pid), command: command_line(pid) }, was_left));
         signal(pid, Signal::TERM);
         // One that is stopped does not hear it.
         signal(pid, Signal::CONT);
@@ -129,6 +160,11 @@ fn processes() -> Vec<(u32, u32)> {
 fn parent_and_state(pid: u32) -> Option<(u32, char)> {
     let fields = fields(pid)?;
     Some((fields.get(1)?.parse().ok()?, fields.first()?.chars().next()?))
+}
+
+/// The session of a process.
+fn session(pid: u32) -> Option<u32> {
+    fields(pid)?.get(3)?.parse().ok()
 }
 
 /// When a process began, in clock ticks since boot; 0 when it is gone.

@@ -181,7 +181,7 @@ impl Work for Keeper<'_> {
         let Ok(signals) = run::supervise() else { sys::exit_now(126) };
         let mut service = Service { line: self.line, signals, running: BTreeMap::new(), stays: false, listened: true };
         service.serve();
-        let leftovers = descendants::end_all(GRACE, None, || service.a_little());
+        let leftovers = descendants::end_all(GRACE, None, None, || service.a_little());
         _ = self.line.send(&News::Gone(leftovers), &[]);
         sys::exit_now(0)
     }

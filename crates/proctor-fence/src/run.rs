@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, set_child_subreaper, wait};
 
 use crate::channel::{Channel, Received};
+use crate::descendants::CutOff;
 use crate::observe::{Observer, Root};
 use crate::start::{self, Said, Started, Work};
 use crate::sys::{self, Came, Fork, Signals};
@@ -20,6 +21,9 @@ use crate::{Command, Ended, Fence, FenceError, Leftover, Missing, Status, descen
 /// The signals that are passed on to the program.
 const PASSED: [i32; 8] =
     [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGWINCH, libc::SIGUSR1, libc::SIGUSR2, libc::SIGCONT];
+
+/// Those that tell a program to end.
+const TOLD_TO_END: [i32; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
 
 /// The signal that asks the parent outside to end the program by force, and everything that is left.
 pub const END: i32 = libc::SIGALRM;
@@ -53,10 +57,18 @@ pub(crate) fn look_after(
 ) -> Result<(End, Vec<Leftover>, Vec<Missing>), FenceError> {
     let Started { pid, is_init, channel, listener, missing, own } = started;
     let observer = listener.map(|listener| Observer::new(listener, fence, &own, Root { pid, is_init }, clock));
-    let supervisor =
-        Supervisor { signals, child: pid, is_init, channel, speaks: Cell::new(true), observer: RefCell::new(observer) };
+    let supervisor = Supervisor {
+        signals,
+        child: pid,
+        is_init,
+        channel,
+        speaks: Cell::new(true),
+        observer: RefCell::new(observer),
+        cut_off: RefCell::default(),
+    };
     let end = supervisor.wait();
-    let leftovers = descendants::end_all(grace, is_init.then_some(pid), || supervisor.a_little());
+    let cut_off = supervisor.cut_off.take();
+    let leftovers = descendants::end_all(grace, is_init.then_some(pid), cut_off.as_ref(), || supervisor.a_little());
     Ok((end?, leftovers, missing))
 }
 
@@ -132,6 +144,8 @@ struct Supervisor {
     /// Whether the process inside, or what it became, can still say something.
     speaks: Cell<bool>,
     observer: RefCell<Option<Observer>>,
+    /// Since the program was told to end last.
+    cut_off: RefCell<Option<CutOff>>,
 }
 
 impl Supervisor {
@@ -181,6 +195,10 @@ impl Supervisor {
             observer.answer();
         }
         while came && let Some(came) = self.signals.next() {
+            // The orphans of a PID namespace go to its first process, so that they cannot be told there from what has a parent.
+            if TOLD_TO_END.contains(&came.signal) && !self.is_init {
+                *self.cut_off.borrow_mut() = Some(CutOff::now(self.child));
+            }
             pass_on(came, self.child, self.is_init);
         }
         Ok(came || spoke)

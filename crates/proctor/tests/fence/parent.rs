@@ -113,6 +113,26 @@ fn what_is_left_is_ended_and_named() {
 }
 
 #[test]
+fn what_a_program_was_in_the_middle_of_when_it_was_told_to_end_is_not_left_behind() {
+    let place = Place::new();
+    for sent in [Signal::TERM, Signal::HUP, Signal::QUIT] {
+        let file = place.path().join("report");
+        let mut command = Who::Me.command(&place.launcher);
+        // An orphan, and a command that is under way with one of its own.
+        let script = "(setsid sleep 777 >/dev/null &); sh -c 'echo there; sleep 888; true'; true";
+        command.arg("--report").arg(&file).arg(place.bare().to_json().unwrap()).args(["--", "sh", "-c", script]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "there");
+        signal(&child, sent);
+        child.wait().unwrap();
+        let ended: Ended = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let names: Vec<&str> = ended.leftovers.iter().map(|left| left.command.as_str()).collect();
+        assert_eq!(names, ["sleep 777"], "{sent:?}");
+    }
+}
+
+#[test]
 fn a_terminal_stays_the_programs() {
     let Some(python) = program("python3") else { return };
     let place = Place::new();
