@@ -1,7 +1,7 @@
 //! The bare repositories behind the server: made, read before and after each push, one push to a repository at a time.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use proctor_judge::evidence::{AgentId, Push, PushKind};
@@ -45,19 +45,30 @@ pub struct Forge {
     turns: Mutex<BTreeMap<String, Arc<Turn<()>>>>,
 }
 
+/// Git's HTTP server in the folder of git's programs.
+///
+/// # Errors
+/// When it is not there, with what to do.
+pub(crate) fn backend_of(folder: &Path) -> Result<PathBuf, Halt> {
+    let backend = folder.join(BACKEND);
+    let path = backend.display().to_string();
+    if linux::find_program(&path, "").is_some() {
+        return Ok(backend);
+    }
+    let halt = Halt::environment(format!("git comes without its HTTP server: {path} is not there"));
+    Err(halt.hint(
+        "install the package that has git-http-backend (Debian: git; Fedora: git-core; Alpine: git-daemon), or write origins = \"file\" in \
+         scenario.toml",
+    ))
+}
+
 impl Forge {
     /// Finds git's `http-backend`.
     ///
     /// # Errors
     /// When git cannot be run or comes without it.
     pub async fn new(spec: OriginsSpec) -> Result<Self, Halt> {
-        let folder = spec.git.exec_path().await?;
-        let backend = folder.join(BACKEND);
-        let path = backend.display().to_string();
-        if linux::find_program(&path, "").is_none() {
-            let halt = Halt::environment(format!("git comes without its HTTP server: {path} is not there"));
-            return Err(halt.hint("install all of git, or write origins = \"file\" in scenario.toml"));
-        }
+        let backend = backend_of(&spec.git.exec_path().await?)?;
         Ok(Self { spec, backend, turns: Mutex::default() })
     }
 

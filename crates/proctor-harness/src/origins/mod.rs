@@ -12,6 +12,7 @@ pub mod log;
 use std::path::PathBuf;
 
 pub use asked::{Asked, Commands, Pack, commands};
+pub(crate) use forge::backend_of;
 pub use forge::{Change, Forge};
 pub use identity::{DAEMON, Identity, TOWN, Trust, identify};
 
