@@ -132,21 +132,21 @@ fn have_lists() -> bool {
     fs::exists("/proc/thread-self/children").unwrap_or_default()
 }
 
-/// Whether there is such a process.
-pub(crate) fn exists(pid: u32) -> bool {
-    parent_and_state(pid).is_some()
-}
-
 /// Whether a process is below another one.
 pub(crate) fn descends(pid: u32, from: u32) -> bool {
-    let mut at = pid;
-    while let Some((parent, _)) = parent_and_state(at) {
-        if parent == from {
-            return true;
-        }
-        at = parent;
-    }
-    false
+    ancestors(pid).any(|ancestor| ancestor == from)
+}
+
+/// The process that a thread belongs to; absent when it is gone.
+pub(crate) fn process_of(thread: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
+}
+
+/// The processes that one descends from, the nearest first.
+pub(crate) fn ancestors(pid: u32) -> impl Iterator<Item = u32> {
+    let parent = |pid: &u32| parent_and_state(*pid).map(|(parent, _)| parent).filter(|parent| *parent != 0);
+    std::iter::successors(parent(&pid), parent)
 }
 
 /// All processes: id and parent.

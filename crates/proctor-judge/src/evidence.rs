@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use crate::fence::{FenceGap, FenceMode, FenceRecord, Refusal};
+pub use crate::fence::{FenceGap, FenceMode, FenceRecord, Refusal, SIGNAL, SIGNALLED};
 pub use exercise::{ExerciseRecord, FileState, NOT_STARTED, RuntimeChange, RuntimeRecord, StepRecord};
 pub use push::{Push, PushKind};
 pub use requests::{RefusalReason, RefusedRequests, Sender};

@@ -73,10 +73,19 @@ pub struct Refusal {
     /// The file of the program.
     pub program: String,
     /// What it tried: `read`, `write`, `connect`, `bind`, `signal`, `process` (one more than the limit), `call` (a system call that is never
-    /// allowed), or `more` for what was only counted.
+    /// allowed), or `more` for what was only counted. `signalled` was not refused: a signal that reached another agent, where agents of a
+    /// town signal each other.
     pub tried: String,
     /// The path, address, process or system call that it was for; empty where there is none.
     pub target: String,
     /// How often.
     pub count: u64,
+    /// Of a signal, or of a look into a process below `/proc`: the agent whose process that is; absent where it is nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whom: Option<AgentId>,
 }
+
+/// What [`Refusal::tried`] says of a signal that was let through.
+pub const SIGNALLED: &str = "signalled";
+/// What it says of one that was refused, or, in a fence that only warns, would have been.
+pub const SIGNAL: &str = "signal";

@@ -28,10 +28,19 @@ pub(crate) enum Touch {
     Connect,
     /// Binds to it.
     Bind,
-    /// Signals the process of argument 0.
-    Signal,
+    /// Signals whom argument 0 names, with the signal of argument `signal`.
+    Signal { whom: Whom, signal: usize },
     /// Starts a process or a thread.
     Fork,
+}
+
+/// How a call names whom it signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// By the id of a process or of a thread, or, below zero, by that of a group.
+    Id,
+    /// By an open handle.
+    Handle,
 }
 
 /// The flags of an open that changes something.
@@ -69,7 +78,12 @@ const CALLS: &[(c_long, Touch)] = &[
     (REMOVEXATTRAT, Touch::Describe { folder: Some(0), path: 1 }),
     (libc::SYS_connect, Touch::Connect),
     (libc::SYS_bind, Touch::Bind),
-    (libc::SYS_kill, Touch::Signal),
+    (libc::SYS_kill, Touch::Signal { whom: Whom::Id, signal: 1 }),
+    (libc::SYS_tkill, Touch::Signal { whom: Whom::Id, signal: 1 }),
+    (libc::SYS_tgkill, Touch::Signal { whom: Whom::Id, signal: 2 }),
+    (libc::SYS_rt_sigqueueinfo, Touch::Signal { whom: Whom::Id, signal: 1 }),
+    (libc::SYS_rt_tgsigqueueinfo, Touch::Signal { whom: Whom::Id, signal: 2 }),
+    (libc::SYS_pidfd_send_signal, Touch::Signal { whom: Whom::Handle, signal: 1 }),
     (libc::SYS_clone, Touch::Fork),
 ];
 
@@ -117,7 +131,21 @@ pub(crate) fn rules(fence: &Fence) -> Vec<Rule> {
         Touch::Fork => counts_processes(fence),
         _ => fence.refusals.is_some(),
     };
-    CALLS.iter().chain(OLD_CALLS).filter(|(_, touch)| wanted(touch)).map(|(call, touch)| rule(*call, *touch)).collect()
+    CALLS.iter().chain(OLD_CALLS).filter(|(_, touch)| wanted(touch)).flat_map(|(call, touch)| rules_of(*call, *touch)).collect()
+}
+
+/// The signals that end or stop whoever does not expect them.
+const ENDING: [i32; 6] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM, libc::SIGSTOP];
+
+fn rules_of(call: c_long, touch: Touch) -> Vec<Rule> {
+    match touch {
+        // Go sends its own threads thousands of others.
+        Touch::Signal { signal, .. } if matches!(call, libc::SYS_tkill | libc::SYS_tgkill) => {
+            let at = u8::try_from(signal).unwrap_or_default();
+            ENDING.map(|signal| Rule::when(call, &[(at, Test::Is(signal.unsigned_abs()))], Answer::Ask)).to_vec()
+        }
+        _ => vec![rule(call, touch)],
+    }
 }
 
 fn rule(call: c_long, touch: Touch) -> Rule {

@@ -185,6 +185,12 @@ fn opened(path: &Path) -> Option<PathBuf> {
     if is_descriptor { fs::read_link(path).ok() } else { None }
 }
 
+/// The process that an open handle of a thread's (pidfd_open(2)) stands for.
+pub(crate) fn process_of_handle(pid: u32, descriptor: i32) -> Option<i32> {
+    let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{descriptor}")).ok()?;
+    info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok())
+}
+
 /// The file of a thread's program, else what it calls itself.
 pub(crate) fn program(pid: u32) -> String {
     let exe = fs::read_link(format!("/proc/{pid}/exe")).map(|path| path.to_string_lossy().into_owned());

@@ -14,9 +14,9 @@ use chrono::{DateTime, Utc};
 use crate::paths::{self, Own};
 use crate::sys::{self, Asked, Reply};
 use crate::{Fence, Mode, descendants, filter};
-use calls::{Touch, WRITES};
+use calls::{Touch, WRITES, Whom};
 use memory::{Address, Caller, Memories};
-use record::Record;
+use record::{Record, Refused};
 
 pub use record::{Refusal, Tried};
 
@@ -110,9 +110,9 @@ impl Observer {
                     memories.forget(asked.pid);
                 }
                 self.memories = memories;
-                let Some((what, target)) = refused else { return Reply::Continue };
-                let reply = self.reply(touch, what, &target);
-                self.note(asked, what, target);
+                let Some(refused) = refused else { return Reply::Continue };
+                let reply = self.reply(touch, &refused);
+                self.note(asked, refused);
                 reply
             }
         }
@@ -120,24 +120,29 @@ impl Observer {
 
     /// The kernel refuses what its Landlock knows, and nothing can get past that. Mounts may refuse more, but inside a town's fence
     /// an agent's has none of its own.
-    fn reply(&self, touch: Touch, what: Tried, target: &str) -> Reply {
+    fn reply(&self, touch: Touch, refused: &Refused) -> Reply {
+        let Refused { what, target, .. } = refused;
+        // Of what nothing is seen the kernel says that it is not there.
+        if refused.unseen || *what == Tried::Signalled {
+            return Reply::Continue;
+        }
         let since = match (touch, what) {
             (Touch::Describe { .. }, _) => return if self.enforces { Reply::Refuse(libc::EPERM) } else { Reply::Continue },
             (Touch::Truncate { .. }, _) => TRUNCATES,
             (Touch::Connect, _) if target.starts_with('/') => SOCKETS,
             (Touch::Connect, _) | (Touch::Bind, Tried::Bind) => PORTS,
-            (Touch::Signal, _) => SCOPES,
+            (Touch::Signal { .. }, _) => SCOPES,
             _ => FILES,
         };
-        let errno = if matches!(touch, Touch::Signal) { libc::EPERM } else { libc::EACCES };
+        let errno = if matches!(touch, Touch::Signal { .. }) { libc::EPERM } else { libc::EACCES };
         if self.enforces && self.landlock < since { Reply::Refuse(errno) } else { Reply::Continue }
     }
 
-    fn note(&mut self, asked: &Asked, what: Tried, target: String) {
+    fn note(&mut self, asked: &Asked, refused: Refused) {
         let program = memory::program(asked.pid);
         // What was read may be another process's, when this one ended meanwhile.
         if sys::still_asks(self.listener.as_fd(), asked.id) {
-            self.record.note(asked.pid, program, what, target);
+            self.record.note(asked.pid, program, refused);
         }
     }
 
@@ -147,7 +152,7 @@ impl Observer {
             call => filter::name(call).to_owned(),
         };
         let what = if asked.call == libc::SYS_socket { Tried::Connect } else { Tried::Call };
-        self.note(asked, what, target);
+        self.note(asked, Refused::new(what, target));
         if self.enforces { Reply::Refuse(libc::EPERM) } else { Reply::Continue }
     }
 
@@ -160,12 +165,12 @@ impl Observer {
         if self.processes.estimate < most {
             return Reply::Continue;
         }
-        self.note(asked, Tried::Process, format!("more than {most} processes"));
+        self.note(asked, Refused::new(Tried::Process, format!("more than {most} processes")));
         Reply::Refuse(libc::EAGAIN)
     }
 
     /// What the fence refuses of a call.
-    fn refused(&self, asked: &Asked, touch: Touch, memories: &mut Memories) -> Option<(Tried, String)> {
+    fn refused(&self, asked: &Asked, touch: Touch, memories: &mut Memories) -> Option<Refused> {
         let caller = Caller::of(asked.pid, memories);
         let argument = |at: usize| asked.arguments.get(at).copied().unwrap_or_default();
         let path = |folder: Option<usize>, at: usize| caller.path(folder.map(argument), argument(at));
@@ -182,7 +187,7 @@ impl Observer {
             }
             Touch::Make { folder, path: at } => {
                 let refused = self.changed(&caller, &path(folder, at)?)?;
-                std::fs::symlink_metadata(&refused.1).is_err().then_some(refused)
+                (refused.unseen || std::fs::symlink_metadata(&refused.target).is_err()).then_some(refused)
             }
             Touch::Truncate { path: at } => self.changed(&caller, &path(None, at)?),
             Touch::Move { from, to } => {
@@ -191,53 +196,138 @@ impl Observer {
             }
             Touch::Connect => self.connected(&caller, caller.address(argument(1), argument(2))?),
             Touch::Bind => self.bound(&caller, caller.address(argument(1), argument(2))?),
-            Touch::Signal => self.signalled(argument(0) as i32),
+            Touch::Signal { whom: Whom::Id, signal } => self.signalled(argument(0) as i32, argument(signal) as i32),
+            Touch::Signal { whom: Whom::Handle, signal } => {
+                self.signalled(memory::process_of_handle(asked.pid, argument(0) as i32)?, argument(signal) as i32)
+            }
             Touch::Fork => None,
         }
     }
 
-    fn read(&self, caller: &Caller<'_>, path: &Path) -> Option<(Tried, String)> {
+    fn read(&self, caller: &Caller<'_>, path: &Path) -> Option<Refused> {
+        if let Some(refused) = self.looked_into(path) {
+            return Some(refused);
+        }
         if (lies_in(path, &self.readable) && !lies_in(path, &self.private)) || caller.is_about_itself(path) {
             return None;
         }
         // Hidden files are not there inside, but whoever names one that is there outside wants that one.
-        let Some(found) = caller.existing(path) else {
-            return (self.enforces && path.exists()).then(|| (Tried::Read, path.to_string_lossy().into_owned()));
-        };
-        (!lies_in(&found, &self.readable)).then(|| (Tried::Read, found.to_string_lossy().into_owned()))
+        let Some(found) = caller.existing(path) else { return self.unseen(Tried::Read, path) };
+        (!lies_in(&found, &self.readable)).then(|| Refused::new(Tried::Read, found.to_string_lossy()))
     }
 
-    fn changed(&self, caller: &Caller<'_>, path: &Path) -> Option<(Tried, String)> {
+    fn changed(&self, caller: &Caller<'_>, path: &Path) -> Option<Refused> {
         if lies_in(path, &self.writable) {
             return None;
         }
-        let found = caller.resolved(path)?;
-        (!lies_in(&found, &self.writable)).then(|| (Tried::Write, found.to_string_lossy().into_owned()))
+        let Some(found) = caller.resolved(path) else { return self.unseen(Tried::Write, path) };
+        (!lies_in(&found, &self.writable)).then(|| Refused::new(Tried::Write, found.to_string_lossy()))
     }
 
-    fn connected(&self, caller: &Caller<'_>, address: Address) -> Option<(Tried, String)> {
+    /// What `/proc` says of a process's inside, which the kernel shows to whoever may trace it.
+    fn looked_into(&self, path: &Path) -> Option<Refused> {
+        let (pid, file) = inside_of(path).filter(|_| !self.root.is_init)?;
+        let process = descendants::process_of(pid).filter(|_| INSIDE.contains(&file))?;
+        if self.is_own(process) {
+            return None;
+        }
+        Some(Refused { to: lineage(process), ..Refused::new(Tried::Read, path.to_string_lossy()) })
+    }
+
+    fn is_own(&self, process: u32) -> bool {
+        process == self.root.pid || descendants::descends(process, self.root.pid)
+    }
+
+    fn unseen(&self, what: Tried, path: &Path) -> Option<Refused> {
+        self.enforces.then(|| Refused { unseen: true, ..Refused::new(what, path.to_string_lossy()) })
+    }
+
+    fn connected(&self, caller: &Caller<'_>, address: Address) -> Option<Refused> {
         match address {
-            Address::Port(address, port) if !self.connect.contains(&port) => Some((Tried::Connect, shown(address, port))),
-            Address::Path(path) => self.changed(caller, &path).map(|(_, path)| (Tried::Connect, path)),
+            Address::Port(address, port) if !self.connect.contains(&port) => {
+                Some(Refused::new(Tried::Connect, shown(address, port)))
+            }
+            Address::Path(path) => self.changed(caller, &path).map(|refused| Refused { what: Tried::Connect, ..refused }),
             _ => None,
         }
     }
 
-    fn bound(&self, caller: &Caller<'_>, address: Address) -> Option<(Tried, String)> {
+    fn bound(&self, caller: &Caller<'_>, address: Address) -> Option<Refused> {
         match address {
-            Address::Port(address, port) if !self.bind.contains(&port) => Some((Tried::Bind, shown(address, port))),
+            Address::Port(address, port) if !self.bind.contains(&port) => Some(Refused::new(Tried::Bind, shown(address, port))),
             Address::Path(path) => self.changed(caller, &path),
             _ => None,
         }
     }
 
-    fn signalled(&self, target: i32) -> Option<(Tried, String)> {
-        let target = u32::try_from(target).ok().filter(|target| *target > 0 && self.scoped && !self.root.is_init)?;
-        if target == self.root.pid || !descendants::exists(target) || descendants::descends(target, self.root.pid) {
+    /// A signal to a process that is not below the fence.
+    fn signalled(&self, whom: i32, signal: i32) -> Option<Refused> {
+        // In a PID namespace of its own a program can name nobody else, and the numbers mean others here. Zero is its own group.
+        if self.root.is_init || whom == 0 {
             return None;
         }
-        Some((Tried::Signal, format!("{target} {}", descendants::command_line(target))))
+        let what = if self.scoped { Tried::Signal } else { Tried::Signalled };
+        let name = signal_name(signal);
+        if whom == -1 {
+            return Some(Refused::new(what, format!("{name} to every process")));
+        }
+        // A group bears the id of its first process.
+        let target = descendants::process_of(whom.unsigned_abs())?;
+        if self.is_own(target) {
+            return None;
+        }
+        let to = lineage(target);
+        let target = format!("{name} to {target} {}", brief(&descendants::command_line(target)));
+        Some(Refused { to, ..Refused::new(what, target) })
     }
+}
+
+/// Files below `/proc/PID` that hold what only a process and its parents know (proc(5)).
+const INSIDE: [&str; 8] = ["environ", "mem", "maps", "smaps", "auxv", "pagemap", "fd", "map_files"];
+
+/// The process, or thread, and the name of the file in `/proc/PID/FILE…` or `/proc/PID/task/TID/FILE…`.
+fn inside_of(path: &Path) -> Option<(u32, &str)> {
+    let mut names = path.strip_prefix("/proc").ok()?.iter().map(|name| name.to_str().unwrap_or_default());
+    let pid = names.next()?.parse().ok()?;
+    match names.next()? {
+        "task" => Some((names.next()?.parse().ok()?, names.next()?)),
+        file => Some((pid, file)),
+    }
+}
+
+/// A process, and those that it descends from.
+fn lineage(process: u32) -> Vec<u32> {
+    std::iter::once(process).chain(descendants::ancestors(process)).collect()
+}
+
+/// The beginning of a command line, on one line: what programs are called with may be long, and anything.
+fn brief(command: &str) -> String {
+    const LONGEST: usize = 100;
+    let words = command.split(|letter: char| letter.is_whitespace() || letter.is_control()).filter(|word| !word.is_empty());
+    let line = words.collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+/// What a signal is called (signal(7)).
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGINT => "SIGINT",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGUSR1 => "SIGUSR1",
+        libc::SIGUSR2 => "SIGUSR2",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGCONT => "SIGCONT",
+        libc::SIGSTOP => "SIGSTOP",
+        libc::SIGTSTP => "SIGTSTP",
+        _ => return format!("signal {signal}"),
+    };
+    name.to_owned()
 }
 
 /// The paths, and where they lead to.

@@ -29,6 +29,12 @@ pub struct Refusal {
     pub target: String,
     /// How often.
     pub count: u64,
+    /// Whether nothing is seen inside at the path: whether it was refused or is nowhere, whoever sees the path outside can tell.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
+    /// Of a signal, or of a look into a process: that process, and those that it descends from, the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to: Vec<u32>,
     /// The agent that it is attributed to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
@@ -48,12 +54,30 @@ pub enum Tried {
     Bind,
     /// To signal a process.
     Signal,
+    /// The same, and the fence lets it through: it was for a process that is not one's own.
+    Signalled,
     /// To start one more process than the limit.
     Process,
     /// A system call that is never allowed.
     Call,
     /// Something different: there were too many to name.
     More,
+}
+
+/// What a call wants and may not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) what: Tried,
+    pub(crate) target: String,
+    pub(crate) unseen: bool,
+    pub(crate) to: Vec<u32>,
+}
+
+impl Refused {
+    /// Something that is there, or is no path.
+    pub(crate) fn new(what: Tried, target: impl Into<String>) -> Self {
+        Self { what, target: target.into(), unseen: false, to: Vec::new() }
+    }
 }
 
 /// Writes down what is refused, each once.
@@ -74,16 +98,17 @@ impl Record {
     }
 
     /// Writes down a refusal, if it is new.
-    pub(crate) fn note(&mut self, pid: u32, program: String, what: Tried, target: String) {
-        let (program, what, target) =
-            if self.seen.len() < MOST { (program, what, target) } else { (String::new(), Tried::More, String::new()) };
-        let key = (program, what, target);
+    pub(crate) fn note(&mut self, pid: u32, program: String, refused: Refused) {
+        let (program, refused) =
+            if self.seen.len() < MOST { (program, refused) } else { (String::new(), Refused::new(Tried::More, "")) };
+        let key = (program.clone(), refused.what, refused.target.clone());
         if let Some((_, again)) = self.seen.get_mut(&key) {
             *again += 1;
             return;
         }
-        let (program, what, target) = key.clone();
-        let refusal = Refusal { at: (self.clock)(), pid, program, what, target, count: 1, agent: self.agent.clone() };
+        let Refused { what, target, unseen, to } = refused;
+        let (at, agent) = ((self.clock)(), self.agent.clone());
+        let refusal = Refusal { at, pid, program, what, target, count: 1, unseen, to, agent };
         write(self.file.as_mut(), &refusal);
         self.seen.insert(key, (refusal, 0));
     }

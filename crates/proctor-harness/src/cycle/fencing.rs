@@ -15,7 +15,7 @@ use crate::fence::town::Ground;
 use crate::fence::{self, LeftBehind, programs, record, refusals};
 use crate::halt::Halt;
 use crate::keeper::Keeper;
-use crate::launch::AgentTable;
+use crate::launch::{AgentTable, SESSIONS_FILE};
 use crate::town::{Town, TownKind};
 
 /// Folder of a base directory that a real town's terminals are written to.
@@ -189,7 +189,7 @@ impl<S: Services> Run<S> {
                 self.rec.record.leftovers.push(Leftover { pid, command, agent: Some(agent), ended: true });
             }
         }
-        let rows = refusals::read(&folder);
+        let rows = refusals::read(&folder, &refusals::launchers(&base.path(SESSIONS_FILE)));
         let file = self.rec.evidence.join(path::REFUSALS);
         if rows.is_empty() { Ok(()) } else { self.rec.ledger.write_rows(&file, &rows) }
     }

@@ -213,7 +213,7 @@ impl Place {
             opens.take().map_err(|error| Halt::environment(format!("opened files cannot be read: {error}")))?;
         let opened = opened.iter().filter(|path| self.is_watched(path)).map(|path| shown(path)).collect();
         let left_behind = self.left_behind(&ended, since).await?;
-        let (refused, open) = (refusals::read(&self.root().join(REFUSED)), self.open(&ended));
+        let (refused, open) = (refusals::read(&self.root().join(REFUSED), &BTreeMap::new()), self.open(&ended));
         let seen = Seen { before, after: self.look().await?, opened, opened_lost, left_behind, refused, open };
         let record = self.record(step, &ready, &ended, limit, &seen, now);
         self.before = Some(seen.after);

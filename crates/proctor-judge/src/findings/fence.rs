@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Known;
-use crate::evidence::{DISK_FILLED_BY, FenceMode, FenceRecord, Refusal, path};
+use crate::evidence::{DISK_FILLED_BY, FenceMode, FenceRecord, Refusal, SIGNAL, SIGNALLED, Session, path};
 use crate::next;
 use crate::summary::{Finding, Level};
 use crate::wording::{after, at_path, count, grouped, short_agent};
@@ -13,7 +13,7 @@ const SHOWN: usize = 8;
 
 pub(super) fn all(known: &Known<'_>) -> Vec<Finding> {
     let open = known.run.record.fence.iter().filter_map(|fence| open(known, fence));
-    open.chain(filled(known)).chain(refused(known)).collect()
+    open.chain(filled(known)).chain(refused(known)).chain(signalled(known)).collect()
 }
 
 /// What agents could reach. That the kernel lacks a part is worth knowing; without any fence nothing is certain.
@@ -50,7 +50,7 @@ fn filled(known: &Known<'_>) -> Option<Finding> {
 /// One finding for each agent.
 fn refused(known: &Known<'_>) -> Vec<Finding> {
     let mut of: BTreeMap<Option<&str>, Vec<&Refusal>> = BTreeMap::new();
-    for refusal in &known.run.refusals {
+    for refusal in known.run.refusals.rows.iter().filter(|refusal| refusal.tried != SIGNALLED) {
         of.entry(refusal.agent.as_deref()).or_default().push(refusal);
     }
     of.into_iter().map(|(agent, refusals)| of_agent(known, agent, &refusals)).collect()
@@ -59,6 +59,34 @@ fn refused(known: &Known<'_>) -> Vec<Finding> {
 /// The name of a program's file.
 fn program(file: &str) -> &str {
     file.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("a program")
+}
+
+/// `write /x, +2.1 s, 3 times`; of a signal, whose the process is.
+fn deed(known: &Known<'_>, refusal: &Refusal) -> String {
+    let target = if refusal.target.is_empty() { String::new() } else { format!(" {}", refusal.target) };
+    let whose = refusal.whom.as_deref().map_or_else(String::new, |whom| format!(" of {}", short_agent(whom)));
+    let times = if refusal.count > 1 { format!(", {} times", grouped(refusal.count)) } else { String::new() };
+    format!("{}{target}{whose}, {}{times}", refusal.tried, after(known.run.since_start(refusal.at)))
+}
+
+/// Signals that reached another agent, one finding for each of the two: who sent them, and to whom.
+fn signalled(known: &Known<'_>) -> Vec<Finding> {
+    let mut of: BTreeMap<(Option<&str>, &str), Vec<&Refusal>> = BTreeMap::new();
+    for row in known.run.refusals.rows.iter().filter(|row| row.tried == SIGNALLED) {
+        of.entry((row.agent.as_deref(), row.whom.as_deref().unwrap_or_default())).or_default().push(row);
+    }
+    let finding = |((who, whom), rows): ((Option<&str>, &str), Vec<&Refusal>)| {
+        let who = who.map_or_else(|| "the town".to_owned(), short_agent);
+        let title = format!("{who} signalled {}", short_agent(whom));
+        let mut finding = Finding::new(Level::Note, "fence.signalled", title)
+            .expected("signals among an agent's own processes, or from the town")
+            .at(at_path(format!("evidence/{}", path::REFUSALS)));
+        for row in rows.iter().take(SHOWN) {
+            finding = finding.detail(program(&row.program), deed(known, row));
+        }
+        finding.next(next::view_agent(known.run, whom, None))
+    };
+    of.into_iter().map(finding).collect()
 }
 
 fn of_agent(known: &Known<'_>, agent: Option<&str>, refusals: &[&Refusal]) -> Finding {
@@ -71,13 +99,22 @@ fn of_agent(known: &Known<'_>, agent: Option<&str>, refusals: &[&Refusal]) -> Fi
         .expected("programs that reach for their own files and the run's addresses only")
         .at(at_path(format!("evidence/{}", path::REFUSALS)));
     for refusal in refusals.iter().take(SHOWN) {
-        let target = if refusal.target.is_empty() { String::new() } else { format!(" {}", refusal.target) };
-        let times = if refusal.count > 1 { format!(", {} times", grouped(refusal.count)) } else { String::new() };
-        let at = after(known.run.since_start(refusal.at));
-        finding = finding.detail(program(&refusal.program), format!("{}{target}, {at}{times}", refusal.tried));
+        finding = finding.detail(program(&refusal.program), deed(known, refusal));
     }
     if refusals.len() > SHOWN {
         finding = finding.detail("more", format!("{} in the evidence", refusals.len() - SHOWN));
     }
     finding.next(next::view(known.run))
+}
+
+/// Who sent a signal to an agent before it ended, as far as a fence saw it.
+pub(super) fn signalled_by(known: &Known<'_>, ended: &Session) -> Option<String> {
+    let reached = |row: &&Refusal| {
+        let was_let_through = row.tried == SIGNALLED
+            || (row.tried == SIGNAL && known.run.record.fence.as_ref().is_some_and(|fence| fence.mode != FenceMode::On));
+        was_let_through && row.whom.as_deref() == Some(ended.agent.as_str()) && ended.ended_at.is_none_or(|end| row.at <= end)
+    };
+    let last = known.run.refusals.rows.iter().filter(reached).max_by_key(|row| row.at)?;
+    let who = last.agent.as_deref().map_or_else(|| "the town".into(), short_agent);
+    Some(format!("{who}, {} {}", last.target, after(known.run.since_start(last.at))))
 }

@@ -340,15 +340,20 @@ fn worker_died(known: &Known<'_>, fate: &Fate<'_>) -> Option<Finding> {
     (!stopped).then(|| {
         let who = short_agent(&last.agent);
         let row = known.run.sessions.rows.iter().position(|s| s.run_id == last.run_id).map_or(1, |at| at + 1);
-        problem("worker_died", format!("{who} ended by {exit} with {} unfinished, and nobody took over", fate.name()))
-            .expected("a worker that finishes, or another in its place")
-            .saw(format!(
-                "session {} ended {} by {exit}; the issue is {}",
-                last.session,
-                after(known.run.since_start(ended)),
-                status(fate)
-            ))
-            .at(at_path(format!("evidence/{}:{row}", path::SESSIONS)))
+        let finding =
+            problem("worker_died", format!("{who} ended by {exit} with {} unfinished, and nobody took over", fate.name()))
+                .expected("a worker that finishes, or another in its place")
+                .saw(format!(
+                    "session {} ended {} by {exit}; the issue is {}",
+                    last.session,
+                    after(known.run.since_start(ended)),
+                    status(fate)
+                ))
+                .at(at_path(format!("evidence/{}:{row}", path::SESSIONS)));
+        match super::fence::signalled_by(known, last) {
+            Some(killer) => finding.detail("signalled by", killer),
+            None => finding,
+        }
     })
 }
 

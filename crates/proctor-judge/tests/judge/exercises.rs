@@ -104,6 +104,7 @@ fn what_the_fence_refused_a_deliverable_is_named_with_commit_and_agent() {
         tried: "write".into(),
         target: "/tmp/run/repos/bob/bob.py".into(),
         count: 2,
+        whom: None,
     };
     world.step("bob").refused = vec![refused.clone()];
     world.step("flip").refused = vec![refused];

@@ -126,7 +126,64 @@ fn a_hidden_file_that_is_looked_for_is_named() {
     let output = place.run(Who::Me, &fence, "cat", &[secret.to_str().unwrap()]);
     assert!(!output.status.success());
     let rows = refusals(&file);
-    assert!(rows.iter().any(|row| row.what == Tried::Read && row.target == secret.to_str().unwrap()), "{rows:#?}");
+    assert!(rows.iter().any(|row| row.what == Tried::Read && row.unseen && row.target == secret.to_str().unwrap()), "{rows:#?}");
+}
+
+/// Signals to the process outside and to one of its own, by every call that sends one.
+const SIGNALS: &str = "
+import os, signal, threading, ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+outside, own = os.getppid(), os.fork()
+if own == 0:
+    signal.pause()
+def attempt(what):
+    try: what()
+    except OSError: pass
+for pid in (own, outside):
+    attempt(lambda: os.kill(pid, signal.SIGCONT))
+    attempt(lambda: signal.pidfd_send_signal(os.pidfd_open(pid), signal.SIGUSR2 if pid == outside else signal.SIGCONT))
+    libc.syscall(234, pid, pid, signal.SIGTERM if pid == own else signal.SIGINT)
+signal.pthread_kill(threading.get_ident(), signal.SIGCONT)
+os.waitpid(own, 0)
+print('done')
+";
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_signal_is_written_down_with_whom_it_was_for_by_whatever_call_it_was_sent() {
+    let place = Place::new();
+    let Some(python) = program("python3") else { return };
+    if !has("observation") || !has("landlock-scopes") {
+        return;
+    }
+    let (fence, file) = fence(&place);
+    let output = place.run(Who::Me, &fence, python.to_str().unwrap(), &["-I", "-c", SIGNALS]);
+    assert_eq!(said(&output), "done");
+    let rows = refusals(&file);
+    let signals: Vec<&Refusal> = rows.iter().filter(|row| row.what == Tried::Signal).collect();
+    let mut names: Vec<&str> = signals.iter().filter_map(|row| row.target.split(' ').next()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["SIGCONT", "SIGINT", "SIGUSR2"], "{rows:#?}");
+    assert!(signals.iter().all(|row| row.to.len() > 1 && row.to.contains(&std::process::id())), "{signals:#?}");
+}
+
+#[test]
+fn a_look_into_another_process_is_named_and_one_into_its_own_is_not() {
+    let place = Place::new();
+    if !has("observation") || !has("landlock") {
+        return;
+    }
+    let (fence, file) = fence(&place);
+    let script =
+        "for f in environ maps fd status; do for p in $PPID $$ self; do ls /proc/$p/$f/ || cat /proc/$p/$f; done; done; echo";
+    place.run(Who::Me, &fence, "sh", &["-c", script]);
+    let rows = refusals(&file);
+    let looked = rows.iter().filter(|row| row.target.starts_with("/proc/"));
+    let mut looked: Vec<&str> = looked.filter_map(|row| row.target.split('/').nth(3)).collect();
+    looked.sort_unstable();
+    looked.dedup();
+    assert_eq!(looked, ["environ", "fd", "maps"], "{rows:#?}");
+    assert!(rows.iter().filter(|row| row.target.starts_with("/proc/")).all(|row| row.to.contains(&std::process::id())));
 }
 
 #[test]
