@@ -1,0 +1,1 @@
+before() { attempts python3 "$S/tokens.py"; }
