@@ -33,8 +33,11 @@ pub(crate) fn settle(name: &str) {
         // A handler that does nothing; unlike "ignored", it is not handed on to what is started.
         _ = signal_hook::flag::register(signal_hook::consts::SIGHUP, std::sync::Arc::default());
     }
-    // OpenTelemetry's crates read these by themselves, and some settings cannot be stated otherwise.
-    proctor_fence::forget_variables(|name| name.as_encoded_bytes().starts_with(b"OTEL_"));
+    // OpenTelemetry's crates read these by themselves, and some settings cannot be stated otherwise. What is played for an
+    // agent has them from the run, and hands them on to the commands that the agent types.
+    if !crate::personality::is_one(name) {
+        proctor_fence::forget_variables(|name| name.as_encoded_bytes().starts_with(b"OTEL_"));
+    }
     let before = rustix::process::umask(Mode::from_raw_mode(FENCED));
     if name != "proctor-fence" {
         rustix::process::umask(before & Mode::from_raw_mode(OTHERS));

@@ -11,6 +11,11 @@ use std::process::ExitCode;
 /// The environment of this process, as the other crates take it. Values that are not UTF-8 are kept lossily.
 pub(crate) type Environment = BTreeMap<String, String>;
 
+/// Whether the binary plays another program when it is called `name`.
+pub(crate) fn is_one(name: &str) -> bool {
+    matches!(name, "gt" | "bd" | "proctor-agent" | "agent-launch" | "proctor-fence")
+}
+
 /// Plays the program called `name`; `None` when `name` is not one of them.
 pub(crate) fn run(name: &str) -> Option<ExitCode> {
     match name {
