@@ -20,7 +20,10 @@ pub(crate) struct CutOff {
     at: Instant,
     running: BTreeSet<u32>,
     sessions: BTreeSet<u32>,
-    /// When the youngest of all began: whatever these start meanwhile is younger.
+    /// What the program had left behind before.
+    orphans: BTreeSet<u32>,
+    /// When the youngest of all began: whatever these start meanwhile is no older. A tick of this
+    /// clock is long enough for a shell to start another command within it.
     youngest: u64,
 }
 
@@ -33,12 +36,14 @@ impl CutOff {
         let running: BTreeSet<u32> = below(program).into_iter().collect();
         let sessions = running.iter().chain([&program]).filter_map(|pid| session(*pid)).collect();
         let youngest = running.iter().map(|pid| started(*pid)).max().unwrap_or(u64::MAX);
-        Self { at: Instant::now(), running, sessions, youngest }
+        let others = below(std::process::id()).into_iter();
+        let orphans = others.filter(|pid| *pid != program && !running.contains(pid)).collect();
+        Self { at: Instant::now(), running, sessions, orphans, youngest }
     }
 
     fn has(&self, pid: u32) -> bool {
-        self.running.contains(&pid)
-            || (started(pid) > self.youngest && session(pid).is_some_and(|session| self.sessions.contains(&session)))
+        let is_new = !self.orphans.contains(&pid) && started(pid) >= self.youngest;
+        self.running.contains(&pid) || (is_new && session(pid).is_some_and(|session| self.sessions.contains(&session)))
     }
 }
 
