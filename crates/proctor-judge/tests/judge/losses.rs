@@ -126,7 +126,7 @@ fn a_record_from_tomorrow_moves_neither_now_nor_the_order_of_the_run() {
     assert_eq!((recent.status, summary.intake.far_off), (CheckStatus::Passed, 1), "{recent:?}");
     let said = finding(&summary, "telemetry.far_off");
     assert!(
-        said.title.contains("bear times far outside the run") && said.evidence[0].at.contains("proctor.far_off:*"),
+        said.title.contains("bears a time far outside the run") && said.evidence[0].at.contains("proctor.far_off:*"),
         "{said:?}"
     );
 }
