@@ -97,7 +97,7 @@ pub(crate) fn print(text: &str) {
     drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
 }
 
-/// Writes lines to standard error, as [`print`] does to standard output.
+/// Writes lines to standard error, as [`print()`] does to standard output.
 pub(crate) fn complain(text: &str) {
     let text = text::harmless(text, Screen::of_stderr().colour);
     let mut out = std::io::stderr().lock();
