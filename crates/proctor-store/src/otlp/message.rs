@@ -3,12 +3,13 @@
 //! They are the store's own, so that a fault in the crates that emit telemetry cannot cancel itself out. Of a protobuf
 //! `oneof` every member is an optional field here: the bytes are the same, and JSON needs no special case.
 
-use super::codec::{
-    Bytes, Codec, Count, Double, Enum, Fixed64, Id, Int64, Level, Many, Maybe, Message, Needed, Numbers, One, Read, SFixed64,
-    SInt32, Severity, SpanKind, StatusCode, TemporalityName, Text, Truth, UInt32, UInt64, is_named,
-};
+use super::codec::{Codec, Level, Many, Maybe, Message, Needed, Numbers, One, Read, is_named};
 use super::json::Json;
 use super::notes::Notes;
+use super::scalars::{
+    Bytes, Count, Double, Enum, Fixed64, Id, Int64, SFixed64, SInt32, Severity, SpanKind, StatusCode, TemporalityName, Text,
+    Truth, UInt32, UInt64,
+};
 use super::wire::Wire;
 
 macro_rules! messages {

@@ -7,6 +7,7 @@ mod json;
 mod message;
 mod notes;
 mod rows;
+mod scalars;
 mod wire;
 
 use std::io::Read;
